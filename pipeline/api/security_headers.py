@@ -5,11 +5,11 @@ Header = tuple[bytes, bytes]
 _NOBODY, _ANYBODY = b"'none'", b"*"
 
 
-def _policy(framed_by: bytes) -> Header:
+def _policy(framed_by: bytes, scripts: bytes = b"") -> Header:
     text = (
         b"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors "
     )
-    return b"content-security-policy", text + framed_by
+    return b"content-security-policy", text + framed_by + scripts
 
 
 _COMMON: tuple[Header, ...] = (
@@ -23,6 +23,14 @@ EVERYWHERE: tuple[Header, ...] = (_policy(_NOBODY), *_COMMON, (b"x-frame-options
 
 OF_PAGES: tuple[Header, ...] = (*EVERYWHERE, (b"cross-origin-resource-policy", b"same-origin"))
 """The headers of pages. They prevent other sites from embedding a page, a style sheet or a chart."""
+
+_OWN_SCRIPT = b"; script-src 'self'; connect-src 'self'"
+
+OF_BOARDS: tuple[Header, ...] = (
+    _policy(_NOBODY, _OWN_SCRIPT),
+    *(one for one in OF_PAGES if one[0] != b"content-security-policy"),
+)
+"""The headers of boards, which work without their script. It is a file of this server, and can only ask this server."""
 
 OF_THE_API: tuple[Header, ...] = (
     *EVERYWHERE,
@@ -49,6 +57,8 @@ def headers_for(path: str) -> tuple[Header, ...]:
         return OF_THE_API
     if path == _FRAMED:
         return OF_FRAMES
+    if path == "/" or (path.startswith("/snapshots/") and path.endswith("/board")):
+        return OF_BOARDS
     return OF_PICTURES if path.startswith(_PICTURES) else OF_PAGES
 
 

@@ -276,6 +276,7 @@ class Page(HTMLParser):
     def __init__(self, html: str) -> None:
         super().__init__()
         self.tags: set[str] = set()
+        self.scripts: set[str] = set()
         self.links: list[str] = []
         self.handlers: list[str] = []
         self.text = ""
@@ -283,6 +284,8 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
+        if tag == "script":
+            self.scripts.add(dict(attrs).get("src") or "in the page")
         for name, value in attrs:
             if name in {"href", "src", "action", "srcset"}:
                 self.links.append(value or "")
@@ -332,7 +335,8 @@ def addresses(scene: Scene, route: Any, words: Sequence[str]) -> Iterator[str]:
 
 def check_page(answer: Any, where: str) -> None:
     page = Page(answer.text)
-    assert not page.tags & {"script", "iframe", "object"}, where
+    assert not page.tags & {"iframe", "object"}, where
+    assert page.scripts <= {"/static/board.js"}, where
     assert page.handlers == [], where
     assert [link for link in page.links if link and link[0] not in "/?#" and not link.startswith("http://x")] == [], (
         where

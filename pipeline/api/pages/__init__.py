@@ -1,4 +1,4 @@
-"""Renders the web pages on the server. They work without JavaScript.
+"""Renders the web pages on the server. They work without JavaScript; with it, a board is filtered in place.
 
 Text from votes, the registry or people is escaped. A page shows only data that the API also returns, and links to the
 API's address of these data. A reader who is not signed in gets the public form and can change nothing. Every figure in

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
@@ -97,8 +97,9 @@ def values_of(lines: Sequence[Line], name: str) -> list[str]:
     return sorted({line[name] for line in lines if line[name]}, key=str.casefold)
 
 
-def _width(line: Line) -> float:
-    low, high = shown_interval(line["row"])
+def interval_width(row: Mapping[str, Any]) -> float:
+    """Return the width of the 95% interval of a row in points."""
+    low, high = shown_interval(row)
     return high - low
 
 
@@ -107,6 +108,6 @@ _KEYS: dict[Sort, Callable[[Line], Any]] = {
     "model": lambda line: line["model"].casefold(),
     "provider": lambda line: (line["provider"] is None, (line["provider"] or "").casefold()),
     "votes": lambda line: -line["row"]["votes"],
-    "interval": _width,
+    "interval": lambda line: interval_width(line["row"]),
     "moved": lambda line: (line["moved"] is None, -(line["moved"] or 0)),
 }

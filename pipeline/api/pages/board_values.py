@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from pipeline.api.model_summaries import registry_facts
-from pipeline.api.pages.board_filter import SORTS, BoardFilter, Line, values_of
+from pipeline.api.pages.board_filter import SORTS, BoardFilter, Line, interval_width, values_of
 from pipeline.api.pages.board_headline import last_clear_move, leader, manipulated, snapshot_dates
-from pipeline.api.pages.page_templates import IntervalScale
+from pipeline.api.pages.page_templates import PAGE_ROWS, IntervalScale
 from pipeline.api.request_params import VIEWS, View
 from pipeline.api.snapshot_summaries import join_views, summarize_snapshot
 from pipeline.api.store_reader import StoreReader
@@ -111,6 +111,7 @@ def _common(
     before: PublishedSnapshot | None,
 ) -> dict[str, Any]:
     """Return the values that both templates need; `rows` decide who leads, and `lines` are shown."""
+    lines = [{**line, "place": place} for place, line in enumerate(lines)]
     chosen = wanted.choose(lines)
     view, hidden = wanted.board or "defended", reader.hidden(connection)
     move = last_clear_move(connection, found, before, view, rows, hidden)
@@ -123,6 +124,7 @@ def _common(
         "lines": wanted.on_page(chosen),
         "chosen": len(chosen),
         "listed": len(lines),
+        "page_rows": PAGE_ROWS,
         "pages": wanted.pages(len(chosen)),
         "providers": values_of(lines, "provider"),
         "licenses": values_of(lines, "license"),
@@ -163,6 +165,7 @@ def _line(
         "provider": known.get("provider"),
         "license": known.get("license"),
         "row": row,
+        "width": interval_width(row),
         "moved": None if rank_before is None or rank is None else rank_before - rank,
     }
 

@@ -17,7 +17,11 @@ from pipeline.api.store_reader import StoreReader
 
 _STATIC = Path(__file__).parents[1] / "static"
 _SVG = "image/svg+xml"
-_MEDIA_TYPES = {"site.css": "text/css; charset=utf-8", "icon.svg": _SVG}
+_MEDIA_TYPES = {
+    "site.css": "text/css; charset=utf-8",
+    "board.js": "text/javascript; charset=utf-8",
+    "icon.svg": _SVG,
+}
 # Read at import: the files change only with the version of this program.
 _FILES = {name: (_STATIC / name).read_bytes() for name in _MEDIA_TYPES}
 
@@ -46,7 +50,7 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork, ap
         return Response(svg, media_type=_SVG, headers=DRAWN)
 
     @router.get("/static/{name}")
-    async def static(name: Literal["site.css", "icon.svg"]) -> Response:
+    async def static(name: Literal["site.css", "board.js", "icon.svg"]) -> Response:
         return Response(_FILES[name], media_type=_MEDIA_TYPES[name], headers={"cache-control": "public, max-age=300"})
 
     return router
