@@ -1,6 +1,4 @@
-"""Reads, rates and says whether the board of some votes can be trusted in a notebook.
-
-The functions do what the command line does, also for data frames.
+"""Reads, rates and reports votes in a notebook. The functions do what the command line does, also for data frames.
 
     import leaderboard_integrity as li
 
@@ -17,13 +15,13 @@ cannot be rated. Results show themselves in a notebook, and have `to_pandas()`, 
 
     votes          reads votes
     ratings        rates votes
-    vote_report    reports votes
+    vote_report    says whether the board of some votes can be trusted
     store_board    reads a published board
     result_table   converts results to tables of pandas or Arrow, and to HTML
     charts         draws results with Altair
-    html_text      writes foreign text and tables as HTML
+    html_text      writes text and tables from votes as HTML
     vote_sources   converts the argument of a caller to files
-    memory_tables  writes tables in memory as files
+    memory_tables  writes tables in memory to files
     call_words     converts messages that name options of commands to messages that name arguments of functions
 """
 

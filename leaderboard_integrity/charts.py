@@ -17,7 +17,7 @@ TOP = 30
 
 
 class MissingExtra(Unavailable, ImportError):
-    """The error that a package is not installed which only notebooks need."""
+    """Raised if a package that only notebooks need is not installed."""
 
 
 def board_chart(rows: Sequence[Mapping[str, Any]], title: str, top: int = TOP) -> alt.LayerChart:

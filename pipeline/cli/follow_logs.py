@@ -31,7 +31,7 @@ class FollowPlan:
 
     Attributes:
         files: the growing files to follow.
-        state: folder of the state file; "" for the default, a folder next to the store.
+        state: folder of the file that records how far logs were sent; "" for the default, a folder next to the store.
         store: address of the store.
         pace: the intervals between polls and between heartbeats, in seconds.
         until_end: whether to stop after all lines that the logs contain have been sent, instead of waiting for more.
@@ -67,7 +67,7 @@ def require_follow(follow: Path | None, files: list[Path], given: dict[str, Any]
 
 
 def state_folder(state: str, store: str) -> Path:
-    """Return the folder of the state file of `publish`, which records how far logs were sent.
+    """Return the folder of the file in which `publish` records how far it has sent logs.
 
     Args:
         state: the folder that a setting names; "" for the default, a folder next to the store.

@@ -62,7 +62,7 @@ def report(
     """Say whether the board of a file of votes can be trusted, and why. No store is needed.
 
     The report has a verdict in five sentences, the board, the evidence of manipulation, what the order of the board
-    depends on, what could not be checked, and how to make it again. No id of a voter is in it.
+    depends on, what could not be checked, and how to make the same report again. No id of a voter is in it.
     """
     _require_usable(files, save, level, force=force)
     mapping = ColumnMapping.parse(columns, outcomes, winner_is)

@@ -19,7 +19,7 @@ _MORE = "--json and --out FILE.html have the whole report"
 
 
 def print_report(report: Report, saved: Path | None) -> None:
-    """Print a report.
+    """Print a report about votes to the terminal.
 
     Args:
         report: the report.

@@ -35,7 +35,7 @@ SkipBadOption = Annotated[
 
 
 def chosen_topic(option: str | None, in_url: str, options: Settings) -> str:
-    """Return the name of the votes topic.
+    """Return the name of the Kafka topic of votes.
 
     Args:
         option: the value of --topic; None if the option is not given.

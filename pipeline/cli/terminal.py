@@ -70,8 +70,8 @@ def print_paragraphs(lines: Iterable[str], indent: int = 0, console: Terminal = 
     """Print each text as a paragraph. A terminal wraps it between words; elsewhere it is one line.
 
     Args:
-        lines: the texts. Spaces at the beginning of a text indent all of its lines. A text that begins with "integrity
-            " is a command; it stays on one line everywhere, so that it can be copied.
+        lines: the texts. Spaces at the beginning of a text indent all of its lines. A text that begins with the word
+            `integrity` is a command. It stays on one line everywhere, so that people can copy it.
         indent: number of further spaces before each line.
         console: the terminal to print to.
     """
