@@ -192,7 +192,7 @@ def _code(record: bytes | Fields) -> int:
 
 
 def _labels(found: Sequence[str], collected: VoteCollector) -> int:
-    """Return the bits of labels; a label that has no bit once all are taken is noted in the collector."""
+    """Return the bits of labels. When all bits are taken, a new label is noted in the collector and has no bit."""
     bits = collected.bits
     for label in found:
         if label not in bits:

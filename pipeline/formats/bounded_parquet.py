@@ -143,7 +143,7 @@ def has_long_texts(batch: pa.RecordBatch) -> bool:
 
 
 def _is_of(path: str, columns: Collection[str]) -> bool:
-    """Return whether a column of values belongs to one of the columns; a name may contain dots itself."""
+    """Return whether a column of values belongs to one of the columns, whose names may themselves contain dots."""
     return path in columns or any(path.startswith(f"{name}.") for name in columns)
 
 
@@ -167,7 +167,7 @@ def _require_bytes(path: Path, chunk: ChunkSizes) -> None:
 
 
 def _rows_at_a_time(chunks: list[ChunkSizes], coded: Collection[str]) -> int:
-    """Return how many rows fit into a piece where a column's texts are written out when they are read."""
+    """Return how many rows fit into a piece, if the longest text of a dictionary is copied for each row that has it."""
     widest = [
         chunk.largest
         for chunk in chunks
@@ -181,7 +181,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Split a batch where its texts, written out, fill a piece."""
+    """Split a batch into pieces, each as large as the copied texts of its rows allow."""
     size = np.zeros(len(batch), dtype=np.int64)
     for column in batch.columns:
         if pa.types.is_dictionary(column.type) and len(column.dictionary):

@@ -149,8 +149,8 @@ class ColumnMapper:
         """Return what the texts of a piece show.
 
         Returns:
-            What votes state of identity leaks, else what their texts show, −1 for a vote without texts; and the hashes
-            of prompts, null without a prompt.
+            Two values: int8[n], whether an answer leaks an identity, as the vote states, else as its texts show, −1 for
+            a vote without texts; and the hashes of prompts, null without a prompt.
         """
         models = zip(*(column.to_pylist() for column in names), strict=True)
         fields = ({"model_a": model_a, "model_b": model_b} for model_a, model_b in models)

@@ -166,7 +166,7 @@ class IdentityLeaks:
         return False
 
     def _own_names(self, model: str) -> _Names:
-        """Return the names that tell a model wherever they stand in its answer."""
+        """Return the names that identify a model wherever they are in its answer."""
         parts = plain_words(model).split()
         names = {name for one in self._table.of_model(model) for name in one.names - one.common}
         if len(parts) > 1 and len(parts[0]) > 1:

@@ -138,7 +138,7 @@ def _categories(record: Record, form: BattleFormat) -> list[str] | None:
 
 
 def _name(value: Any) -> Any:
-    """Return a model's name; a number as text, as every other column of text; None if it is absent."""
+    """Return a model's name, None if it is absent. A number becomes text, as in every column of text."""
     return text_value(value) if is_absent(value) or isinstance(value, str | int | float) else value
 
 

@@ -107,7 +107,7 @@ def _content(text: Iterable[str]) -> Iterator[str]:
 
 
 def _whole_lines(text: Iterable[str], waits: Callable[[str], None] | None) -> Iterator[str]:
-    """Yield the lines that have their newline, then one that shows whether the row before it was complete."""
+    """Yield the lines that have their newline, then a line that shows whether the row before it was complete."""
     for line in text:
         if not line.endswith(("\n", "\r")):
             if waits is None:
@@ -120,7 +120,10 @@ def _whole_lines(text: Iterable[str], waits: Callable[[str], None] | None) -> It
 
 
 def _whole_rows(rows: Iterable[dict[str, Any]], waits: Callable[[str], None] | None) -> Iterator[dict[str, Any]]:
-    """Yield the rows with any cell, without the row of `_END`; a row that holds `_END` in a cell has open quotes."""
+    """Yield the rows with at least one cell, except the row of `_END`.
+
+    A last row that has more than `_END` was in open quotes at the end of the file.
+    """
     before: dict[str, Any] | None = None
     for row in rows:
         if before is not None and any(_is_filled(cell) for cell in before.values()):

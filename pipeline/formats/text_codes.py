@@ -193,7 +193,7 @@ class VoterCodes:
 
 
 def _may_name_nobody(texts: pa.StringArray) -> Bool:
-    """Return bool[n], false where an id is surely one voter's, in the one spelling of it."""
+    """Return bool[n], false for an id that surely identifies one voter and has the standard spelling."""
     doubtful = pc.or_(pc.match_substring_regex(texts, _MARKS), pc.invert(pc.string_is_ascii(texts)))
     found = pc.fill_null(doubtful, False).to_numpy(zero_copy_only=False)
     return np.asarray(placeholders(texts) | found)

@@ -47,7 +47,7 @@ def _absorb(first: UInt64, second: UInt64, word: UInt64) -> None:
 
 
 def _layout(texts: pa.StringArray) -> tuple[Int64, Int64, UInt64]:
-    """Return the place and the length of each text, and the eight bytes from each place on as a number."""
+    """Return the place and the length of each text, and as a number the eight bytes from each place in the data."""
     _, offsets, data = texts.buffers()
     if not len(texts) or data is None:
         return np.zeros(len(texts), np.int64), np.zeros(len(texts), np.int64), np.zeros(1, np.uint64)

@@ -226,7 +226,7 @@ def text_numbers(column: pa.DictionaryArray) -> Int64:
 
 
 def _style(buffer: ColumnBuffer, votes: int) -> Int32:
-    """Return the counts; without any, a constant that takes no memory."""
+    """Return the style counts; if there are none, a constant that takes no memory."""
     if not len(buffer):
         return no_style(votes)
     _fill(buffer, votes, -1)
@@ -234,6 +234,6 @@ def _style(buffer: ColumnBuffer, votes: int) -> Int32:
 
 
 def _fill(buffer: ColumnBuffer, rows: int, value: int) -> None:
-    """Give a column a value for the rows before `rows` that it has none for."""
+    """Extend a column to `rows` rows with one value, if it has fewer."""
     if len(buffer) < rows:
         buffer.fill(rows - len(buffer), value)

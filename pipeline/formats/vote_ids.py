@@ -184,6 +184,6 @@ def _checked(fields: Fields) -> Fields:
 
 
 def _cut(event: dict[str, Any]) -> dict[str, Any]:
-    """Return an event that is too large with shorter texts, one of which is still longer than the decoder accepts."""
+    """Shorten the texts of an event that is too large. A text that was cut is still longer than the decoder accepts."""
     cut = {name: value[:_MAX_TEXT] if isinstance(value, str) else value for name, value in event.items()}
     return {name: value for name, value in cut.items() if isinstance(value, str | int)}

@@ -120,7 +120,7 @@ class VoteReader:
         return to_columns(votes, rows, [places[position].code for position in positions])
 
     def _votes(self, chunk: list[bytes], places: list[_Place]) -> tuple[list[Vote], list[int], set[int]]:
-        """Return votes, their positions in the chunk, and the positions of records without a time."""
+        """Return the votes of a chunk, their positions in the chunk, and the positions of records without a time."""
         untimed = {position for position, place in enumerate(places) if not place.timed}
         bad_times: list[Reject] = []
         while True:

@@ -114,7 +114,10 @@ def _listed(root: Path) -> list[Path]:
 
 
 def _below(root: Path, path: Path, shared: Path) -> tuple[str, ...]:
-    """Return the parts of a path below the folder that was given, the fixed part of a glob, or the shared folder."""
+    """Return the parts of a path below the given folder or below the fixed part of a glob.
+
+    For a file that was given itself, these are the parts below the folder that all given files share.
+    """
     if path == root:
         return path.absolute().relative_to(shared).parts
     fixed = list(takewhile(lambda part: not any(sign in part for sign in "*?["), root.parts))

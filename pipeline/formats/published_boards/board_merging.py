@@ -76,7 +76,7 @@ def _days(columns: BoardColumns) -> Int64:
 
 
 def _groups(columns: BoardColumns) -> tuple[Int64, Int64]:
-    """Return the rows sorted by board, day and model, and where each group of equal ones starts."""
+    """Return the positions of the rows sorted by board, day and model, and where each group with equal keys starts."""
     keys: list[Any] = [columns.codes["model"], _days(columns), columns.codes["board"]]
     order = np.lexsort([np.arange(len(columns.row)), *keys])
     new = np.zeros(len(order), dtype=np.bool_)
