@@ -143,7 +143,7 @@ def _potentials(start: Fit, first: int) -> Float64:
 
 
 def _lower_bound(counts: PairCounts, start: Fit, potential: Float64, gap: float) -> float:
-    """Return a lower bound of the linear estimate: the gap divided by the largest influence of a vote."""
+    """Return a lower bound of `_Search.linear_estimate`: the gap divided by the largest influence of a vote."""
     p, drop = expit(start.theta[counts.a] - start.theta[counts.b]), potential[counts.a] - potential[counts.b]
     occurs = np.stack([counts.wins_a, counts.wins_b, counts.ties + counts.both_bad]) > 0
     largest = float(np.where(occurs, np.stack([1 - p, -p, 0.5 - p]) * drop, 0.0).max(initial=0.0))

@@ -47,7 +47,7 @@ def count_by_pair(a: CodedColumn, b: CodedColumn, outcome: CodedColumn, size: in
 
 
 def _keys(columns: tuple[CodedColumn, CodedColumn, CodedColumn], size: int, rows: slice) -> Int64:
-    """Return (a·K + b)·4 + outcome of each row; multiplies the small tables only, so that rows are only added."""
+    """Return (a·K + b)·4 + outcome of each row. Only the small tables are multiplied; rows are only added."""
     scales = (size * _CELLS, _CELLS, 1)
     first, second, third = (
         (column.table.astype(np.int64) * scale).take(column.position[rows])

@@ -124,7 +124,7 @@ def fewest_additions(counts: PairCounts, fitted: Fit, above: int, below: int) ->
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _FlipCells:
-    """The 4P cells that can be flipped: a won, b won, no winner to a, no winner to b; in votes."""
+    """The votes that can be flipped, in 4P cells: a won, b won, no winner flipped to a, no winner flipped to b."""
 
     a: Int64
     b: Int64
