@@ -159,8 +159,8 @@ def _usual_residuals(
 ) -> Float64:
     """Return float64[t]: the residual that is usual between two snapshots, infinite with too few transitions.
 
-    It is the larger of two medians over all transitions: of the typical residuals, and of these as if ratings drifted
-    with the square root of the days between.
+    It is the larger of two medians over all transitions. The first is the median of the typical residuals. The second
+    assumes that ratings drift with the square root of the days between two snapshots.
     """
     known = np.array([movement is not None for movement in movements], dtype=np.bool_)
     if known.sum() <= _REFIT_OTHERS:

@@ -184,7 +184,7 @@ def _release(model: RegisteredModel, state: RegistryState, scores: Mapping[str, 
 
 
 def _corrected(plain: ModelRelease, score: VariantScore) -> dict[str, Any]:
-    """Return the score without the winner's curse. Votes since the release have none."""
+    """Return the score without the winner's curse. Votes since the release add no curse."""
     kept, n = score.kept, plain.n
     if kept == 0:
         n, kept = 1, 1.0

@@ -163,7 +163,7 @@ def silent_removals(given: StoryInput) -> StoryCheck:
 
 
 def _besides(given: StoryInput) -> str:
-    """Return how many private variants the policy counts as removed too; "" without any."""
+    """Return a sentence about private variants that the policy also counts as removed; "" if there are none."""
     private = sum(_is_private(model, given) for model in given.removals)
     return f" The policy also counts {many(private, 'withdrawn private variant')}." if private else ""
 

@@ -176,7 +176,7 @@ def _suggestion(
 
 
 def _one_to_one(fitting: list[tuple[float, RenameSuggestion]]) -> list[RenameSuggestion]:
-    """Choose pairs so that each name is in one: as many as possible, then the nearest in sum, then the likest names."""
+    """Choose pairs so that each name is in one: as many as possible, then the nearest, then the most similar names."""
     old = sorted({one.old for _, one in fitting})
     new = sorted({one.new for _, one in fitting})
     costs = np.full((len(old), len(new)), _NO_PAIR)
