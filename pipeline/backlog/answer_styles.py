@@ -97,7 +97,8 @@ class AnswerStyles:
 def _latest(found: Sequence[PeriodFinding], feature: int) -> StyleFinding:
     """Return the finding about a model: its style in the latest periods that differ in one direction.
 
-    The earlier periods differ from the later ones as much as these from them, so the strongest may be an early one.
+    If the style changed, the earlier periods differ from the later ones as much as the later from the earlier. So the
+    strongest period may be an early one.
     """
     periods = sorted(found, key=lambda one: one.first)
     newest = periods[-1]

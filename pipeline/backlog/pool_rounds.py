@@ -171,7 +171,7 @@ class VoterPools:
 
         It is the average of two e-values: the average over the halves, each evaluated by the other, and the product
         over blocks in the order of the hash, each evaluated by the earlier ones. The second is stronger on a board with
-        many votes, and knows too little on a board with few.
+        many votes. On a board with few votes, its references know too little.
         """
         logs = []
         for k, reference in enumerate(self._half_references(fitter, excluded)):

@@ -159,7 +159,7 @@ class GroupPools:
 
     @cached_property
     def _fold_of_part(self) -> Int64:
-        """int64[p], the fold of each part: of few cohorts, each is a fold; of many, a hash decides."""
+        """int64[p], the fold of each part. If there are few cohorts, each is a fold; otherwise a hash decides."""
         numbers, place = np.unique(self._votes.group, return_inverse=True)
         if len(numbers) <= _FEW:
             return place.ravel().astype(np.int64)
