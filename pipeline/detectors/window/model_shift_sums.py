@@ -169,7 +169,7 @@ def _results(cells: GroupedModelCounts) -> tuple[Float64, Float64]:
 
 
 def _in_groups(name: str, values: Any) -> Any:
-    """Return a column of a state; the sums of each of four groups of networks are spread over the groups made of it."""
+    """Return a column of a state. The sums of each of four old groups of networks are spread over the new groups."""
     if not name.startswith(_BY_STRATUM) or name.endswith("_before") or values.shape[-1] == STRATA:
         return values
     ages, networks = values[..., :AGES], values[..., AGES:]

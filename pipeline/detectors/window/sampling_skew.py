@@ -219,7 +219,7 @@ class SamplingSkew:
 
 
 def _with_other(columns: KeyedColumns, given: Mapping[str, float]) -> KeyedColumns:
-    """Return a state with the shares by the other rule (else θ) where an older version stored none, or 0."""
+    """Return a state with the shares by the other rule: where an older version stored none, from `given`, else θ."""
     theta = columns["theta"]
     other = columns.get("other", np.zeros(len(theta)))
     missing = (theta > 0) & (other == 0)

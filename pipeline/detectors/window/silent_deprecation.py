@@ -175,7 +175,7 @@ class SilentDeprecation:
         return signals + [ClearedSignal(self.name, name, _SILENT, window.end, "it appeared again") for name in again]
 
     def _few_votes(self, columns: KeyedColumns, window: Window, context: WindowContext, day: int) -> list[Signal]:
-        """Return, once a day, a signal for each model with at most 10 votes in 52 days and no `model.deprecated`."""
+        """Return, once a day, the signals about models with at most 10 votes in 52 days and no `model.deprecated`."""
         votes = columns["days"].sum(axis=1)
         old = window.start - columns["first"] >= _DAYS * DAY
         signals: list[Signal] = []

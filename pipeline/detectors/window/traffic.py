@@ -184,7 +184,7 @@ class TrafficGap(_HourlyTraffic):
 
 
 def _alerts_only(state: WindowState) -> dict[str, Any]:
-    """Return the open alert of a state in which an older version learned votes; the sittings are learned anew."""
+    """Return only the open alert of a state of an older version, which learned votes. The sittings are learned anew."""
     return {name: state[name] for name in alert_policy.NO_ALERT if name in state}
 
 

@@ -148,7 +148,7 @@ class VoteBurst:
         return {**_pruned(columns, kind), "board": board, "spread": spread, "sittings": np.ones(1)}, ended + signals
 
     def _without_networks(self, state: WindowState, window: Window) -> tuple[KeyedColumns, list[Signal]]:
-        """Return a state in which an older version learned votes of networks, without them, and end their alerts.
+        """Drop the networks from a state of an older version, which learned votes of networks, and end their alerts.
 
         The sittings of networks are learned anew.
         """
@@ -247,7 +247,7 @@ def _learned_shares(columns: KeyedColumns, hour: int, kind: Int64, spread: Float
 
 
 def _concentration(spread: Float64) -> Float64:
-    """Return 1/k of each kind, k the concentration: the mean of ((x − nπ)²/(nπ) − 1)/n over keys and windows."""
+    """Return 1/k of each kind, with the concentration k: the mean of ((x − nπ)²/(nπ) − 1)/n over keys and windows."""
     return np.clip(spread[..., 0] / np.maximum(spread[..., 1], 1), *_SPREAD)
 
 
@@ -278,7 +278,7 @@ def _learn(columns: KeyedColumns, x: Float64, n: Int64, hour: int) -> None:
 
 
 def _spread(spread: Float64, x: Float64, n: Int64, share: Float64, kind: Int64, quiet: Bool) -> Float64:
-    """Return each kind's sums of (x − nπ̂)²/(nπ̂) − 1 and of n, with the window's keys that expect a vote added."""
+    """Add the window's keys that expect a vote to each kind's sums of (x − nπ̂)²/(nπ̂) − 1 and of n."""
     after = spread.copy()
     for one in range(3):
         rows = quiet & (kind == one) & (share * n >= 1)

@@ -77,7 +77,7 @@ def _add(
 
 
 def _carried(cells: CellsOfVotes) -> set[tuple[str, int]]:
-    """Return the verbs and keys whose decided battles differ from an honest voter's in that direction."""
+    """Return the verbs and keys of cells whose decided battles show the verb more than an honest voter's."""
     found = set()
     for verb, counts in zip(VERBS, (cells.counts, cells.counts.turned()), strict=True):
         found |= {(verb, int(key)) for key in cells.key[_more_wins(counts)]}
