@@ -44,7 +44,7 @@ def codename(voter: str) -> str:
 
 
 class _Draws:
-    """What the library uses as a source of random numbers: here, hashes of the pseudonym and of the draw's number."""
+    """A source of random numbers for the library. A number is a hash of the pseudonym and of the number of the draw."""
 
     def __init__(self, number: int) -> None:
         self._text, self._drawn = f"{number:016x}", 0

@@ -192,7 +192,7 @@ def _walk(value: object, depth: int, where: str = "the event") -> tuple[str, str
 
 
 def _too_deep(values: Sequence[object], depth: int) -> tuple[str, str] | None:
-    """Check the nesting of values whose text is not read."""
+    """Return reason and detail if values whose text is not read are nested too deeply, else None."""
     if depth > MAX_DEPTH:
         return "too_deep", f"expected at most {MAX_DEPTH} levels"
     for value in values:
