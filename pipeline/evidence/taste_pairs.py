@@ -157,7 +157,7 @@ def decided_votes(
 
 
 def _decided_cells(cells: Cells, decided: Bool) -> Cells:
-    """Return the cells of the decided votes among the votes that the mask `decided` selects them from."""
+    """Return the cells of the votes that the mask `decided` selects, with rows numbered among these votes."""
     row, sizes = cells
     kept = decided[row // 2]
     number = np.cumsum(decided) - 1
