@@ -98,7 +98,7 @@ def _explain(groups: Iterable[Campaign]) -> list[Campaign]:
 
 
 def _leans_to(one: Campaign, other: Campaign) -> bool:
-    """Return whether a voter without an aim votes for or against the model of a campaign of its time."""
+    """Return whether the voter of `one` votes for or against the model of `other`, a campaign at the same time."""
     apart = one.begun_at > other.last_at + GAP or other.begun_at > one.last_at + GAP
     return not apart and any(other.claim in alert.leanings for alert in one.alerts)
 
