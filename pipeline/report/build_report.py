@@ -102,7 +102,7 @@ def _facts(votes: ReportVotes) -> dict[str, Any]:
 
 
 def _lacking(votes: ReportVotes) -> list[str]:
-    """Return what the file does not have that a test or a probe needs."""
+    """Return what a test or a probe needs and the file lacks."""
     named = {
         "voters": votes.known("voter"), "times": votes.time, "prompts": votes.prompt, "sessions": votes.session,
         "networks": votes.network, "turns": votes.turn, "positions on a screen": votes.position,

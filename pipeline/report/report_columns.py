@@ -48,7 +48,10 @@ def report_votes(battles: BattleColumns) -> ReportVotes:
 
 
 def _positions(battles: BattleColumns) -> Int8 | None:
-    """Return that model a was shown first; None if nearly all pairs have one order, so that sides mean nothing."""
+    """Return int8[N] of 1, since model a is shown first.
+
+    None if nearly all pairs of models have one order, so that sides mean nothing.
+    """
     low, high = np.minimum(battles.a, battles.b), np.maximum(battles.a, battles.b)
     pair = np.unique(low.astype(np.int64) * len(battles.models) + high, return_inverse=True)[1].ravel()
     votes = np.bincount(pair)

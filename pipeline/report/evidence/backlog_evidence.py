@@ -238,7 +238,7 @@ def _average(one: VoterFinding | RandomFinding | HabitFinding) -> float:
 
 
 def _least(one: VoterFinding) -> float:
-    """Return the value that must be large before a voter is named: against the band, and the mixture of tastes."""
+    """Return the e-value that must be large before a voter is named: the smaller of the average and the mixture's."""
     return min(one.e_value, one.cells) if one.strict is None else one.strict
 
 

@@ -74,7 +74,7 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
 
 
 def _no_position(votes: ReportVotes) -> str | None:
-    """Return why the order of the models of a vote is not the position, or None."""
+    """Return why the stated position of the models does not tell which model was shown first; None if it does."""
     position = np.asarray(votes.position)
     first = np.where(position > 0, votes.model_a, votes.model_b)
     second = np.where(position > 0, votes.model_b, votes.model_a)
