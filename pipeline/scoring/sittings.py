@@ -106,7 +106,7 @@ def without_voters(voters: WindowVoters, forgotten: Int64) -> WindowVoters:
 
 
 def _thinned(rows: Int64, bits: int) -> Int64:
-    """Return the rows of voters whose number ends in zero bits; networks of votes without a voter likewise."""
+    """Return the rows of voters whose number ends in `bits` zero bits. Without a voter, other networks become 0."""
     if not bits:
         return rows
     mask = (1 << bits) - 1
