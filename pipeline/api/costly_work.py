@@ -79,7 +79,7 @@ def refuse_if_too_often(rates: ClientRates, request: Request, metrics: ApiMetric
         rates: the limits of clients.
         request: the request.
         metrics: counters of refused requests.
-        what: plural name of what the client sends too often, for the message of the error.
+        what: what the client sends too often, such as "invalid tokens", for the message of the error.
 
     Raises:
         Problem: status 429, with the number of seconds to wait.

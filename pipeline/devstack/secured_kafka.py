@@ -70,7 +70,7 @@ class SecuredKafkaServer(KafkaServer):
         return self
 
     def admin(self) -> KafkaAdminClient:
-        """Return an administration client of the super user."""
+        """Return a Kafka client for administration, which acts as the super user."""
         return KafkaAdminClient(bootstrap_servers=self.bootstrap, bootstrap_timeout_ms=10_000)
 
     def allow(self, user: str, kind: str, name: str, operations: Iterable[str], *, prefix: bool = False) -> None:

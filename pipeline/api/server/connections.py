@@ -102,6 +102,9 @@ class ConnectionTable:
         self._waiting.pop(connection, None)
 
     def sweep(self, now: float) -> None:
-        """Close the connections that are too slow. The server calls this every second; `now` is its time in seconds."""
+        """Close the connections whose clients send or read too slowly.
+
+        `now` is the time of the event loop in seconds.
+        """
         for connection in list(self._open):
             connection.sweep(now)

@@ -72,7 +72,10 @@ def audit_providers(connection: Connection) -> ProviderAudits | None:
 
 
 def all_provider_pages(audited: ProviderAudits | None) -> dict[str, dict[str, Any]]:
-    """Return name of a provider → page with all facts about the provider. Models under test are named."""
+    """Return name of a provider → page with all facts about the provider; empty if `audited` is None.
+
+    Models under test are named.
+    """
     if audited is None:
         return {}
     return {name: _page(name, audited.given, audited.findings) for name in _providers(audited.given)}

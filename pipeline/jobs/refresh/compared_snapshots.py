@@ -34,7 +34,8 @@ class ComparedSnapshots:
     Attributes:
         old: name of a board → model → its row in the older snapshot.
         new: name of a board → model → its row in the newer snapshot.
-        chain: the votes that are counted after each step; None if the snapshots differ by new votes only.
+        chain: the votes that are counted after each step of the comparison; None if the snapshots differ by new votes
+            only.
         fresh: name of a view or board → its new votes; empty if there is a `chain`, from which they are computed.
     """
 

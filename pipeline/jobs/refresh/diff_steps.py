@@ -119,13 +119,15 @@ def attribute_points(
     old: Mapping[str, Row],
     new: Mapping[str, Row],
 ) -> tuple[dict[str, tuple[Points, Points]], str]:
-    """Split the rating change of each model on both boards by step, and the step "method" by rule.
+    """Split the rating change of each model that is on both boards by step, and the change by the step "method" by
+    rule.
 
     Args:
         before: the older snapshot.
         after: the newer snapshot.
         view: a view, or the name of a board by category or language.
-        chain: the votes that are counted after each step. None if the snapshots differ by new votes only.
+        chain: the votes that are counted after each step of the comparison. None if the snapshots differ by new votes
+            only.
         old: model → its row in the older snapshot.
         new: model → its row in the newer snapshot.
 

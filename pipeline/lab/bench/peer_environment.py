@@ -14,7 +14,7 @@ _TARGET = ".venv-bench/.synced"
 
 
 def peers_python() -> Path:
-    """Return the path of the interpreter of the peers' environment. The environment is created if it is missing.
+    """Return the path of the Python interpreter in the environment of the peers, which is created if it is missing.
 
     Raises:
         Unavailable: this project is not a source checkout, or the packages could not be installed.

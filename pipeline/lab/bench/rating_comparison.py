@@ -108,7 +108,7 @@ class ComparedTask:
 
     @property
     def lean(self) -> bool:
-        """Whether this project has less peak memory than every peer."""
+        """Whether this project has less peak memory than every peer that finished."""
         return all(self.ours.peak_mb < run.peak_mb for run in self.peers)
 
     @property

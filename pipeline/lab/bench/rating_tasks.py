@@ -32,8 +32,8 @@ def fit_with_intervals(table: pd.DataFrame) -> Result:
         table: one battle a row, with the text columns model_a, model_b and winner.
 
     Returns:
-        The names of the models, their ratings θ in logits, and an empty list. Intervals and ranks are computed, but not
-        returned.
+        The names of the models, their ratings θ in logits, and an empty list (no style coefficients). Intervals and
+        ranks are computed, but not returned.
     """
     counts = PairCounts.from_labels(table["model_a"], table["model_b"], table["winner"])
     fitted = fit(counts)
@@ -49,7 +49,8 @@ def fit_with_bootstrap(table: pd.DataFrame, rounds: int) -> Result:
         rounds: number of bootstrap rounds.
 
     Returns:
-        The names of the models, their ratings θ in logits, and an empty list. Intervals are computed, but not returned.
+        The names of the models, their ratings θ in logits, and an empty list (no style coefficients). Intervals are
+        computed, but not returned.
     """
     counts = PairCounts.from_labels(table["model_a"], table["model_b"], table["winner"])
     fitted = fit(counts)

@@ -235,7 +235,7 @@ def votes_under_alerts(stream: SimulatedStream, alerts: Sequence[RaisedAlert], a
 
     Args:
         stream: n votes.
-        alerts: the alerts.
+        alerts: the alerts of all detectors.
         about: name of the model.
 
     Returns:

@@ -36,7 +36,7 @@ class DemoScenario:
         before: the first part, with honest votes only. The demo refreshes the board after these votes.
         after: the second part, with honest votes and attacks.
         attacks: the parameters of the attacks.
-        attackers: the attackers.
+        attackers: the voters who attack, each with the number of votes.
         target: name of the model that eight voters promote.
         rival: name of the model that four voters demote.
     """
