@@ -119,8 +119,7 @@ def attribute_points(
     old: Mapping[str, Row],
     new: Mapping[str, Row],
 ) -> tuple[dict[str, tuple[Points, Points]], str]:
-    """Split the rating change of each model that is on both boards by step, and the change by the step "method" by
-    rule.
+    """Split the rating change of each model on both boards by step, and that of the step "method" by rule.
 
     Args:
         before: the older snapshot.

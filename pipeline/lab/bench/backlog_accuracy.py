@@ -1,8 +1,8 @@
 """Measures power and false findings of the evaluation of a backlog, for the part `backlog` of `bench evidence`.
 
-A backlog is the set of votes that were cast before the first snapshot. Each figure comes from one simulated stream:
-100,000 honest votes on 20 models, and attackers who cast 1%, 5% or 20% of all votes. The figure "named" is the share of
-the attackers whom the evaluation names, alone or as members of a group. The figure "target's error" is the difference
+A backlog is a set of votes that are evaluated together afterwards. Each figure comes from one simulated stream: 100,000
+honest votes on 20 models, and attackers who cast 1%, 5% or 20% of all votes. The figure "named" is the share of the
+attackers whom the evaluation names, alone or as members of a group. The figure "target's error" is the difference
 between the estimated and the true strength of the attacked model. It is measured twice: with all votes ("raw"), and
 without the votes of the named voters ("after"). The limits for the figures come from a prototype.
 """
