@@ -48,7 +48,7 @@ _LINEAR = 16 * (((expit(_GRID[:, None] * _NODES) - 0.5) ** 2) @ _NORMAL)
 
 @dataclass(frozen=True)
 class Taste:
-    """How much the voters of a board differ.
+    """Estimates of how much the voters of a board differ from each other.
 
     Attributes:
         sd: standard deviation over voters of their taste for one model, in logits.
@@ -133,7 +133,7 @@ def _hash_group(voter: Int64) -> Int64:
 
 @dataclass(frozen=True)
 class TieHabits:
-    """How voters differ in their share of ties, as a beta distribution with the parameters α and β.
+    """The distribution of the share of ties over voters: a beta distribution with the parameters α and β.
 
     Attributes:
         mean: the mean share of ties over voters, α/(α + β), from 0 to 1.
