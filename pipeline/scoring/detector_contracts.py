@@ -126,7 +126,7 @@ class VoterDetector(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WindowContext:
-    """What a window detector may use besides the window.
+    """The data that a window detector may use besides the window itself.
 
     Attributes:
         registry: the registry as of the window's start.

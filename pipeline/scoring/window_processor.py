@@ -159,8 +159,8 @@ def run_window_detectors(
 def window_context(window: Window, registry: Registry, limits: FalseAlarmLimits) -> WindowContext:
     """Return the context of a window: what detectors may use besides the window's counts.
 
-    The context has the registry at the start of the window, whether the declared sampling policy stayed the same during
-    the window, and the tolerated false alarms.
+    The context has the registry at the start of the window and the tolerated false alarms. It also states whether the
+    sampling policy stayed the same during this window and the window before.
 
     Args:
         window: the window.
