@@ -26,7 +26,7 @@ class ProbeOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeResult:
-    """What a probe found.
+    """The result of a probe: its figure, whether it fired, and a sentence for people.
 
     Attributes:
         id: name of the probe, such as `position_bias`.

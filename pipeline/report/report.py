@@ -22,7 +22,7 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportSource:
-    """Where the votes of a report come from.
+    """The files that the votes of a report come from, and how the report is made again.
 
     Attributes:
         files: the files, in the order in which they were read; empty if the votes come from memory.
