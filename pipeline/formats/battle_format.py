@@ -87,7 +87,7 @@ OutcomeRule = SpelledOutcome | OneHotOutcome | NamedWinner
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A property of a vote that is true or false.
+    """The places in a record that state a property of the vote, which is true or false.
 
     Attributes:
         source: place of the value.
@@ -100,7 +100,7 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class BattleFormat:
-    """A format of battle files.
+    """A format of battle files: how to recognise a file, and where a record has the fields of its vote.
 
     Attributes:
         name: name of the format for people.
