@@ -47,7 +47,7 @@ _SHOWN = 6
 
 @dataclass(frozen=True, slots=True)
 class GraphHealth:
-    """How well the models of a board are connected by battles.
+    """Measures of how well the models of a board are connected by battles.
 
     Attributes:
         models: number of rated models.

@@ -24,7 +24,7 @@ _PERIODS = {"retracted after it was scored": "retracted after a snapshot had rat
 
 
 def failed_claims(given: StoryInput) -> StoryCheck:
-    """Return the benchmark claims that are higher than what others measured by more than chance explains."""
+    """Return the claimed benchmark scores that exceed the scores measured by others by more than chance explains."""
     found = [sentence for one in given.claims if (sentence := _claim(one, given)) is not None]
     for finding in given.findings_of("perturbation_gap", "arena_gap"):
         gap = finding.evidence["gap" if finding.audit == "perturbation_gap" else "gained"]

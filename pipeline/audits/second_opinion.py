@@ -38,7 +38,7 @@ class RankDisagreement:
 
 @dataclass(frozen=True, slots=True)
 class BoardAgreement:
-    """How well the orders of two boards agree.
+    """Measures of how well the orders of two boards agree.
 
     Attributes:
         common: number of models on both boards.

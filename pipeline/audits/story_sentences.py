@@ -72,7 +72,7 @@ class StoryCheck:
 
 @dataclass(frozen=True)
 class StoryInput:
-    """What the sentences are written from.
+    """The data from which the sentences about providers and models are written.
 
     Attributes:
         events: all registry events.
