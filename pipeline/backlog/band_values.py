@@ -27,7 +27,7 @@ _ALTERNATIVES = np.outer((2 / 3, 1 / 3), (0.6, 0.2, 0.2)).ravel()
 
 @dataclass(frozen=True)
 class RankedCells:
-    """The cells with at least RANKED_AFTER votes, their ranks and their rows. They do not depend on a reference.
+    """The cells with at least RANKED_AFTER votes, their ranks and their rows. None of these depends on a reference.
 
     A cell has the votes of one voter on one model. A row is one vote in one cell. Only ranked cells are evidence about
     their model.
