@@ -40,7 +40,7 @@ _LEFT_OUT = 6
 
 @dataclass(frozen=True)
 class ShiftReading:
-    """Which kinds of voters show a change of a model in their votes.
+    """The kinds of voters whose votes show a change of a model, and the kinds whose votes do not.
 
     Attributes:
         seen: the kinds that show the change.
