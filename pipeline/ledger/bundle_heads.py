@@ -103,7 +103,7 @@ def read_file(files: BundleFiles, names: set[str], name: str, most: int) -> byte
 
 @dataclass(frozen=True, slots=True)
 class _NamedKeys:
-    """The keys that a manifest names, of the log and of witnesses; a signature by one of them must be valid."""
+    """The keys of the log and of the witnesses that a manifest names. A signature by one of them must be valid."""
 
     log: tuple[VerifierKey, ...]
     witnesses: tuple[VerifierKey, ...]
@@ -137,7 +137,7 @@ def _leaves(digests: Sequence[canonical_json.Digest]) -> bytes:
 
 
 def _included_manifest(raw: bytes, proof: BundleProof, head: Checkpoint) -> Manifest:
-    """Return the manifest, which is parsed only after its leaf was found under the head."""
+    """Check that a manifest is in the log of the head, then parse and return it."""
     stated = _SEQUENCE.search(raw)
     sequence = head.size if stated is None else int(stated[1])
     _check_in_log(raw, sequence - 1, head, proof.inclusion, MANIFEST)
@@ -181,7 +181,11 @@ def _check_previous(
     proof: BundleProof,
     trusted: Sequence[VerifierKey],
 ) -> Manifest | None:
-    """Check that the previous manifest is the leaf before, and that its head is the beginning of this log."""
+    """Check that the previous manifest is the leaf before this one, and that this log continues the previous log.
+
+    Returns:
+        The previous manifest, None for the first snapshot.
+    """
     if given.sequence == 1:
         if proof.previous_inclusion or proof.consistency:
             raise Refuted("consistency", PROOF, "expected no proofs about a snapshot before the first")
@@ -212,7 +216,7 @@ def _check_previous(
 def _check_kept(
     data: bytes, head: Checkpoint, proof: BundleProof, keys: Sequence[VerifierKey], has_previous: bool
 ) -> None:
-    """Check that the log of the bundle begins with a head, of any size, that the caller kept."""
+    """Check that the log of the bundle begins with the leaves of the head that the caller kept."""
     kept = _signed_checkpoint(signed_note.parse(data, KEPT), KEPT, keys)
     if kept.origin != head.origin:
         raise Refuted("checkpoint", KEPT, f"expected the log {head.origin}, got {kept.origin}")

@@ -194,7 +194,10 @@ def _check_votes(files: BundleFiles, manifest: Manifest, previous: Manifest | No
 def _check_boards(
     files: BundleFiles, manifest: Manifest, log: VoteLog, views: Sequence[tuple[str, PublishedView, Bool]]
 ) -> None:
-    """Check each view or board, given with its name and the mask of its leaves."""
+    """Check each view and board.
+
+    Each is given as its name, its published figures, and a mask of the leaves that count.
+    """
     unregistered, paths = manifest.unregistered or (), [one.path for one in manifest.segments]
     stated = interval_verification.read_stated(files, manifest)
     for where, published, counted in views:
@@ -209,7 +212,7 @@ def _check_boards(
 
 
 def _check_coverage(coverage: VoteCoverage | None, previous: Manifest | None, late: int, votes: int) -> None:
-    """Check the late rule, which must stay once a manifest states it, and the numbers of late and unchecked votes."""
+    """Check the late rule, and the numbers of late and unchecked votes. No manifest may drop the late rule again."""
     where = f"{MANIFEST}.coverage"
     if coverage is None:
         if previous is not None and previous.coverage is not None:
@@ -222,7 +225,10 @@ def _check_coverage(coverage: VoteCoverage | None, previous: Manifest | None, la
 
 
 def _check_log(files: BundleFiles, manifest: Manifest, previous: Manifest | None) -> VoteLog:
-    """Read all segments, each hashed before it is parsed. Check the root now and at the previous manifest."""
+    """Read all segments and check the roots of the log, now and at the previous manifest.
+
+    A segment is parsed only after its hash was checked.
+    """
     log, head = VoteLog(), manifest.vote_log
     older = previous.vote_log if previous is not None else None
     if older is not None and older.size > head.size:

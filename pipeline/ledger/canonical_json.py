@@ -37,7 +37,7 @@ def dump(record: Any) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """Return a record, and the records in it, as JSON values."""
+    """Return a dataclass as a JSON value, together with all dataclasses inside it."""
     if is_dataclass(value) and not isinstance(value, type):
         given = ((field, getattr(value, field.name)) for field in fields(value))
         return {field.name: _plain(one) for field, one in given if one is not None or field.default is MISSING}
@@ -116,7 +116,7 @@ def _record(kind: Any, value: Any, where: str) -> Any:
 
 
 def _present(hint: Any) -> Any:
-    """Return the type that an optional field has if it is present, which excludes null."""
+    """Return the type of an optional field without None."""
     return next(one for one in get_args(hint) if one is not NoneType)
 
 

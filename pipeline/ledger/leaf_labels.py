@@ -149,7 +149,7 @@ def _check(table: pa.Table, where: str, first: int, size: int) -> None:
 
 
 def _texts(table: pa.Table) -> dict[str, pa.DictionaryArray]:
-    """Return the texts of both columns, those of all lists one after the other."""
+    """Return the texts of the columns `categories` and `language`. The texts of all lists of categories are joined."""
     flat = pa.chunked_array([one.flatten() for one in table["categories"].chunks], _TERM)
     return {"categories": _coded(flat), "language": _coded(table["language"])}
 

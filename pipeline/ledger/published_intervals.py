@@ -123,7 +123,13 @@ def check_intervals(
 
 
 def _check_row(row: IntervalRow, computed: Callable[[float], IntervalRow], where: str) -> None:
-    """Check a row against the rows that the votes give at a level."""
+    """Check a published row of intervals.
+
+    Args:
+        row: the published row.
+        computed: a function that takes a coverage and returns the row that the votes give with it.
+        where: place of the row, for messages.
+    """
     expected = computed(LEVEL)
     for name in COLUMNS:
         stated, value = getattr(row, name), getattr(expected, name)
@@ -138,9 +144,9 @@ def _check_row(row: IntervalRow, computed: Callable[[float], IntervalRow], where
 
 
 def _is_undecided(name: str, stated: int, value: int, computed: Callable[[float], IntervalRow]) -> bool:
-    """Return whether the last bits of a number decide between the stated rank and the computed one.
+    """Return whether rounding errors may explain why the stated rank differs from the computed one.
 
-    Then a level that is a little lower or higher gives the stated rank.
+    They may if a slightly smaller or larger coverage gives the stated rank.
     """
     near = [getattr(computed(LEVEL + step), name) for step in (-_NEARLY, _NEARLY)]
     return bool(min(*near, value) <= stated <= max(*near, value))

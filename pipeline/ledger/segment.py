@@ -78,7 +78,7 @@ class SegmentWriter:
 
 
 def _sorted(column: pa.DictionaryArray) -> pa.DictionaryArray:
-    """Return the column coded by its sorted distinct texts; Arrow's codes depend on how the rows were split."""
+    """Return the column with its distinct texts sorted, so that the codes do not depend on how the rows were split."""
     texts, null = column.dictionary.to_pylist(), column.indices.is_null().to_numpy(zero_copy_only=False)
     codes = column.indices.fill_null(0).to_numpy()
     there = np.bincount(codes[~null], minlength=len(texts))
@@ -117,7 +117,7 @@ def read(data: bytes, where: str) -> tuple[pa.Table, bytes]:
 
 
 def _read_bounded(data: bytes, where: str) -> pa.Table:
-    """Return the table in a file. Texts that repeat stay dictionary codes until their total length is known."""
+    """Return the table in a segment file. Long repeated texts are refused before they are unpacked."""
     most = size_limits.most_leaves(data)
     plain, chunks = size_limits.open_parquet(data, where, "segment", most)
     if [(f.name, _value_type(f.type)) for f in plain.schema_arrow] != [(f.name, f.type) for f in _FILE]:

@@ -95,7 +95,7 @@ def _rows_digest(view: PublishedView) -> str:
 
 
 def _pairs(stated: dict[str, Any], expected: dict[str, Any], where: str) -> list[tuple[str, Any, Any]]:
-    """Return the place in the body, the stated and the expected value of each field that both have."""
+    """Return the fields that two objects have in common, as (place in the body, stated value, expected value)."""
     found: list[tuple[str, Any, Any]] = []
     for name, value in expected.items():
         other = stated.get(name)

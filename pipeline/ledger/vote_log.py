@@ -147,7 +147,7 @@ class VoteLog:
         return self._models.setdefault(name, len(self._models))
 
     def _coded(self, column: pa.ChunkedArray, code: Any) -> npt.NDArray[Any]:
-        """Return the code of each row of a dictionary column, −1 for a retraction."""
+        """Return the code of the text in each row of a column. A row of a retraction has no text and gets −1."""
         terms = column.chunk(0)
         codes = np.array([code(text) for text in terms.dictionary.to_pylist()] + [_RETRACTION], dtype=np.int32)
         # A null gets the last entry of the table.

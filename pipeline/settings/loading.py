@@ -108,7 +108,7 @@ def _sources() -> tuple[EnvSettingsSource, DotEnvSettingsSource]:
 
 
 def _known(values: Values) -> Values:
-    """Return the values without names in `.env` that are not our settings."""
+    """Return only those values whose names are settings. The file `.env` may have other names."""
     return {name: value for name, value in values.items() if name in Settings.model_fields}
 
 
@@ -132,7 +132,13 @@ def _warn_of_open_files(directory: Path) -> None:
 
 
 def _secrets_directory(given: Iterable[Values]) -> Path | None:
-    """Return the secrets directory, checked: the library skips unreadable files, and a board would get a new key."""
+    """Return the secrets directory; None if there is none.
+
+    The library skips a secret that is not a file without an error, and a board would get a new key.
+
+    Raises:
+        Usage: the directory is missing, or a secret in it is not a file.
+    """
     wanted = next((found["secrets_dir"] for found in given if found.get("secrets_dir")), None)
     if wanted is None and not _MOUNTED.is_dir():
         return None

@@ -136,7 +136,10 @@ def _read(pipe: IO[bytes], length: int) -> bytearray:
 
 
 def _portable(error: Exception) -> Exception:
-    """Return an error that the worker can read: the same one, or its text if it cannot be pickled and read again."""
+    """Return an error that can be pickled for the worker.
+
+    If `error` cannot, a RuntimeError with its text is returned.
+    """
     place = traceback.format_exc()
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
@@ -147,7 +150,10 @@ def _portable(error: Exception) -> Exception:
 
 
 def _serve() -> None:
-    """Answer requests until the input ends. The worker decides when to stop, also when both get a signal."""
+    """Decode what the worker sends until the input ends.
+
+    Signals are ignored, because the worker decides when to stop.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     requests, answers = os.fdopen(os.dup(0), "rb", buffering=0), os.fdopen(os.dup(1), "wb", buffering=0)

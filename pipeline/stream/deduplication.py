@@ -111,7 +111,7 @@ def _repeats_less(repeat: tuple[Any, ...], original: tuple[Any, ...]) -> bool:
 
 
 def _without_text_fields(repeat: tuple[Any, ...], original: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return a repeat without the fields from text that the stored vote lacks."""
+    """Return a repeat without those fields computed from its text that the stored vote lacks."""
     body = list(repeat)
     body[_PROMPT] = repeat[_PROMPT] if original[_PROMPT] else 0
     body[_FLAGS] = repeat[_FLAGS] if original[_FLAGS] & _LEAK else repeat[_FLAGS] & ~_LEAK

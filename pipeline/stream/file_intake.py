@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Stopped(Exception):  # no error: the worker was asked to stop
-    """Ends the reading of a file that has not begun to be stored."""
+    """Ends the reading of a file because the worker was asked to stop, before any vote of the file was stored."""
 
 
 class FileIntake:
@@ -116,7 +116,7 @@ class FileIntake:
         return True
 
     def _expect_new_ids(self) -> None:
-        """Refuse a log whose votes are stored under ids that name conversations: they would count twice."""
+        """Refuse a log whose votes the store has under names of conversations, since they would count twice."""
         names = self._source.conversations
         stored = self._retry.read(partial(ingest.find_by_vote_id, vote_ids=names)) if names else ()
         if stored:
@@ -150,7 +150,7 @@ class FileIntake:
 
 
 def _has_ended(owner: str) -> bool:
-    """Return whether the owner was a process of this machine that no longer runs."""
+    """Return whether an owner, HOST:PID, was a process of this machine that no longer runs."""
     host, _, pid = owner.rpartition(":")
     if host != socket.gethostname() or not pid.isdecimal():
         return False

@@ -216,7 +216,7 @@ def publish(
 
 
 def _is_left_out(one: PreparedRecord, row: int, rejects: LeftOut | None) -> bool:
-    """Count a record that is no vote; return whether it is not sent."""
+    """Count an invalid record in `rejects`, and return whether it is left out instead of sent."""
     why = dict(one.marks).get(REJECTED_HEADER)
     if why is None or rejects is None:
         return False
@@ -230,7 +230,7 @@ def _partition(key: bytes, count: int) -> int:
 
 
 def _headers(record: PreparedRecord, name: str, row: int) -> list[tuple[str, bytes]]:
-    """Return headers of CloudEvents 1.0 in binary mode, with file and row, and our own headers."""
+    """Return the headers of a record: those of CloudEvents 1.0 in binary mode, its file and row, and our marks."""
     source = name.encode()
     return [
         ("ce_specversion", b"1.0"),

@@ -51,12 +51,12 @@ Signature = npt.NDArray[np.uint32]
 
 
 def _run(text: str) -> int:
-    """Return how many characters of a text are compared at once."""
+    """Return the length of the runs of characters into which a text is divided; shorter for a text with few spaces."""
     return _RUN if text.count(" ") * _LETTERS_A_SPACE >= len(text) else _SHORT_RUN
 
 
 def _mix(numbers: Signature) -> Signature:
-    """Return numbers as the finaliser of MurmurHash3 mixes them, as `MinHash.update_batch` does before it permutes."""
+    """Mix the bits of numbers with MurmurHash3's finaliser, as `MinHash.update_batch` does before its permutations."""
     mixed = numbers ^ (numbers >> np.uint32(16))
     mixed = mixed * np.uint32(0x85EBCA6B)
     mixed ^= mixed >> np.uint32(13)
@@ -162,7 +162,12 @@ class NearPrompts:
         return np.asarray((factor * mixed + summand).min(axis=1))
 
     def _first_copy(self, signature: Signature, alike: Sequence[bytes]) -> bytes | None:
-        """Return the digest of the oldest prompt that is a near copy, from the digests of prompts that share a band."""
+        """Return the digest of the oldest prompt that is a near copy; None if there is none.
+
+        Args:
+            signature: signature of the new prompt.
+            alike: digests of the prompts that share a band with it.
+        """
         if not alike:
             return None
         signatures = np.array([self._signatures[one] for one in alike])

@@ -73,7 +73,7 @@ class TextChecks:
         ]
 
     def _added(self, text: BattleText, fields: Fields, found: Fields) -> Fields:
-        """Return a battle's field `identity_leak` with its `prompt_hash`, and count the battle."""
+        """Count the battle, and add the hash of its prompt to the fields `found` if the vote has none."""
         self.battles += bool(text)
         self.identity_leaks += found.get("identity_leak") is True
         if text.prompt and not fields.get("prompt_hash"):

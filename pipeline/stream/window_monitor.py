@@ -247,7 +247,7 @@ class Monitor:
         """Close the windows that start in [start, end).
 
         Returns:
-            The number of windows with votes, at least 1 because the position moved; the detectors' states after them.
+            The number of closed windows with votes, but at least 1; and the states of the detectors afterwards.
         """
         states_current = self._position is not None and self._position == stored
         before = self._states if states_current else detector_states.read(connection)

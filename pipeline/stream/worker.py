@@ -156,7 +156,7 @@ class Worker:
         self._finish_batch()
 
     def _claim(self) -> None:
-        """Unless another worker reads the file: claim this generation's partitions, and seek to the store's offsets."""
+        """Claim this generation's partitions and seek to the store's offsets, unless another worker reads the file."""
         generation = self.source.generation()
         if self._files and not self._files.take_turn():
             return
@@ -264,7 +264,7 @@ class Worker:
         return all(stored.get(number, 0) >= end for number, end in ends.items())
 
     def _skip_gaps(self) -> None:
-        """Move the next offsets, in the store too, past offsets without a record at the end of a log."""
+        """Move next offsets past offsets without a record at the end of a log, in memory and in the store."""
         positions = self.source.positions()
         for number, owned in self._owned.items():
             end = positions.get(number, 0)

@@ -68,7 +68,10 @@ def select_comparable(battles: BattleColumns) -> ComparableVotes:
 def _apart_notes(
     apart: Sequence[UnratedModel], islands: Sequence[tuple[tuple[str, ...], int]], votes: int
 ) -> list[str]:
-    """Return sentences about the models that are not rated: one for each group of its own, and one for each other."""
+    """Return sentences about the models that are not rated.
+
+    There is one for each group of models that met each other, and one for each further model.
+    """
     notes = [
         f"  {len(names):,} models form a group of their own: they met each other ({count:,} "
         f"vote{'s' * (count > 1)}), but no rated model: {', '.join(names[:_NAMED])}{', …' * (len(names) > _NAMED)}"

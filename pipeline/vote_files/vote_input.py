@@ -189,7 +189,13 @@ def _text_check(rules: Method) -> RecordCheck | None:
 
 
 def _with_frequent_prompts(read: BattleColumns, rules: Method, *, keep: bool) -> BattleColumns:
-    """Flag the votes outside the samples of frequent prompts if the method asks for it; forget the prompts or not."""
+    """Flag the votes outside the samples of frequent prompts, if the method has a rule about them.
+
+    Args:
+        read: the votes with their prompts.
+        rules: the method.
+        keep: whether the result keeps the prompts.
+    """
     if read.prompt is None or "frequent_prompt" not in rules.rules:
         return read if keep else replace(read, prompt=None)
     flag = np.where(read.prompt == 0, -1, outside_samples(read.prompt)).astype(np.int8)
@@ -216,7 +222,12 @@ def _method_notes(rules: Method, by_rule: dict[str, int], against_itself: dict[s
 
 
 def _counted_without(count: int, own: int) -> str:
-    """Return how many of the votes that a rule left out the method none counts; `own` are against the model itself."""
+    """Return the end of a sentence about left-out votes: how many of them `--method none` would count.
+
+    Args:
+        count: number of votes that a rule left out.
+        own: how many of these are battles of a model against itself, which `none` does not count either.
+    """
     if not own:
         return f" (--method none counts {'them' if count > 1 else 'it'})"
     return (
@@ -225,7 +236,7 @@ def _counted_without(count: int, own: int) -> str:
 
 
 def _category_notes(more: int) -> list[str]:
-    """Return a note about the categories for which a rating has no room; `more` is their number."""
+    """Return a note about the categories that are too many to have boards of their own; `more` is their number."""
     if not more:
         return []
     return [
@@ -235,7 +246,16 @@ def _category_notes(more: int) -> list[str]:
 
 
 def _name_self_battles(left_out: LeftOut, rules: Method, by_rule: dict[str, int]) -> dict[str, int]:
-    """Count battles of a model against itself under the first rule that leaves them out; return rule → their number."""
+    """Count battles of a model against itself under the first rule that leaves them out.
+
+    Args:
+        left_out: the records that were left out, with the battles of a model against itself.
+        rules: the method.
+        by_rule: rule → number of votes that it leaves out. The counts are added here.
+
+    Returns:
+        Rule → number of these battles.
+    """
     rows, flags = left_out.flagged_self_battles()
     counted, named = find_counted(flags, len(rows), rules)
     for rule, count in named.items():

@@ -43,6 +43,9 @@ def find_ids(connection: Connection, name: str) -> set[str]:
 
 
 def _contains(connection: Connection, column: sa.ColumnElement[str], text: str) -> sa.ColumnElement[bool]:
-    """Return the condition that a column contains a text; unlike LIKE in SQLite, upper and lower case differ."""
+    """Return the SQL condition that a column contains a text.
+
+    Upper and lower case differ, unlike with LIKE in SQLite.
+    """
     position = sa.func.strpos if dialect.has_server(connection) else sa.func.instr
     return position(column, text) > 0

@@ -254,7 +254,7 @@ def format_alert(row: Mapping[str, Any], now: int | None = None) -> dict[str, An
 
 
 def _format_position(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return where an alert opened: a vote in a partition, or a window with the end of the alert."""
+    """Return where an alert opened: a vote's partition and offset, or a window and when the alert ended."""
     if row["partition_no"] == NO_PARTITION and row["detector"] != "worker_halted":
         until = None if row["over_at"] is None else format_rfc3339(row["over_at"])
         return {"partition": None, "offset": None, "window": format_rfc3339(row["offset"]), "until": until}
@@ -262,7 +262,7 @@ def _format_position(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _count_votes(connection: Connection, shown: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the number of votes that an alert about windows is about; empty if it selects no particular votes."""
+    """Return {"selected": number of votes that an alert about windows selects}, {} if it selects no votes."""
     try:
         return {"selected": voter_record.count_selected(connection, select_votes(shown))}
     except Usage:

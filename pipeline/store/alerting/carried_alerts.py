@@ -43,7 +43,13 @@ _COLUMNS = ("partition_no", "offset", "voter", "cast_at", "model_a", "model_b", 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Own:
-    """The votes of a voter, when the first and the last were cast, and the models that the voter leans to."""
+    """What is known about the votes of one voter with an alert.
+
+    Attributes:
+        votes: packed positions of the votes.
+        first, last: when the first and the last vote were cast, in microseconds since 1970 UTC.
+        leanings: one claim for each model for or against which the voter leans.
+    """
 
     votes: Int64
     first: int
@@ -56,7 +62,14 @@ _NO_VOTES = _Own(NONE, 2**62, 0, ())
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Selected:
-    """An alert about windows, and the selection of votes that the alert is about."""
+    """An alert about windows, with the selection of votes that the alert is about.
+
+    Attributes:
+        shown: the alert in the form for operators.
+        claim: what the alert claims.
+        selection: the selection of its votes.
+        strongest: end of the window with the strongest evidence, in microseconds since 1970 UTC.
+    """
 
     shown: Mapping[str, Any]
     claim: Claim
@@ -138,7 +151,7 @@ def _excess(evidence: Mapping[str, Any], votes: int) -> float | None:
 
 
 def _select(shown: dict[str, Any], closed: int | None) -> _Selected | None:
-    """Return the votes that an alert about windows is about; None if the alert selects no particular votes."""
+    """Return an alert about windows with the selection of its votes. None if the alert selects no particular votes."""
     if shown["subject"]["kind"] == "voter" or "window" not in shown["evidence"] or "until" not in shown:
         return None
     shown = with_end(shown, closed)
@@ -150,7 +163,12 @@ def _select(shown: dict[str, Any], closed: int | None) -> _Selected | None:
 
 
 def _read_selected(connection: Connection, windows: Sequence[_Selected]) -> dict[str, tuple[Int64, Int64, Int64]]:
-    """Return id of an alert about windows → three arrays: its votes, those of the strongest part (core), its voters."""
+    """Read the votes of alerts about windows.
+
+    Returns:
+        Id of an alert → three sorted arrays int64: packed positions of its votes; packed positions of those votes that
+        were cast before the end of the window with the strongest evidence; pseudonyms of the voters.
+    """
     if not windows:
         return {}
     v = schema.vote.c
@@ -177,7 +195,7 @@ def _read_selected(connection: Connection, windows: Sequence[_Selected]) -> dict
 
 
 def _mask(one: _Selected, vote: Mapping[str, Int64], models: Mapping[str, int], networks: Mapping[str, int]) -> Bool:
-    """Return which votes of a block an alert is about."""
+    """Return a mask of the votes in a block: True for a vote that the alert is about."""
     selection, claim = one.selection, one.claim
     mine: Bool = (vote["cast_at"] >= selection.first) & (vote["cast_at"] < selection.end)
     if selection.model is not None:

@@ -124,7 +124,7 @@ def _pseudonyms(incident: Incident, shown: Mapping[str, Mapping[str, Any]]) -> s
 
 
 def _is_of(exclusion: ActiveExclusion, voters: set[str], incident: Incident, by_alert: Mapping[str, set[str]]) -> bool:
-    """Return whether an exclusion is of a voter of the incident, or was made because of one of its alerts."""
+    """Return whether an exclusion is about a voter of the incident, or was caused by an alert of the incident."""
     if exclusion.kind == "voter":
         return exclusion.target in voters
     return any(exclusion.target in by_alert.get(one.alert_id, ()) for one in incident.alerts)
@@ -164,7 +164,10 @@ def _count_votes(incident: Incident) -> int:
 
 
 def _count_left_out(connection: Connection, incident: Incident, mine: Sequence[ActiveExclusion]) -> int:
-    """Return the number of votes that exclusions leave out: of voters of the incident, and because of its alerts."""
+    """Return the number of votes that the exclusions of an incident leave out.
+
+    A vote under two exclusions counts once.
+    """
     voters = {one.target for one in mine if one.kind == "voter"}
     named = [one for one in _named(incident) if format_pseudonym(one.voter) in voters]
     selections = sorted({one.target for one in mine if one.kind == "votes"})
@@ -174,7 +177,7 @@ def _count_left_out(connection: Connection, incident: Incident, mine: Sequence[A
 
 
 def _selected(connection: Connection, selection: VoteSelection) -> Int64:
-    """Return the positions of the counted votes of a selection."""
+    """Return the packed positions of the counted votes of a selection."""
     v = schema.vote.c
     query = sa.select(v.partition_no, v.offset).where(v.fate.in_(COUNTED), *selection.conditions())
     blocks = dialect.read_integers(connection, query, _BLOCK)

@@ -256,7 +256,10 @@ def last_resolved(connection: Connection, incident_ids: Iterable[str]) -> set[st
 def _event_rows(
     connection: Connection, incident_ids: Iterable[str], *columns: sa.ColumnElement[Any]
 ) -> list[sa.Row[Any]]:
-    """Return the rows of the history of an incident, oldest first. There is about one former id for each alert."""
+    """Return the rows of the history of an incident, oldest first.
+
+    The ids are queried in parts, because an incident has about one former id for each alert.
+    """
     e, ids = schema.incident_event.c, sorted(set(incident_ids))
     rows: list[sa.Row[Any]] = []
     for start in range(0, len(ids), dialect.CHUNK):

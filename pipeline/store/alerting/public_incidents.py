@@ -119,7 +119,7 @@ def publish_evidence(alert: Mapping[str, Any], hidden: HiddenModels = ALL_SHOWN)
 
 
 def _without(value: Any, network: str) -> Any:
-    """Return a JSON value in which a network has no name."""
+    """Return a JSON value in which general words replace the name of a network."""
     if isinstance(value, str):
         return value.replace(f"network {network}", _NETWORK).replace(network, _NETWORK)
     if isinstance(value, Mapping):

@@ -87,7 +87,7 @@ def overwrite_deleted(connection: Connection) -> None:
 
 
 def _strip(connection: Connection, alert_id: str) -> None:
-    """Remove the names of votes from an alert's evidence."""
+    """Remove the ids and texts that name a vote from the evidence of an alert."""
     a = schema.alert.c
     evidence: Mapping[str, Any] = json.loads(
         connection.scalar(sa.select(a.evidence).where(a.alert_id == alert_id)) or "{}"

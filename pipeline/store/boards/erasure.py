@@ -123,7 +123,11 @@ def find_erased(connection: Connection, positions: Collection[VotePosition]) -> 
 
 
 def _blind_rows(connection: Connection, leaves: Iterable[int]) -> dict[int, tuple[bytes, list[int]]]:
-    """Return first leaf of a row of blinds → its blinds, and which of the given leaves are in the row."""
+    """Find the stored rows of blinds that hold the blinds of some leaves.
+
+    Returns:
+        First leaf of a row → (the blinds of the row, those of the given leaves that are in the row).
+    """
     b = schema.blind.c
     starts = list(connection.scalars(sa.select(b.first_leaf).order_by(b.first_leaf)))
     by_row: dict[int, list[int]] = {}

@@ -70,7 +70,10 @@ def count_change(
 def _count(
     connection: Connection, changed: frozenset[ExclusionTarget], kept: frozenset[ExclusionTarget], left_out: int
 ) -> int:
-    """Count the votes that an exclusion of `changed` covers, but no exclusion of `kept` and no rule of `left_out`."""
+    """Count the votes that the exclusions `changed` cover.
+
+    Leave out votes that `kept` or a rule in `left_out` covers.
+    """
     if not changed:
         return 0
     as_entries = [[{"kind": kind, "target": target} for kind, target in sorted(some)] for some in (changed, kept)]

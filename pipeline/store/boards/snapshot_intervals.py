@@ -72,7 +72,10 @@ def _read(files: LedgerFiles, digest: str) -> Mapping[str, _Rows]:
 
 @lru_cache(maxsize=_CACHED)
 def _cached(folder: str, digest: str) -> Mapping[str, _Rows]:
-    """Return view → model → its intervals, and the `next` model below it."""
+    """Return view → model → the intervals of the model.
+
+    The key `next` of the intervals names the model in the next row.
+    """
     published = read_intervals(LedgerFiles(Path(folder)).get(digest))
     found = {}
     for view, rows in published.views.items():

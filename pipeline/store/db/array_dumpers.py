@@ -54,7 +54,11 @@ def _fixed_width(element: int, width: int, dtype: str, values: npt.NDArray[Any])
 
 
 def _header(element: int, count: int, *, has_nulls: bool = False) -> bytes:
-    """Return the header: number of dimensions, "has NULLs", element type, length and lower bound of the dimension."""
+    """Return the header of a binary array.
+
+    It has the number of dimensions, whether there are NULLs, the type of the elements, and the length and lower bound
+    of the dimension.
+    """
     return struct.pack(">iiIii", 1, has_nulls, element, count, 1) if count else struct.pack(">iiI", 0, 0, element)
 
 

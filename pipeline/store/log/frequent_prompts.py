@@ -103,7 +103,7 @@ def read_marked(connection: Connection, partition_no: int, first: int, end: int)
 
 
 def _ranks(group: Int64, hashes: Int64) -> Int64:
-    """Return the rank of each row within its group, by hash."""
+    """Return the rank of each row in its group, from 0, in ascending order of the hashes."""
     order = np.lexsort((hashes, group))
     ordered = group[order]
     first = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])) if len(ordered) else ordered
@@ -114,7 +114,7 @@ def _ranks(group: Int64, hashes: Int64) -> Int64:
 
 
 def _hashes(vote_ids: pa.ChunkedArray) -> Int64:
-    """Return 63 bits of SHA-256 of each id."""
+    """Return int64[n], the first 64 bits of the SHA-256 of each id without the sign bit."""
     texts = vote_ids.cast(pa.binary())
     raw = b"".join(leaf_encoding.sha256_each(chunk) for chunk in texts.chunks)
     heads = np.frombuffer(raw, dtype=np.uint8).reshape(-1, WIDTH)[:, :8]
@@ -127,7 +127,7 @@ def _moved(spectrum: Int64, before: Int64, after: Int64) -> Int64:
     Args:
         spectrum: int64[2, n]. The first row has the different numbers of votes of a prompt. The second row has the
             number of prompts with each.
-        before: former numbers of votes of the changed prompts that were known.
+        before: former numbers of votes of those changed prompts that the store already had.
         after: new numbers of votes of all changed prompts.
     """
     votes = np.concatenate([spectrum[0], before, after])
@@ -139,7 +139,7 @@ def _moved(spectrum: Int64, before: Int64, after: Int64) -> Int64:
 
 
 def _read(connection: Connection, distinct: Int64, known: int) -> tuple[Int64, Int64]:
-    """Return the number of votes of each prompt so far, and the number of votes in its sample."""
+    """Return two arrays int64[n] about n prompts: the number of votes so far, and the number of votes in the sample."""
     found = np.zeros((2, len(distinct)), dtype=np.int64)
     if not known:
         return found[0], found[1]

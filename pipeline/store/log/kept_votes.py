@@ -39,7 +39,7 @@ class _Copy:
     """The votes of consecutive segments.
 
     Attributes:
-        ends: number of leaves of the log with each segment, ascending.
+        ends: for each segment, number of leaves of the log up to its end, ascending.
         rows: number of votes of each segment.
         votes: the votes in the order of the log.
     """
@@ -49,7 +49,11 @@ class _Copy:
     votes: NewestVotes
 
     def of(self, wanted: Sequence[SealedRange]) -> _Copy | None:
-        """Return the part whose segments are wanted; None if the first wanted segment or the last one here is not."""
+        """Return the part of the copy from the first wanted segment on.
+
+        Returns:
+            None if the copy lacks the first wanted segment, or if its last segment is not wanted.
+        """
         ends = [one.log_size for one in wanted]
         first = int(np.searchsorted(self.ends, ends[0]))
         if int(self.ends[-1]) not in ends or self.ends[first] != ends[0]:
@@ -66,7 +70,7 @@ class _Copy:
         )
 
     def pack(self) -> bytes:
-        """Return the copy as an Arrow stream. Positions are stored as differences, which compress to nothing."""
+        """Return the copy as an Arrow stream. Positions are stored as differences, which compress well."""
         columns = {**vars(self.votes), "position": np.diff(self.votes.position, prepend=0)}
         facts = {_ENDS: np.stack([self.ends, self.rows]).astype("<i8").tobytes()}
         table = pa.schema(list(_COLUMNS.items()), metadata=facts)
@@ -122,7 +126,10 @@ def forget(connection: Connection) -> None:
 
 
 def _read(connection: Connection) -> tuple[int, _Copy | None]:
-    """Return the number of erasures and the copy."""
+    """Return two values: the number of erasures when the copy was stored, and the copy.
+
+    The copy is None if none is stored.
+    """
     k = schema.kept_votes.c
     row = connection.execute(sa.select(k.erasures, k.votes).where(k.name == _NAME)).one_or_none()
     if row is None:

@@ -40,7 +40,7 @@ class SignedManifest:
 
 
 class _Head(msgspec.Struct):
-    """The fields of a manifest that the next one needs; the rows of boards are skipped, not read."""
+    """The fields of a manifest that the next manifest needs. The other fields are skipped when a manifest is read."""
 
     board: str
     keys: tuple[str, ...]

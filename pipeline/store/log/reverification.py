@@ -170,7 +170,7 @@ class _RebuiltSegment:
 
 
 class _Blinds:
-    """The blinds of a segment, in order."""
+    """The blinds of a segment, in the order of its leaves."""
 
     def __init__(self, connection: Connection, first: int, size: int) -> None:
         b = schema.blind.c
@@ -198,7 +198,7 @@ def _votes(connection: Connection, segment_no: int) -> Iterator[tuple[int, pa.Re
 
 
 def _with_erased(rebuilt: bytes, stored: bytes, erased: Bool) -> bytes:
-    """Return the rebuilt commitments, with the stored commitment of each vote whose private fields were erased."""
+    """Return the rebuilt commitments. A vote whose private fields were erased gets its stored commitment."""
     if len(stored) != len(rebuilt):
         return rebuilt
     mixed = np.frombuffer(rebuilt, dtype=f"V{WIDTH}").copy()
@@ -252,7 +252,10 @@ def _compare_row(connection: Connection, row: Any, rebuilt: _RebuiltSegment, whe
 
 
 def _compare_labels(connection: Connection, files: LedgerFiles, row: Any, rebuilt: _RebuiltSegment, where: str) -> None:
-    """Compare the segment's label file with what its votes, and the decision about frequent prompts, require."""
+    """Compare the stored label file of a segment with the file that its votes give.
+
+    The stored decision about frequent prompts is used; it is not made again.
+    """
     if row.boards is None:
         return
     frequent, at = [np.zeros(0, dtype=np.int64)], 0

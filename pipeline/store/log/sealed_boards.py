@@ -177,7 +177,7 @@ def _name(label: Label) -> str:
 
 
 def _totals(connection: Connection, names: list[str] | None = None) -> Boards:
-    """Return the totals of the boards with these names; None for all boards."""
+    """Return the totals of the boards with these names, or of all boards if `names` is None."""
     t = schema.sealed_total.c
     query = sa.select(t.counts)
     if names is None:

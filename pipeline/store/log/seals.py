@@ -157,7 +157,7 @@ def _insert_segment(
 
 
 def _label(connection: Connection, builder: SegmentBuilder, log_size: int) -> _Labels:
-    """Decide which votes are outside the samples of frequent prompts. With that, compute labels and counts."""
+    """Decide which votes of a segment are outside the samples of frequent prompts. Then compute labels and counts."""
     votes = builder.labelled_votes()
     asked = np.flatnonzero(votes.counted & (votes.prompt != 0))
     prompts, ids = votes.prompt[asked], votes.vote_id
@@ -180,7 +180,7 @@ def _label(connection: Connection, builder: SegmentBuilder, log_size: int) -> _L
 
 
 def _within_limit(connection: Connection, boards: board_cells.Boards, log_size: int) -> board_cells.Boards:
-    """Return the boards that are counted, and report those beyond the limit of labels."""
+    """Return the boards within the limit of labels. A warning in the program's log names the others."""
     found = board_cells.within_limit(boards, sealed_boards.counted_labels(connection, log_size))
     refused = sorted(boards.keys() - found.keys())
     if refused:
@@ -194,7 +194,10 @@ def _within_limit(connection: Connection, boards: board_cells.Boards, log_size: 
 
 
 def _blind_rows(builder: SegmentBuilder) -> list[dict[str, Any]]:
-    """Return rows of blinds. Small batches share a row; large batches are not copied."""
+    """Return the blinds of a segment as rows of the table of blinds.
+
+    Small batches share a row. A large batch has its own row, so its blinds are not copied.
+    """
     rows, first = list[dict[str, Any]](), builder.first_leaf
     for blinds in builder.blinds:
         if rows and len(rows[-1]["blinds"]) + len(blinds) <= _BLINDS * WIDTH:

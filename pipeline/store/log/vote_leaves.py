@@ -110,7 +110,10 @@ def blinded_fields(batch: pa.RecordBatch, part: int, blinds: bytes, names: LeafN
 
 
 def _private(batch: pa.RecordBatch, part: int, names: LeafNames) -> list[Any]:
-    """Return the pieces of the private fields, to be concatenated vote by vote."""
+    """Return the pieces from which the private fields are concatenated.
+
+    A piece is either bytes, which are the same for every vote, or an array with one value for each vote.
+    """
     source, number = names.sources[part]
     since, style, voter = batch["voter_since"], batch["style"], to_numpy(batch, "voter")
     pieces = [
@@ -141,7 +144,7 @@ def _private(batch: pa.RecordBatch, part: int, names: LeafNames) -> list[Any]:
 
 
 def _merge(pieces: list[Any]) -> list[Any]:
-    """Return the pieces with neighbours merged that are the same for every vote."""
+    """Return the pieces with adjacent bytes joined into one piece. Empty bytes are left out."""
     merged: list[Any] = []
     for piece in pieces:
         if piece == b"" and isinstance(piece, bytes):
@@ -168,12 +171,15 @@ def _session(session: Int64) -> Any:
 
 
 def _number_if_any(numbers: _Codes, before: str) -> Any:
-    """Return numbers after the text `before`, 0 as nothing."""
+    """Return each number as text after the text `before`. The number 0 gives an empty text."""
     return _spelt(numbers, lambda number: f"{before}{number}" if number else "")
 
 
 def _category_lists(codes: _Codes, known: dict[int, str]) -> Any:
-    """Return lists of categories, whose terms are canonical JSON; 0 as nothing."""
+    """Return the field "categories" of each vote; 0 gives an empty text.
+
+    The stored lists are canonical JSON already.
+    """
     return _spelt(codes, lambda number: f',"categories":{known[number]}' if number else "")
 
 
@@ -198,7 +204,7 @@ def _hexadecimal(values: Int64) -> Any:
 
 
 def _fixed_width(data: bytes, width: int) -> pa.BinaryArray:
-    """Return the bytes as an array of values of one width."""
+    """Return the bytes as an array of values, each `width` bytes long."""
     offsets = np.arange(0, len(data) + 1, width, dtype=np.int32)
     return pa.BinaryArray.from_buffers(pa.binary(), len(offsets) - 1, [None, pa.py_buffer(offsets), pa.py_buffer(data)])
 
@@ -210,12 +216,12 @@ def _name(codes: _Codes, known: dict[int, str]) -> pa.DictionaryArray:
 
 
 def _terms_as_json(codes: _Codes, known: dict[int, str], before: str, after: str) -> Any:
-    """Return terms as JSON, 0 as null, between the texts `before` and `after`."""
+    """Return each term as JSON between the texts `before` and `after`. The number 0 gives null."""
     return _spelt(codes, lambda number: before + rfc8785.dumps(known.get(number)).decode() + after)
 
 
 def _spelt(codes: _Codes, spell: Callable[[int], str]) -> Any:
-    """Return the text of each number, as bytes if all have the same."""
+    """Return the text that `spell` gives for each number: an array, or bytes if all numbers are equal."""
     distinct, code = leaf.unique_codes(codes)
     spelt = [spell(number) for number in distinct.tolist()]
     if len(spelt) == 1:

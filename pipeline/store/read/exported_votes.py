@@ -200,12 +200,15 @@ def _vote_columns(
 
 
 def _flag(flags: Any, true: int, false: int) -> pa.BooleanArray:
-    """Return what votes state in a field: true, false, or null."""
+    """Return what each vote states in a field.
+
+    The result is null if the vote has neither the flag `true` nor `false`.
+    """
     return pa.array((flags & true) != 0, mask=(flags & (true | false)) == 0)
 
 
 def _has_label(categories: pa.ListArray, label: str) -> pa.BooleanArray:
-    """Return true where a list has the label; null elsewhere, because a vote need not state all its labels."""
+    """Return true for a list with the label, and null otherwise: a vote need not state all its labels."""
     rows = pc.list_parent_indices(categories).filter(pc.equal(pc.list_flatten(categories), label))
     found = np.zeros(len(categories), dtype=np.bool_)
     found[rows.to_numpy()] = True

@@ -69,7 +69,7 @@ def find_dominant_voter(connection: Connection) -> DominantVoter | None:
 
 
 def _frequent_voters(connection: Connection) -> list[int]:
-    """Return the voters with at least a tenth of evenly spread votes."""
+    """Return the voters who cast at least a tenth of the votes in an evenly spread sample."""
     b, v = schema.batch.c, schema.vote.c
     ranges = connection.execute(
         sa.select(b.partition_no, sa.func.min(b.first_offset), sa.func.max(b.next_offset)).group_by(b.partition_no)

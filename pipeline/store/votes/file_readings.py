@@ -139,7 +139,7 @@ def name_places(connection: Connection, positions: Iterable[VotePosition]) -> di
 
 
 def _starts(connection: Connection, part: int, offsets: Iterable[int]) -> list[int]:
-    """Return the first offsets of the batches that contain these offsets."""
+    """Return the first offset of each batch that contains one of the given offsets."""
     b = schema.file_records.c
     wanted = sorted(offsets)
     query = sa.select(b.first_offset).where(b.partition_no == part, b.first_offset <= wanted[-1])

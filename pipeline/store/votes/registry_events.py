@@ -147,7 +147,7 @@ def _reject_row(source: str, chunk: Chunk, reject: Reject) -> dict[str, Any]:
 
 
 def _store_event(connection: Connection, source: str, chunk: Chunk, position: int) -> dict[str, Any] | None:
-    """Store one event. Return a reject row if another event has its id."""
+    """Store one event. If a different event has its id, return a row for the table of rejects, otherwise None."""
     raw = chunk.values[position] or b""
     event = events.decode_event(raw)
     if _insert(connection, _event_row(event, raw)):

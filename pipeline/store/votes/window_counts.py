@@ -35,7 +35,7 @@ def add_counts(connection: Connection, counted: Iterable[WindowCounts]) -> None:
 
 
 def _sums(connection: Connection, part: int, group: Sequence[WindowCounts]) -> Iterator[WindowCounts]:
-    """Yield the sums of new counts of a partition and of the stored counts of the same windows."""
+    """Yield for each window the sum of its new counts and its stored counts, in one partition."""
     c = schema.window.c
     starts = [w.start for w in group]
     stored: dict[int, Any] = {}

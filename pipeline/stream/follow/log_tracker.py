@@ -113,7 +113,7 @@ class LogTracker:
         return found
 
     def _read_missing(self, key: Key) -> Iterator[LogBatch]:
-        """Read the rest of a log whose file has no name any more, as long as the file is open."""
+        """Read the rest of a log whose file was deleted or moved elsewhere, as long as the file is open."""
         file = self._open.peek(key)
         if file is not None:
             stat = file.stat()
@@ -156,10 +156,7 @@ class LogTracker:
         yield from self._read(key, file, stat)
 
     def _is_other(self, key: Key, name: str, stat: stat_result) -> bool:
-        """Return whether a file is no log: it does not have a log's name, and no log is gone that it could continue.
-
-        While a log is gone, a file that changed since the last scan may still be that log, and False is returned.
-        """
+        """Return whether a file is no log: it has another name than logs have, and it cannot be a log that is gone."""
         if self._is_log(name):
             return False
         seen = stat.st_size, stat.st_mtime_ns, self._generation.total()
@@ -168,7 +165,7 @@ class LogTracker:
         return other
 
     def _is_new(self, key: Key, name: str, path: Path, stat: stat_result) -> bool:
-        """Return whether an unknown file is to be read from now on. If so, its position is remembered."""
+        """Return whether an unknown file is a log that is read from now on. If so, its position is stored."""
         held = self._held.get(key)
         if held is not None and held == (stat.st_size, stat.st_mtime_ns, held[2], self._generation[held[2]]):
             return False
@@ -217,7 +214,10 @@ class LogTracker:
         return nullcontext() if log.gone else self._open.lent(log.key, self._paths.get(log.key))
 
     def _read(self, key: Key, file: LogFile, stat: stat_result, *, complete: bool = False) -> Iterator[LogBatch]:
-        """Yield the lines after a log's position, which moves behind each batch after the batch was published."""
+        """Yield the lines after a log's position as batches.
+
+        The position moves past a batch when the next batch is asked for.
+        """
         try:
             ids = self._ids.of(self._alive[key], file, [*self._gone, *self._alive.values()])
         except LogTruncated:

@@ -38,7 +38,7 @@ FILES = "file:votes"
 
 @dataclass(slots=True)
 class _Part:
-    """A reading and its records, if this process reads it."""
+    """One reading of the file, with the sorter of its records."""
 
     reading: FileReading
     sorter: RecordSorter
@@ -133,7 +133,7 @@ class FileSource:
         self.waits = what
 
     def _recognise(self, known: Sequence[FileReading], keep: Callable[[], None]) -> tuple[list[FileReading], FileScan]:
-        """Return the readings whose records are the beginning of the file, and the scan that found them."""
+        """Return the readings whose records are the beginning of the file, and the scan that recognised them."""
         start = FileScan(self._records())
         found: list[FileReading] = []
         for mark in sorted({one.records for one in known if one.digest}):
@@ -146,7 +146,7 @@ class FileSource:
         return found, start
 
     def _sort(self, interrupted: Sequence[_Part], new: _Part, start: FileScan, keep: Callable[[], None]) -> FileReading:
-        """Add the file's records to the sorters of their parts; return the reading of the new part, complete."""
+        """Add the file's records to the sorters of their parts, and return the completed reading of the new part."""
         parts = [(part, part.reading.skipped, part.reading.records) for part in interrupted]
         parts.append((new, new.reading.skipped, np.iinfo(np.int64).max))
         bounds = [bound for _, *both in parts for bound in both]

@@ -42,7 +42,10 @@ Client = TypeVar("Client")
 
 
 class _Quiet(logging.Filter):
-    """Drops the library's log lines about each try of a first connection. This project reports the failure once."""
+    """Hides the library's log lines while a client connects for the first time.
+
+    This project reports a failure itself, once.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,7 +70,7 @@ _quiet = _Quiet()
 
 
 class _WatchedManager(KafkaConnectionManager):  # type: ignore[misc]  # the client is not typed
-    """Keeps the last failure of each broker."""
+    """Extends the library's manager of connections: it keeps the last failure of each broker."""
 
     def __init__(self, net: Any, **configs: Any) -> None:
         super().__init__(net, **configs)
@@ -75,7 +78,10 @@ class _WatchedManager(KafkaConnectionManager):  # type: ignore[misc]  # the clie
         self._broken_off: Counter[Any] = Counter()
 
     def get_connection(self, node_id: Any, *args: Any, **options: Any) -> Any:
-        """As the library's method, but end where every broker has refused the first connection, or broken it off."""
+        """Do what the library's method does, but raise an error if every broker has refused or broken off.
+
+        The error is raised only before the client's first successful connection.
+        """
         if not self.bootstrapped:
             named = [broker.node_id for broker in self.cluster.bootstrap_brokers()]
             if named and all(map(self._has_refused, named)):
@@ -99,10 +105,10 @@ class _WatchedManager(KafkaConnectionManager):  # type: ignore[misc]  # the clie
         )
 
     async def _build_transport(self, node: Any, timeout_at: float | None = None) -> Any:
-        """As the library's method, but keep the answer that a broker sends before it closes the connection.
+        """Do what the library's method does, but keep the answer that a broker sends before it closes the connection.
 
-        If an answer and the end of the connection arrive together, the library drops the answer, which mostly says why
-        a login failed.
+        If an answer and the end of the connection arrive together, the library drops the answer. The answer mostly says
+        why a login failed.
         """
         # The library waits for ever for a server that takes the connection and does not answer to TLS.
         built = self.call_soon(super()._build_transport, node, timeout_at)
@@ -231,7 +237,7 @@ def _is_broken_off(error: BaseException) -> bool:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """Return the error that an error of the library wraps; it wraps errors of the socket and of TLS in two ways."""
+    """Return the error of the socket or of TLS that an error of the library wraps, or the error itself."""
     inner = error.__context__ or next((one for one in error.args if isinstance(one, BaseException)), None)
     return inner if inner is not None and isinstance(error, RetriableError) else error
 

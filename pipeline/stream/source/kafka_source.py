@@ -106,11 +106,11 @@ class KafkaSource:
         self._sought_in = -1  # the generation of that seek
 
     def _subscribe(self) -> None:
-        """Join the group with the topic's partitions known.
+        """Subscribe to the topic and fetch its partitions before the group is joined.
 
         A group leader that learns of partitions after joining joins again. If a poll times out during that join,
-        kafka-python 3.0.12 never finishes it: nothing is read while heartbeats continue. So the partitions are fetched
-        between subscribing and the first poll; before the subscription the client ignores them.
+        kafka-python 3.0.12 never finishes it: nothing is read while heartbeats continue. The client ignores partitions
+        that are fetched before the subscription.
         """
         self._consumer.subscribe([self._topic], listener=self._rebalances)
         self._consumer.topics()
@@ -184,7 +184,7 @@ class KafkaSource:
         return [n for n, (offset, at) in read.items() if found[wanted[n]] != (offset, at // 1000)]
 
     def _fetch(self, offsets: Mapping[Any, int]) -> dict[Any, tuple[int, int]]:
-        """Return offset and append time in milliseconds of the first record at or after each offset."""
+        """Return offset and append time (ms) of each partition's first record from the given offset on."""
         consumer = create_consumer(
             self._bootstrap,
             self._security,
@@ -247,7 +247,7 @@ class KafkaSource:
         return chunks
 
     def _gap(self, error: OffsetOutOfRangeError | LogTruncationError) -> OffsetGap:
-        """Return an error that describes the missing records. The client names at most a partition and an offset."""
+        """Return an error that says which records are missing. The client's error names a partition at most."""
         about = error.divergent_offsets if isinstance(error, LogTruncationError) else error.args[0]
         numbers = sorted({tp.partition for tp in about} & self._sought.keys())
         try:

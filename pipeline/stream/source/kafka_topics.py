@@ -43,8 +43,8 @@ def topic_access(admin: KafkaAdminClient, topics: Sequence[str]) -> dict[str, Ac
         Name of a topic → our access to it. It may be `Access.MISSING` or `Access.HIDDEN`.
 
     Raises:
-        kafka.errors.KafkaError: the broker does not answer. Or it reports another error about a topic than that the
-            topic is missing or hidden.
+        kafka.errors.KafkaError: the broker does not answer, or it reports an error that means neither that a topic is
+            missing nor that it is hidden.
     """
     if not topics:
         return {}

@@ -70,6 +70,6 @@ def _server(text: str, url: str) -> str:
 
 
 def _shown(url: str) -> str:
-    """Return a URL without possible passwords: without all before an @, and the values of parameters."""
+    """Return a URL without passwords: everything before an @ and the values of parameters are replaced by ***."""
     hidden = re.sub(r"^([^/]*//)?.*@", r"\1***@", url, flags=re.DOTALL)
     return re.sub(r"=[^&#]*", "=***", hidden) if "?" in hidden else hidden

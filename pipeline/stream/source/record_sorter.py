@@ -152,7 +152,7 @@ def _joined(blocks: Sequence[RecordBlock]) -> RecordBlock:
 def _merge(pieces: list[Iterator[RecordBlock]]) -> Iterator[RecordBlock]:
     """Merge sorted pieces block by block.
 
-    Records can be returned once they are not after the end of any loaded block.
+    A record can be yielded as soon as no block that is still to be loaded can have an earlier record.
     """
     loaded: dict[int, RecordBlock] = {}
     while True:

@@ -74,7 +74,7 @@ def restamp(connection: sa.Connection) -> None:
 
 
 def _ours(name: str | None, kind: str, _parents: object) -> bool:
-    """Return whether alembic compares this name: tables that others keep in the same database are not compared."""
+    """Return whether alembic compares a name. Tables that others keep in the same database are not compared."""
     return kind != "table" or name in metadata.tables
 
 
@@ -99,7 +99,7 @@ def _table(name: str, *items: sa.schema.SchemaItem) -> None:
 
 
 def _ordered(name: str, *items: sa.schema.SchemaItem) -> None:
-    """Define a table that SQLite keeps in the order of its primary key."""
+    """Define a table whose rows SQLite stores in the order of the primary key."""
     sa.Table(name, metadata, *items, sqlite_with_rowid=False)
 
 
