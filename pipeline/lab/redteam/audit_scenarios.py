@@ -159,8 +159,7 @@ ORDERS = {"": "CDBA", "A": "CABD", "B": "CDAB", "C": "DBCA", "D": "DCAB"}
 
 
 def task_mix_cases(seed: int) -> list[AuditCaseResult]:  # noqa: ARG001  # expected votes: nothing is random
-    """Run the scenario S12: a model is retired after 1,000 votes at a task mix of 9:1, and 1,000 votes at 1:9 follow.
-    """
+    """Run the scenario S12: a model is retired after 1,000 votes at a task mix of 9:1; 1,000 votes at 1:9 follow."""
     rows = []
     for retired, order in ORDERS.items():
         before = _phase((0.9, 0.1), "ABCD")
@@ -190,8 +189,7 @@ def _phase(shares: tuple[float, float], kept: str) -> list[PairCounts]:
 
 
 def graph_cases(seed: int) -> list[AuditCaseResult]:  # noqa: ARG001
-    """Run the scenario S13: a board that is split into components, and one of two halves with few battles between them.
-    """
+    """Run the scenario S13: a board that is split into components, and two halves with few battles between them."""
     split, bridge, even = _halves(100, 0), _halves(165, 5), _halves(100, 100)
     try:
         fit(split)
