@@ -11,6 +11,7 @@ joblib_runner   runs functions in processes or on a cluster, through joblib
 clusters        connects to a cluster, or starts one on this machine
 open_runner     opens the engine that the setting names
 task            runs a function in a worker, and carries its error to the caller
+ledger_place    reads files of the ledger from a folder or an object store
 sealed_segment  describes a segment by the paths of its files, and reads them
 board_cells     represents counts of votes by board as sorted arrays that can be added (the reduce)
 board_counts    computes the counts of a segment from its public files

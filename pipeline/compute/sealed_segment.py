@@ -5,11 +5,11 @@ A function that is mapped over segments takes such a description, which can be s
 
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline.errors import Refuted, Unavailable
+from pipeline.compute.ledger_place import read_file
+from pipeline.errors import Refuted
 from pipeline.ledger import leaf_labels, segment
 
 
@@ -20,15 +20,17 @@ class SealedSegment:
     Attributes:
         first: index of the segment's first leaf.
         leaves: number of leaves.
-        rows: path of the file with the leaves.
-        labels: path of the file with the labels of the votes; None if no vote has a label.
+        place: folder or address of the ledger's files.
+        rows: path of the file with the leaves below the place.
+        labels: path of the file with the labels of the votes below the place; None if no vote has a label.
         labels_sha256: SHA-256 of the file of labels; "" if there is none.
     """
 
     first: int
     leaves: int
-    rows: Path
-    labels: Path | None
+    place: str
+    rows: str
+    labels: str | None
     labels_sha256: str
 
     @property
@@ -48,7 +50,7 @@ class SealedSegment:
             Refuted: the file is not a segment file.
             Unavailable: the file is missing.
         """
-        return segment.read(_read(self.rows), self.name)[0]
+        return segment.read(read_file(self.place, self.rows), self.name)[0]
 
     def read_labels(self) -> pa.Table:
         """Return the labels of the segment, a table with `ledger.leaf_labels.SCHEMA`; no rows if it has no labels.
@@ -59,14 +61,7 @@ class SealedSegment:
         """
         if self.labels is None:
             return leaf_labels.SCHEMA.empty_table()
-        data = _read(self.labels)
+        data = read_file(self.place, self.labels)
         if sha256(data).hexdigest() != self.labels_sha256:
             raise Refuted("labels", self.name, f"expected labels with SHA-256 {self.labels_sha256}, got another file")
         return leaf_labels.read(data, self.name, self.first, self.leaves)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise Unavailable(f"expected the ledger's file {path}, got: {error.strerror}") from error

@@ -20,6 +20,8 @@ PASSWORDS = ("kafka_sasl_plain_password", "kafka_ssl_password", "postgres_passwo
 SECURITY_PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 SASL_MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER")
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+# Of addresses that pyarrow's filesystems read.
+_SCHEMES = ("file", "s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs")
 _WITH_KEYS = ("publish_key", "publishers")
 """Keys among other words."""
 _HIDDEN = (*SECRETS, *PASSWORDS, *_WITH_KEYS)
@@ -79,6 +81,15 @@ def _engine(text: str) -> str:
     return str(Engine.parse(text))
 
 
+def _ledger_place(text: str) -> str:
+    scheme, separator, rest = text.partition("://")
+    if (separator and (scheme not in _SCHEMES or not rest)) or not text.isprintable():
+        raise ValueError(
+            f"a folder, or an address with one of the schemes {', '.join(_SCHEMES)}, such as s3://BUCKET/PATH"
+        )
+    return text
+
+
 def _addresses(text: str) -> str:
     for one in filter(None, map(str.strip, text.split(","))):
         try:
@@ -93,6 +104,7 @@ SecurityProtocol = Annotated[str, _one_of(*SECURITY_PROTOCOLS)]
 LogIds = Annotated[str, _one_of("keyed", "conversation")]
 SaslMechanism = Annotated[str, _one_of("", *SASL_MECHANISMS)]
 SslMode = Annotated[str, _one_of("", *_SSL_MODES)]
+ComputeLedger = Annotated[str, AfterValidator(_ledger_place)]
 Compute = Annotated[str, AfterValidator(_engine)]
 Address = Annotated[str, AfterValidator(_address)]
 PageAddress = Annotated[str, AfterValidator(_page_address)]

@@ -23,6 +23,7 @@ from pipeline.settings.checks import (
     Address,
     Anchor,
     Compute,
+    ComputeLedger,
     LogIds,
     PageAddress,
     Proxies,
@@ -137,6 +138,8 @@ class Settings(BaseSettings):
             "processes://N" means processes of this machine. "dask://HOST:PORT", "ray://HOST:PORT" or
             "spark://HOST:PORT" means a cluster. Without an address, as in "dask://", a cluster is started on this
             machine. All engines give the same results.
+        compute_ledger: folder or address (file, s3, gs, abfs or hdfs) at which the workers of a cluster find a copy of
+            the ledger's files, for machines without the folder of `ledger`; "" for that folder.
         secrets_dir: directory with one file for each setting. A file has the name of the variable in upper or lower
             case, and its text is the value. "" for /run/secrets if that exists.
     """
@@ -214,6 +217,7 @@ class Settings(BaseSettings):
     costly_per_minute: int = Field(default=120, ge=0, le=1_000_000)
     logins_per_minute: int = Field(default=10, ge=0, le=1_000_000)
     compute: Compute = "local"
+    compute_ledger: ComputeLedger = ""
     secrets_dir: str = ""
 
     @classmethod

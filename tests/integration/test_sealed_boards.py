@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from pipeline import jobs
 from pipeline.compute import board_cells
 from pipeline.compute.board_cells import ALL, Label
-from pipeline.errors import Refuted, VerificationFailed
+from pipeline.errors import Refuted, Unavailable, VerificationFailed
 from pipeline.jobs.custody import operator_actions
 from pipeline.ledger import leaf_labels
 from pipeline.store import Store
@@ -91,6 +91,9 @@ def check(store: Store, sizes: list[int]) -> None:
             assert stored_counts(connection, size) == slow_counts(connection, size), size
         assert sealed_boards.totals_match_segments(connection)
         board_recount.compare_counts(connection, store.files)
+        board_recount.compare_counts(connection, store.files, place=f"file://{store.files.folder.parent}")
+        with pytest.raises(Unavailable, match="expected the ledger's file file:///nowhere/"):
+            board_recount.compare_counts(connection, store.files, place="file:///nowhere")
 
 
 @pytest.mark.long

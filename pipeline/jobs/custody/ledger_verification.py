@@ -55,14 +55,14 @@ def verify_ledger(url: str) -> dict[str, Any]:
             Refuted also names the place.
         Unavailable: a file of the ledger is missing, or the engine of INTEGRITY_COMPUTE does not answer.
     """
-    engine = configuration.load().engine
-    with open_runner(engine) as runner, existing_store(url) as store, store.read() as connection:
+    options = configuration.load()
+    with open_runner(options.engine) as runner, existing_store(url) as store, store.read() as connection:
         checked = reverification.reverify_log(connection, store.files)
         if not sealed_counts.total_matches_segments(connection):
             raise VerificationFailed("expected the stored total of all segments to be their sum, got another total")
         if not sealed_boards.totals_match_segments(connection):
             raise VerificationFailed("expected the stored totals of all boards to be sums of segments, got others")
-        board_recount.compare_counts(connection, store.files, runner)
+        board_recount.compare_counts(connection, store.files, runner, options.compute_ledger)
         published = snapshots.read_published(connection)
         stored = list(manifests.read_all(connection))
         if [one.snapshot_id for one in published] != [one.snapshot_id for one in stored]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.compute import board_cells, board_counts
+from pipeline.compute import board_cells, board_counts, ledger_place
 from pipeline.compute.board_cells import ALL, MAX_LABELS, Label
 from pipeline.compute.runner import Runner
 from pipeline.compute.sealed_segment import SealedSegment
@@ -20,29 +20,42 @@ from pipeline.store.log import sealed_boards
 from pipeline.store.votes.dictionary import model_names
 
 
-def sealed_segments(connection: Connection, files: LedgerFiles) -> list[SealedSegment]:
-    """Return the segments of the log with the paths of their public files, in the order of their leaves."""
+def sealed_segments(connection: Connection, files: LedgerFiles, place: str = "") -> list[SealedSegment]:
+    """Return the segments of the log with the paths of their public files, in the order of their leaves.
+
+    Args:
+        connection: reads the store.
+        files: the files of the ledger.
+        place: folder or address at which workers find the ledger; "" for its folder here.
+    """
     s = schema.segment.c
     query = sa.select(s.log_size, s.leaves, s.sha256, s.labels).order_by(s.log_size)
+    folder = ledger_place.join(place, files.folder.name) if place else str(files.folder)
+
+    def path(digest: str) -> str:
+        return files.path(digest).relative_to(files.folder).as_posix()
+
     return [
         SealedSegment(
             first=int(row.log_size - row.leaves),
             leaves=int(row.leaves),
-            rows=files.path(row.sha256),
-            labels=None if row.labels is None else files.path(row.labels),
+            place=folder,
+            rows=path(row.sha256),
+            labels=None if row.labels is None else path(row.labels),
             labels_sha256=row.labels or "",
         )
         for row in connection.execute(query)
     ]
 
 
-def compare_counts(connection: Connection, files: LedgerFiles, runner: Runner | None = None) -> None:
+def compare_counts(connection: Connection, files: LedgerFiles, runner: Runner | None = None, place: str = "") -> None:
     """Check the stored counts of every segment against counts of its public files.
 
     Args:
         connection: reads the store.
         files: the files of the ledger.
         runner: runs the reading of the segments, for example in other processes; None for threads of this process.
+        place: folder or address at which workers find the ledger; "" for its folder here.
 
     Raises:
         Refuted: the reason is `counts` if a stored count is wrong; the message names the segment and the board. The
@@ -52,7 +65,7 @@ def compare_counts(connection: Connection, files: LedgerFiles, runner: Runner | 
     s, r = schema.segment.c, schema.retraction.c
     numbers = {name: number for number, name in model_names(connection).items()}
     retracted = [int(leaf) for leaf in connection.scalars(sa.select(r.retracts).where(r.leaf.is_not(None)))]
-    recounted = board_counts.recount(sealed_segments(connection, files), numbers, retracted, runner)
+    recounted = board_counts.recount(sealed_segments(connection, files, place), numbers, retracted, runner)
     known: set[Label] = set()
     for segment, boards in recounted:
         end = segment.first + segment.leaves

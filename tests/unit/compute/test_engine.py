@@ -63,3 +63,20 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
         pass
     assert f"INTEGRITY_COMPUTE={text}: expected the package {module.partition('.')[0]}" in str(caught.value)
     assert command in str(caught.value)
+
+
+def test_the_place_of_the_ledger_is_a_folder_or_an_address_that_can_be_read() -> None:
+    for text in (
+        "",
+        "/mnt/ledger",
+        "ledger",
+        "s3://bucket/ledger?region=eu-west-1",
+        "gs://bucket",
+        "file:///mnt/ledger",
+    ):
+        assert Settings(compute_ledger=text).compute_ledger == text
+    for text in ("http://host/ledger", "s3://", "ftp://x", "a\nb"):
+        with pytest.raises(Usage) as caught:
+            Settings(compute_ledger=text)
+        assert str(caught.value).startswith("INTEGRITY_COMPUTE_LEDGER: expected a folder, or an address with one of")
+        assert str(caught.value).endswith(f"got {text!r}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.compute import board_counts
+from pipeline.compute import board_counts, ledger_place
 from pipeline.compute.board_cells import ALL, Label
 from pipeline.compute.sealed_segment import SealedSegment
 from pipeline.compute.thread_runner import ThreadRunner
@@ -36,9 +37,9 @@ def written(folder: Path, first: int, votes: int, retracts: list[int], labels: b
         writer.append(rows, leaf_encoding.hashes(rows))
         writer.close()
     if labels is None:
-        return SealedSegment(first, len(rows), path, None, "")
+        return SealedSegment(first, len(rows), str(folder), path.name, None, "")
     path.with_suffix(".labels").write_bytes(labels)
-    return SealedSegment(first, len(rows), path, path.with_suffix(".labels"), sha256(labels).hexdigest())
+    return SealedSegment(first, len(rows), str(folder), path.name, f"{first}.labels", sha256(labels).hexdigest())
 
 
 def labels_of(leaves: list[int], rules: list[int], categories: list[list[str]], language: list[str | None]) -> bytes:
@@ -47,8 +48,8 @@ def labels_of(leaves: list[int], rules: list[int], categories: list[list[str]], 
 
 
 def test_the_error_of_a_segment_reaches_the_caller() -> None:
-    segments = [SealedSegment(at, 1, Path("none"), None, "") for at in range(3)]
-    with pytest.raises(Unavailable, match="expected the ledger's file none"):
+    segments = [SealedSegment(at, 1, "/nowhere", "none", None, "") for at in range(3)]
+    with pytest.raises(Unavailable, match="expected the ledger's file /nowhere/none"):
         list(ThreadRunner().map(partial(board_counts.count_segment, numbers={}), segments))
 
 
@@ -89,6 +90,22 @@ def test_many_categories_are_counted_as_few_are(tmp_path: Path) -> None:
 def test_another_file_of_labels_is_refused(tmp_path: Path) -> None:
     segment = written(tmp_path, 0, 3, [], labels_of([0], [1], [[]], [None]))
     assert segment.labels is not None
-    segment.labels.write_bytes(labels_of([0], [2], [[]], [None]))
+    (tmp_path / segment.labels).write_bytes(labels_of([0], [2], [[]], [None]))
     with pytest.raises(Refuted, match="segment of leaves 0 to 2: expected labels with SHA-256"):
         segment.read_labels()
+
+
+def test_a_segment_is_read_from_an_address(tmp_path: Path) -> None:
+    labels = labels_of([0], [1], [["code"]], [None])
+    here = written(tmp_path, 0, 3, [], labels)
+    there = replace(here, place=f"file://{tmp_path}")
+    assert there.read_rows().equals(here.read_rows())
+    assert there.read_labels().equals(here.read_labels())
+    gone = replace(here, place=f"file://{tmp_path}/gone")
+    with pytest.raises(Unavailable, match=f"expected the ledger's file file://{tmp_path}/gone/0.parquet, got: "):
+        gone.read_rows()
+
+
+def test_the_query_of_an_address_stays_at_its_end() -> None:
+    assert ledger_place.join("s3://bucket/ledger/?region=eu", "a/b") == "s3://bucket/ledger/a/b?region=eu"
+    assert ledger_place.join("/ledger?", "a") == "/ledger?/a"
