@@ -65,7 +65,7 @@ def heatmap(models: Sequence[str], records: Sequence[Record], theme: Theme = "li
 
 
 def network(models: Sequence[str], records: Sequence[Record], theme: Theme = "light", narrow: bool = False) -> bytes:
-    """Draw battles as a network: the models on a circle in the order of rank, and a line between each two that met.
+    """Draw battles as a network: models on a circle in the order of rank, and a line between each two that met.
 
     A line is wider if the pair has more battles.
 

@@ -1,13 +1,18 @@
 """Runs the commands behind `make up`, `make status`, `make down` and `make drill`.
 
-    python -m pipeline.devstack up [--directory D] [--port prometheus=19090 …] [--scrape SECONDS]
-    python -m pipeline.devstack status [--directory D]
-    python -m pipeline.devstack down [--directory D]
-    python -m pipeline.devstack drill [--directory D]
+    python -m pipeline.devstack up [--directory D] [--port prometheus=19090 …] [--scrape SECONDS] python -m
+    pipeline.devstack status [--directory D] python -m pipeline.devstack down [--directory D] python -m
+    pipeline.devstack drill [--directory D]
 
-The exit status is 0 if every service runs (up, status), if no process is left (down), or if the page, a call to the
-person on duty, came in time (drill). It is 1 if the page did not come in time, 2 for wrong usage, 3 if a program is
-missing or a service failed or ended, and 70 for an unexpected error. Progress and errors are printed to stderr.
+Exit statuses:
+
+    0    every service runs (up, status), no process is left (down), or the page came in time (drill)
+    1    the page did not come in time (drill)
+    2    wrong usage
+    3    a program is missing, or a service failed or ended
+    70   unexpected error
+
+A page is a call to the person on duty. Progress and errors are printed to stderr.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class VoteProofDocument(Document):
 
 
 class ReceiptDocument(Document):
-    """The receipt of a vote: its leaf, the proof that the leaf is in the vote log, and which views count the vote."""
+    """The receipt of a vote: its leaf, the proof that the leaf is in the vote log, and the views that count it."""
 
     vote: str
     leaf: int

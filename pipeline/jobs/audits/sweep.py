@@ -173,8 +173,8 @@ def discoveries(
         reports: name of an audit → its report, whose field "tests" is the number of its tests.
 
     Returns:
-        Two values: the state of e-LOND after the sweep; and for each finding True if it is a discovery, False if it is
-        not, None if it states a fact.
+        Two values. The first is the state of e-LOND after the sweep. The second has for each finding True if it is a
+        discovery, False if it is not, None if it states a fact.
     """
     discovered: dict[int, bool | None] = dict.fromkeys(range(len(findings)))
     state = start

@@ -85,7 +85,7 @@ def watched_logs(folder: Path) -> dict[str, Any]:
 
 
 def sign_head(folder: Path, request: bytes) -> bytes:
-    """Sign the head in a request if it continues the head that the witness signed last, and store it as the last one.
+    """Sign the head in a request if it continues the head that the witness signed last. The head is then stored.
 
     Args:
         folder: folder of the witness.

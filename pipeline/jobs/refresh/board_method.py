@@ -1,4 +1,4 @@
-"""Reads a method from the settings or from the body of a snapshot, and states it in the body of a new snapshot.
+"""Reads a method from the settings or from the body of a snapshot, and states a method in a new body.
 
 A method states which votes a board leaves out, which models it lists, and how many votes a board needs.
 """

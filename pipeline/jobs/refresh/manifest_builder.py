@@ -73,8 +73,8 @@ def source_positions(connection: Connection, log_size: int) -> list[list[Any]]:
     """Return the offset in each partition up to which votes are among the first `log_size` leaves of the vote log.
 
     Returns:
-        [source, partition, next offset] for each partition with a leaf, sorted: the name of the source, the number of
-        the partition within the source, and the offset before which the partition is sealed.
+        [source, partition, next offset] for each partition with a leaf, sorted. "source" is the name of the source, and
+        "partition" the number of the partition within it. All votes before "next offset" are sealed.
     """
     known = arrow_reader.partition_sources(connection)
     return sorted([*known[part], end] for part, end in leaf_index.next_offsets(connection, log_size).items())

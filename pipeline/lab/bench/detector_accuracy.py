@@ -1,7 +1,7 @@
 """Lists the parts of `bench evidence`, which measure false-alarm rates and detection delays of the detectors.
 
-The simulations are realistic in three ways: snapshots are estimated from earlier votes, honest voters have tastes with
-standard deviation 0.5 and different tendencies to tie, and counts of votes vary more than Poisson counts. A figure that
+The simulations are realistic in three ways. Snapshots are estimated from earlier votes. Honest voters have tastes with
+standard deviation 0.5 and different tendencies to tie. Counts of votes vary more than Poisson counts. A figure that
 misses its target is reported as missed and does not raise an error.
 """
 

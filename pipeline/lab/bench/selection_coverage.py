@@ -9,8 +9,8 @@ Two more figures are measured for comparison. The first is the coverage of the u
 standard errors. The second is the share of rounds in which the true quality lies between the bounds for an undisclosed
 N (`undisclosed_bounds`), widened by 1.96 standard errors on both sides.
 
-The coverage over R rounds has a Monte Carlo error of about √(0.05 · 0.95 / R): 0.3 percentage points for 5,000 rounds,
-and 0.7 for 1,000 rounds, the largest number for intervals from all scores.
+The coverage over R rounds has a Monte Carlo error of about √(0.05 · 0.95 / R). This is 0.3 percentage points for 5,000
+rounds, and 0.7 for 1,000 rounds. For intervals from all scores, at most 1,000 rounds are run.
 """
 
 from collections.abc import Callable

@@ -88,9 +88,9 @@ def bursts(scale: float = 1.0) -> Iterator[AccuracyFigure]:
 def cohorts(scale: float = 1.0) -> Iterator[AccuracyFigure]:
     """Measure how often `cohort_bias` finds extra votes of new accounts for a model.
 
-    Each of the three figures is the share of simulated boards on which the votes are found: 126 extra votes beside
-    1,000 honest votes on the model in a day, 126 beside 300, and 60 beside 300. `scale` is the number of boards as a
-    fraction of the full number.
+    Each figure is the share of simulated boards on which the votes are found. The three figures are for 126 extra votes
+    beside 1,000 honest votes on the model in a day, for 126 beside 300, and for 60 beside 300. `scale` is the number of
+    boards as a fraction of the full number.
     """
     repeats = max(round(24 * scale), 4)
     week = 7 * _DAY

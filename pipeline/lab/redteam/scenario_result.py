@@ -36,8 +36,9 @@ class ScenarioResult:
         alerts: window detector → highest severity of its alerts about the model or the board. A detector without such
             an alert is missing.
         admitted: number of attack votes before the first alert about the attack; all attack votes if there is none.
-        places_lost: number of ranks that the model lost by the attack, in three cases: in the raw view; with the
-            policy; and with the policy if the votes that alerts about the model propose for exclusion are excluded too.
+        places_lost: number of ranks that the model lost by the attack, in three cases. The first is the raw view, the
+            second the board with the policy. In the third, the votes that alerts about the model propose for exclusion
+            are excluded too.
         honest_excluded: number of excluded honest votes in two cases: with the policy, and with the proposed exclusions
             too.
         false_voters: two shares of the honest voters. The first have an alert `biased`, whose error rate is proved. The

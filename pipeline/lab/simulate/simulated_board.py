@@ -132,8 +132,8 @@ class SimulatedBoard:
     def registry(self) -> Registry:
         """The registry with all models of the board, their providers and the sampling policies.
 
-        For an effect with `declared`, the registry has two kinds of events at the effect's first window: a new sampling
-        policy with the effect's weights, and a release of each model in the effect's `sampling`.
+        An effect with `declared` adds events to the registry at its first window. These are a new sampling policy with
+        the effect's weights, and a release of each model in the effect's `sampling`.
         """
         events: list[RegistryEvent] = [
             Submitted(
