@@ -87,13 +87,10 @@ def write_batch(
     """Write one batch inside the caller's transaction, and return what the batch changed.
 
     Args:
-        chunks: the polled records. A chunk ends at its partition's next offset.
-        decoded: the votes and rejects of these records.
-        numbers: name of a column → int32[n], the numbers of the store's dictionary for the names in the n votes, from
-            `number_batch`.
+        chunks, decoded: the polled records, and their votes and rejects. A chunk ends at its partition's next offset.
+        numbers: name of a column → int32[n], the store's numbers for the names in the n votes, from `number_batch`.
         owned: source's number of a partition → the worker's partition. It is not changed here.
-        references: the cache of references. It is refreshed here, so that a newly published snapshot evaluates the
-            votes from this batch on.
+        references: the cache of references. It is refreshed here, so a new snapshot evaluates the votes of this batch.
         context: what is the same for every batch.
         now: present time in microseconds since 1970 UTC.
 

@@ -65,9 +65,7 @@ def read_vote_input(
     more: frozenset[str] = frozenset(),
     progress: Callable[[int], AbstractContextManager[Callable[[int], None]]] = lambda _: nullcontext(lambda _: None),
 ) -> VoteInput:
-    """Read the votes of a file that can be rated.
-
-    Two kinds of votes are not returned: those that the method leaves out, and those on models that cannot be compared.
+    """Read the votes of a file that can be rated: the method counts them, and their models can be compared.
 
     Args:
         path: a file, a folder of shards, a glob, or "-" for standard input. Several paths are read as one file.
@@ -77,9 +75,8 @@ def read_vote_input(
         needs: the options of the rating. Columns that the rating does not need are left out. None for all columns.
         more: names in NUMBERS of columns that a report needs in addition, only without `needs`. With any name, prompts
             are collected as well, and no note quotes a value of a record.
-        progress: a function that is called with the estimated number of rows of the file, 0 if unknown. It returns a
-            context manager. The value of the context manager is a function that is called with the number of records
-            read since the last call.
+        progress: a function that takes the estimated number of rows, 0 if unknown. It returns a context manager. The
+            value of that is a function to call with the number of records read since its last call.
 
     Raises:
         UnknownFormat: the format of the file is not known.
