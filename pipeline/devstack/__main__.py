@@ -1,8 +1,9 @@
 """Runs the commands behind `make up`, `make status`, `make down` and `make drill`.
 
-    python -m pipeline.devstack up [--directory D] [--port prometheus=19090 …] [--scrape SECONDS] python -m
-    pipeline.devstack status [--directory D] python -m pipeline.devstack down [--directory D] python -m
-    pipeline.devstack drill [--directory D]
+    python -m pipeline.devstack up [--directory D] [--port prometheus=19090 …] [--scrape SECONDS]
+    python -m pipeline.devstack status [--directory D]
+    python -m pipeline.devstack down [--directory D]
+    python -m pipeline.devstack drill [--directory D]
 
 Exit statuses:
 
