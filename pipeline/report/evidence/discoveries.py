@@ -16,7 +16,7 @@ def discoveries(e_values: Float64, tests: int, share: float = FALSE_SHARE) -> Bo
     e-BH (Wang & Ramdas 2022): the k largest of m e-values are findings if the k-th largest is at least m/(αk).
 
     Args:
-        e_values: float64[n], the largest of the e-values, in any order. Those that are left out must be smaller.
+        e_values: float64[n], the largest of the e-values, in any order. The e-values that are left out must be smaller.
         tests: m, the number of all e-values.
         share: α, the tolerated expected share of false findings.
     """

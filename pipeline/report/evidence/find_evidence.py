@@ -32,7 +32,7 @@ def find_evidence(
     Args:
         votes: the votes between the rated models.
         labels: gives labels to voters and other private subjects.
-        key: the secret key that assigns voters to folds.
+        key: the key of the hash that assigns voters to folds.
         progress: called after each pass over some of the votes.
 
     Returns:
