@@ -49,9 +49,9 @@ def assign_fate(
 ) -> tuple[Int8, dict[int, int | None]]:
     """Decide the fate of each vote by its times: accepted, late or quarantined.
 
-    A vote is late if it was cast before the watermark of its partition. All earlier votes of the partition move the
-    watermark, and so do duplicates. If duplicates did not, fates would depend on the order of arrival: this order
-    decides which of two equal votes on different partitions is the duplicate.
+    A vote is late if it was cast before the watermark of its partition. All earlier votes of the partition that are not
+    quarantined move the watermark, duplicates included. If duplicates did not, fates would depend on the order of
+    arrival: this order decides which of two equal votes on different partitions is the duplicate.
 
     Args:
         batch: n votes, duplicates included, sorted by partition, then by offset.

@@ -136,7 +136,7 @@ def run_detectors_on_partition(
 
     Args:
         partition: partition number (partition_no).
-        given: the votes. Those that the method of the snapshot leaves out are not evaluated.
+        given: the votes. Votes that the method of the snapshot leaves out are not evaluated.
         prior: reads the states of voters before these votes.
         reference: reference of the snapshot in force.
         detectors: the detectors to run.

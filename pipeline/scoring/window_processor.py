@@ -80,7 +80,8 @@ def windows_between(
 ) -> Iterator[Window]:
     """Yield the windows that start in [first, end), in order, each summed over partitions.
 
-    Windows without votes are yielded too, unless they start more than LONGEST_SILENCE after the last vote.
+    Windows without votes are yielded too, unless they start before the first vote or more than LONGEST_SILENCE after
+    the last vote.
 
     Args:
         parts: counts of these windows in each partition, in the order of `start`. Windows that start up to SITTING
