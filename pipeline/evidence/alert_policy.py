@@ -103,7 +103,7 @@ def decide_alerts(
         before: the state of each key before the step, in the columns of `AlertDecision`, int64[m] each.
         alarms: c, the tolerated expected number of false alarms over all keys.
         share: α of e-BH, the tolerated share of false alarms among alerts that open together.
-        quiet_for: number of steps with an e-value below 1 after which an alert is cleared.
+        quiet_for: number of successive steps with an e-value below 1 after which an alert is cleared.
         stepped: bool[m], true for the keys whose evidence was updated in this step; None for all keys. Alerts of other
             keys neither open nor escalate, and their quiet steps stay.
 
