@@ -198,7 +198,10 @@ def _share_in(group: Campaign, other: Campaign) -> float:
 
 
 def _absorb(strong: Campaign, weak: Campaign) -> Campaign:
-    """Return the strong campaign with the weak one as side effect. Claim, votes and voters of the strong one stay."""
+    """Return the strong campaign with the weak one as side effect. The votes and voters of the strong one stay.
+
+    The claim stays too, with one exception: MORE about a model becomes LIFTED if the weak campaign states it.
+    """
     alerts = tuple(sorted((*strong.alerts, *weak.alerts), key=lambda one: one.order))
     claim = strong.claim
     if claim.effect == MORE and weak.claim == Claim(claim.kind, claim.name, LIFTED):
