@@ -78,7 +78,7 @@ class CommonMovement:
     def expected(self, rating: float) -> float:
         """Return the later rating that the common movement predicts for an earlier rating, both in points.
 
-        A shift or scale that is not significant is not applied.
+        The scale is applied if it is significant, and the shift if the shift or the scale is significant.
         """
         shift = self.shift if self.shift_stands or self.scale_stands else 0.0
         scale = self.scale if self.scale_stands else 1.0
