@@ -95,7 +95,8 @@ def maximise_with_parameter(
         start: the strengths and the parameter to start from.
 
     Raises:
-        NotConverged: no step increases the likelihood, or the information is singular in float64.
+        NotConverged: no step increases the likelihood, the steps are used up, or the information is singular in
+            float64.
     """
     theta, phi = start[0] - start[0].mean(), start[1]
     norm = float("inf")
