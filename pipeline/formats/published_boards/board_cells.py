@@ -54,7 +54,7 @@ def name_cell(cell: Any) -> str:
 
 
 def number_cell(cell: Any) -> float:
-    """Return the number in a cell, NaN if the cell is empty. Any other cell raises a ValueError."""
+    """Return the number in a cell, NaN if the cell is empty. A cell with anything else raises a ValueError."""
     if is_missing(cell):
         return nan
     try:

@@ -49,8 +49,8 @@ class MergedRows:
 def merge_rows(columns: BoardColumns) -> MergedRows:
     """Merge rows that are about the same model, board and day.
 
-    Three kinds of rows are dropped: repeated rows, rows that contradict a file read earlier, and rows of a day that has
-    a later snapshot.
+    Three kinds of rows are dropped: repeated rows, rows that contradict a file read earlier, and rows that a later
+    snapshot of the day replaces.
     """
     columns, earlier = _last_of_day(columns)
     order, starts = _groups(columns)
