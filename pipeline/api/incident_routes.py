@@ -69,7 +69,7 @@ def routes(reader: StoreReader) -> APIRouter:
 
     @router.get("/incidents/{incident}", response_model=IncidentDetailDocument)
     def incident(incident: IncidentParam, operator: bool = is_operator) -> Response:
-        """An incident with its alerts and with what people decided. The unique beginning of its id is enough.
+        """An incident with its alerts and the decisions of people about it. The unique beginning of its id is enough.
 
         Without a token, the response has counts and hours, and no alert about a voter. With a token, it has the
         accounts too.

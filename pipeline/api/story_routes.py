@@ -35,7 +35,10 @@ def routes(reader: StoreReader, site: str) -> APIRouter:
 
     @router.get("/snapshots/{snapshot}/variants/{events}", response_model=StoryDocument)
     def one(snapshot: SnapshotParam, events: EventParam) -> Response:
-        """The same as of one snapshot and one registry event. Only alerts, and names after a release, are added."""
+        """The story as it was at one snapshot and one registry event.
+
+        Only alerts, and names of models that were released since, are added later.
+        """
         with reader.connect() as connection:
             found = public_story(reader, connection, snapshot, events, site)
         return json_response(found, REVALIDATE)

@@ -85,7 +85,7 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork, se
     async def preview(
         request: Request, incident: IncidentParam, action: PreviewedAction, operator: PageOperator | None = signed_in
     ) -> Response:
-        """What leaving out the votes of an incident, counting them again, or resolving it would change."""
+        """Show what would change if the votes of an incident were left out or counted again, or if it were resolved."""
 
         def compute(signed: PageOperator) -> Response:
             authorize(reader, request, signed.token, *incident_actions.SCOPES[action], via="page")
