@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 
 class BandIndex:
-    """Looks up stored signatures by their bands."""
+    """Finds stored signatures that share a band with a given one. A band is a run of numbers of a MinHash signature."""
 
     def __init__(self, bands: int, rows: int) -> None:
         """Create an empty index.

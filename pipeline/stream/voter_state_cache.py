@@ -61,8 +61,8 @@ class VoterStateCache:
         """Return the states of voters from memory or, for states that are not there, from the store.
 
         If a voter votes in the partition for the first time, the state is read from the partition where the voter voted
-        before. The list of such partitions is kept until `mark_written`. It is then read again from the store, because
-        a file may have been imported.
+        before. The numbers of such partitions are kept until `mark_written`, and are then read from the store again: a
+        file may have been imported.
 
         Args:
             connection: reads the store.
@@ -124,7 +124,7 @@ class VoterStateCache:
     def mark_written(self) -> None:
         """Mark all states as written, so that they may be dropped.
 
-        The list of partitions in which `get` finds states of new voters is dropped too.
+        The cache also forgets which other partitions may have states of new voters. `get` asks the store again.
         """
         self._carrying.clear()
         for part, group in self._unwritten.items():

@@ -67,7 +67,10 @@ def read_reported(connection: Connection) -> DominantVoter | None:
 
 
 def describe(found: DominantVoter) -> str:
-    """Return a text for operators: one voter id has too many votes, and what to do. It does not name the voter."""
+    """Return a text that tells operators that one voter id has too many votes, and what to do.
+
+    It does not name the voter.
+    """
     return (
         f"one voter id has {found.votes:,} of {found.total:,} votes ({found.share:.0%}): most likely many people share "
         "it, so no voter can be told from another. Nothing is excluded because of it. If it is the address of a proxy, "

@@ -55,7 +55,7 @@ class StyledLog:
         return len(self.segments)
 
     def without_models(self, numbers: Collection[int]) -> StyledLog:
-        """Return the same range of leaves, in which votes on these models (model_no) do not count either."""
+        """Return a log of the same leaves in which votes on these models (model_no) do not count either."""
         return replace(self, models=np.array(sorted({*self.models.tolist(), *numbers}), dtype=np.int64))
 
     def parts(self, numbers: Sequence[int] | None = None) -> Iterator[StyledPart]:

@@ -241,7 +241,7 @@ def root_at(connection: Connection, log_size: int) -> str:
 
 
 def segment_files(connection: Connection, log_size: int) -> list[SegmentFile]:
-    """Return the files of the segments in the first `log_size` leaves of the vote log, by leaf index."""
+    """Return the segment files in the first `log_size` leaves of the vote log, in the order of their leaves."""
     s = schema.segment.c
     query = sa.select(s.log_size, s.leaves, s.sha256).where(s.log_size <= log_size).order_by(s.log_size)
     return [SegmentFile(row.log_size - row.leaves, row.leaves, Digest(row.sha256)) for row in connection.execute(query)]

@@ -247,7 +247,7 @@ def list_exclusions(
     public: bool = True,
     hidden: HiddenModels = ALL_SHOWN,
 ) -> list[dict[str, Any]]:
-    """Return a page of entries of the list of exclusions, newest first, as dictionaries of the table's columns.
+    """Return a page of the list of exclusions, newest entry first. An entry is a dictionary with the table's columns.
 
     Args:
         connection: reads the store.

@@ -56,7 +56,7 @@ _COLUMNS = {name: _KINDS.get(name, "integer") for name in VOTE_SCHEMA.names}
 def read_batches(connection: Connection, part: int, first: int, end: int) -> Generator[pa.RecordBatch, None, None]:
     """Yield the votes at offsets [first, end) of a partition, batch by batch.
 
-    Another thread reads from the connection, until the generator is exhausted or closed.
+    Another thread uses the connection until the generator is exhausted or closed. The caller must not use it meanwhile.
     """
     with closing(read_prepared(connection, [(part, first, end)], lambda _, batch: len(batch))) as found:
         yield from (batch for _, batch, _ in found)
