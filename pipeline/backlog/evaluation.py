@@ -1,11 +1,12 @@
 """Evaluates a backlog: votes from before the first snapshot, or the votes of the last weeks. No store is needed.
 
-The evaluation has seven steps. It finds single voters with much evidence; their accomplices, who have fewer votes and
+The evaluation has eight steps. It finds single voters with much evidence; their accomplices, who have fewer votes and
 promote or demote the same model; groups of voters with few votes each, who promote or demote a model together; cohorts
-that promote or demote a model; models whose results differ in one period; models whose answers changed their style; and
-voters with unusual habits.
+that promote or demote a model; models whose results differ in one period; models whose answers changed their style;
+voters with unusual habits; and voters who seem to click at random.
 
-A voter whom one step finds counts in no reference of the later steps, so that an attack is reported once.
+A voter whom one step finds counts in no reference of the later steps, so that an attack is reported once. The last step
+is an exception: it uses the references of the first step, and skips voters who were found before.
 """
 
 from __future__ import annotations
@@ -145,7 +146,7 @@ class BacklogEvaluation:
     providers: Int64 | None = None
 
     def run(self) -> BacklogFindings:
-        """Run all seven steps of the evaluation (module docstring), and return the findings."""
+        """Run all eight steps of the evaluation (module docstring), and return the findings."""
         votes = self.votes
         cells, hashes = BacklogCells.of(votes), hash_voters(votes.names, self.key)
         evaluator, fold = VoterEvaluator(votes, cells, self.providers), fold_of(hashes)

@@ -94,7 +94,16 @@ class HabitFinding:
 
 @dataclass(frozen=True)
 class _Tested:
-    """The evidence of voters for one habit."""
+    """The evidence of t voters for one habit.
+
+    Attributes:
+        habit: the habit.
+        weight: weight of the habit in a voter's e-value.
+        voter: int64[t], the voters, ascending.
+        votes, hits: int64[t], how many of the voter's votes could show the habit, and how many show it.
+        expected: float64[t], the expected number of `hits` if the voter were like all others.
+        e_value: float64[t], the e-value of each voter for this habit.
+    """
 
     habit: str
     weight: float
