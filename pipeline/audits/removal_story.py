@@ -24,7 +24,7 @@ _PERIODS = {"retracted after it was scored": "retracted after a snapshot had rat
 
 
 def failed_claims(given: StoryInput) -> StoryCheck:
-    """Return the claimed benchmark scores that exceed the scores measured by others by more than chance explains."""
+    """Check which claimed benchmark scores exceed the scores measured by others by more than chance explains."""
     found = [sentence for one in given.claims if (sentence := _claim(one, given)) is not None]
     for finding in given.findings_of("perturbation_gap", "arena_gap"):
         gap = finding.evidence["gap" if finding.audit == "perturbation_gap" else "gained"]
@@ -66,7 +66,7 @@ def _claim(one: claims.ClaimCheck, given: StoryInput) -> StorySentence | None:
 
 
 def withdrawn_scores(given: StoryInput) -> StoryCheck:
-    """Return the scores that were withdrawn: of private variants, of public models, and vote counts that fell."""
+    """Check which scores were withdrawn, of private variants and of public models, and which vote counts fell."""
     findings = list(given.findings_of(retraction.AUDIT))
     found = [*_withdrawn_variants(findings, given), *_withdrawn_models(findings, given), *_falls(findings, given)]
     question = "Was a score withdrawn, or did a published vote count fall?"
@@ -139,7 +139,7 @@ def _falls(findings: Sequence[Finding], given: StoryInput) -> Iterator[StorySent
 
 
 def silent_removals(given: StoryInput) -> StoryCheck:
-    """Return how many models were removed without a public notice, on the whole board and by provider."""
+    """Check how many models were removed without a public notice, on the whole board and by provider."""
     released = release_times(given.state)
     public = {n for n, one in given.state.models.items() if one.visibility != _PRIVATE or n in released}
     silent = sorted(public & given.removals.keys())

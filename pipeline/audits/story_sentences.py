@@ -1,4 +1,4 @@
-"""Defines the sentences about private variants, claims and removals, and what they are written from.
+"""Defines the sentences about private variants, claims and removals, and the data from which they are written.
 
 Each sentence states one figure, the time that it is about, and the registry events and snapshots from which a reader
 can count the figure again. The sentences cover the whole registry, so that what ended long ago is still stated.

@@ -21,7 +21,7 @@ from pipeline.events.registry_events import Deprecated, Released, Retracted, Sub
 
 
 def concurrent_variants(given: StoryInput) -> StoryCheck:
-    """Return how many private variants each provider had under test at the same time, if these were many."""
+    """Check which providers had many private variants under test at the same time."""
     peaks = variants.peak_variants(given.state)
     found = [one for name, peak in peaks.items() if peak.most > variants.MANY for one in _at_once(name, peak, given)]
     private = sum(one.visibility == "private" for one in given.state.models.values())
@@ -73,7 +73,7 @@ def _released(provider: str, released: list[str], peak: ConcurrentVariants, give
 
 
 def best_variants(given: StoryInput) -> StoryCheck:
-    """Return for each release how many variants it was chosen from, whether they were disclosed, and what luck adds."""
+    """Check for each release how many variants it was chosen from, whether they were disclosed, and what luck adds."""
     chosen = [one for one in given.releases if one.n > 1]
     found = tuple(sentence for one in chosen for sentence in _choice(one, given))
     question = "Was a released model chosen from several variants?"
@@ -135,7 +135,7 @@ def _direction(one: ModelRelease) -> str:
 
 
 def released_models(given: StoryInput) -> StoryCheck:
-    """Return for each release how the released model differs from the one that was tested."""
+    """Check for each release how the released model differs from the one that was tested."""
     found = tuple(sentence for one in given.releases for sentence in _differences(one, given))
     question = "Was another model released than the one that was tested?"
     return StoryCheck("other_model_released", question, len(given.releases), "releases", found)
