@@ -146,7 +146,15 @@ def _fold(
 
 @dataclass
 class _VoteWalk:
-    """The walk over one voter's votes that decides when the exact e-value is used and when votes are folded."""
+    """The walk over one voter's votes that decides when the exact e-value is used and when votes are folded.
+
+    Attributes:
+        emitted: the highest level that was emitted.
+        bound: upper bound of ln e after the last vote, in units of 2⁻²⁰ nats.
+        pending: number of pending entries after the last vote.
+        folds: whether the state has components.
+        folded_at: position of the last vote that was folded; −1 if none was.
+    """
 
     emitted: int
     bound: int
