@@ -124,7 +124,13 @@ def fewest_additions(counts: PairCounts, fitted: Fit, above: int, below: int) ->
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _FlipCells:
-    """The votes that can be flipped, in 4P cells: a won, b won, no winner flipped to a, no winner flipped to b."""
+    """The votes that can be flipped, in 4P cells: a won, b won, no winner flipped to a, no winner flipped to b.
+
+    Attributes:
+        a, b: int64[P], codes of the two models of each pair.
+        votes: int64[4P], number of votes in each cell.
+        size: K, the number of models.
+    """
 
     a: Int64
     b: Int64
