@@ -75,8 +75,8 @@ def read_vote_input(
         needs: the options of the rating. Columns that the rating does not need are left out. None for all columns.
         more: names in NUMBERS of columns that a report needs in addition, only without `needs`. With any name, prompts
             are collected as well, and no note quotes a value of a record.
-        progress: a function that takes the estimated number of rows, 0 if unknown. It returns a context manager. The
-            value of that is a function to call with the number of records read since its last call.
+        progress: a function that takes the estimated number of rows, 0 if unknown. It returns a context manager whose
+            value is a function. This function is called with the number of records read since its last call.
 
     Raises:
         UnknownFormat: the format of the file is not known.

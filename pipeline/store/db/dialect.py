@@ -280,7 +280,7 @@ def key_bytes(connection: Connection, column: str) -> str:
 def rows_at(
     connection: Connection, table: str, columns: str, positions: Sequence[tuple[int, int]]
 ) -> list[sa.Row[Any]]:
-    """Return `columns` (SQL text) of the rows at positions (partition_no, offset), in their order. All must exist."""
+    """Return the columns `columns` (SQL text) of the rows at positions (partition_no, offset), in their order."""
     if not has_server(connection):
         query = f'SELECT {columns} FROM {table} WHERE partition_no = ? AND "offset" = ?'  # noqa: S608
         return [connection.exec_driver_sql(query, position).one() for position in positions]

@@ -225,7 +225,7 @@ def find_leaf(connection: Connection, vote_id: str, manifest: Manifest) -> int:
     """Return the index of a vote's leaf in the vote log of a snapshot.
 
     Args:
-        connection: a connection to the store.
+        connection: reads the store.
         vote_id: id of the vote.
         manifest: manifest of the snapshot, which states the size of its vote log.
 

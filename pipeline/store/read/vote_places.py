@@ -57,7 +57,7 @@ class UncountedKeys:
 
     @classmethod
     def build(cls, reasons: Mapping[int, str]) -> UncountedKeys:
-        """Build the table from a mapping of keys to reasons."""
+        """Build the look-up from a mapping of keys to reasons."""
         texts = tuple(dict.fromkeys(reasons.values()))
         number = {text: at for at, text in enumerate(texts)}
         keys = np.array(sorted(reasons), dtype=np.int64)
