@@ -1,6 +1,6 @@
 """Runs the commands alerts and replay.
 
-They show alerts, decide about them, and show which alerts a detector would raise.
+`alerts` shows alerts, and carries out decisions about them. `replay` shows which alerts a detector would raise.
 """
 
 from collections.abc import Mapping, Sequence

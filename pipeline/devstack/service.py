@@ -25,7 +25,7 @@ class Service:
 
     Attributes:
         name: name of the service in stack.json, and of its log.
-        tier: group of services that are stopped together.
+        tier: group of services that are stopped together: "backing", "pipeline" or "scheduler".
         command: the command line.
         directory: the working directory.
         is_ready: function that returns whether the service is ready. None if the service counts as ready after it has
@@ -34,7 +34,8 @@ class Service:
         port: port on which the service listens; None if it does not listen.
         stop_signal: the signal that ends the service.
         stop_seconds: number of seconds from that signal to SIGKILL.
-        restart: in which cases the supervisor restarts the service after it has ended.
+        restart: "always" to restart the service whenever it has ended, "unless_stopped" to leave it ended if it stopped
+            on purpose.
     """
 
     name: str

@@ -65,7 +65,7 @@ class BoardFilter:
 
     @property
     def narrows(self) -> bool:
-        """Whether the parameters select models, so that some may be left out."""
+        """Whether the parameters restrict which models are shown."""
         return bool(self.q.strip() or self.provider or self.license)
 
     def choose(self, lines: Sequence[Line]) -> list[Line]:

@@ -161,7 +161,8 @@ def audit_perturbations(given: AuditInput) -> Audited:
 def audit_arena_gap(given: AuditInput) -> Audited:
     """Compare a model's gain on arena-like benchmarks with its gain on other benchmarks.
 
-    The gain of a model is its score minus the score of the first model of its family.
+    The gain of a model is its score minus the score of the first model of its family. The questions of an arena-like
+    benchmark resemble the board's prompts.
 
     Returns:
         The findings, and the report of the audit: {"tests"}, the number of comparisons.

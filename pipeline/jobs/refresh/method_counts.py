@@ -77,8 +77,8 @@ def labels_by_size(
         fates: fates of the votes that count.
 
     Returns:
-        Two mappings. The first is label with enough votes → its rows that count. The second is name of a board with too
-        few votes → number of its votes. A label without votes that count is in neither.
+        Two mappings. The first is label with enough votes → the rows of `counts` that count for it. The second is name
+        of a board with too few votes → number of its votes. A label without votes that count is in neither.
     """
     large, small = {}, {}
     for label in sorted(counts.keys() - {ALL}, key=board_name):

@@ -91,9 +91,10 @@ def order_by_voter(votes: NewestVotes) -> OrderedVotes:
 
 
 def codes_of(number: Int64, largest: int) -> Int32:
-    """Return an array in which element i is the position of the value i in `number`, or −1 if `number` lacks i.
+    """Return an array that converts a value to its position in `number`.
 
-    The array has an element for each value up to `largest` and up to the largest value of `number`.
+    Element i is the position of the value i, or −1 if `number` lacks it. The array has an element for each value up to
+    `largest` and up to the largest value of `number`.
     """
     code = np.full(max(largest, int(number.max(initial=0))) + 1, -1, dtype=np.int32)
     code[number] = np.arange(len(number))

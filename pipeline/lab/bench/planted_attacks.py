@@ -38,7 +38,7 @@ class PlantedAttack:
 
     @property
     def of_models(self) -> bool:
-        """Whether the attack promotes or demotes models. If False, it is a habit in all battles."""
+        """Whether the attack promotes or demotes models. Otherwise the attackers have a habit in all battles."""
         return self.focus is not None or self.name == "provider"
 
 

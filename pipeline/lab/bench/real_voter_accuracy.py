@@ -6,9 +6,9 @@ that is rated without the worker. The comparison is a logistic regression of the
 with a slope below 0.3 counts as careless. To measure power, attackers are added to the real voters (`planted_attacks`).
 Each figure is an average over random orders of the votes.
 
-Published rules and am-ELO are evaluated for comparison. The rules get the votes after the first snapshot, and the
-reference of the last snapshot; am-ELO gets all votes. The rule "30 an hour" is left out, since these votes have no
-times.
+Published rules and the published method am-ELO are evaluated for comparison. The rules get the votes after the first
+snapshot, and the reference of the last snapshot; am-ELO gets all votes. The rule "30 an hour" is left out, since these
+votes have no times.
 """
 
 from __future__ import annotations
