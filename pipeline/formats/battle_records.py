@@ -1,8 +1,8 @@
 """Reads a battle file as columns of integer codes, one record at a time, with the decoder of events.
 
 The first record that is not a battle raises an error, which states its row. If the caller asks for it, such records are
-left out and counted instead. A battle of a model against itself is left out and counted. Times are not used and may be
-missing. Of several records with one id, the first counts.
+left out and counted instead. A battle of a model against itself is left out and counted. A vote whose time is missing
+or invalid counts without a time. Of several records with one id, the first counts.
 """
 
 from collections.abc import Callable, Iterator, Sequence
