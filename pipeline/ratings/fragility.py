@@ -6,9 +6,9 @@ Weisberg 1982; Broderick, Giordano & Meager 2020, "An automatic finite-sample ro
 (a pair of models and an outcome) have the same influence.
 
 The search sorts the cells by influence, drops the most influential votes, refits exactly, and bisects to the smallest
-number of votes that swaps the two models. It then sorts again by the influence at that refit, and repeats until the
-number no longer falls. One pass is not enough: a smallest set consists of the votes with the most influence *after*
-the set is dropped (the Karush-Kuhn-Tucker conditions of the relaxation to fractions of votes).
+number of votes that swaps the two models. It then sorts again by the influence at that refit, and repeats this, at most
+eight times, until the number no longer falls. One pass is not enough: a smallest set consists of the votes with the
+most influence *after* the set is dropped (the Karush-Kuhn-Tucker conditions of the relaxation to fractions of votes).
 
 A result contains the votes that were dropped. An exact refit without these votes swaps the two models, and the
 win digraph of the other votes is strongly connected.
