@@ -9,8 +9,8 @@ The p-value is the upper tail of a negative binomial distribution (a Poisson dis
 tests.
 
 If the board begins to show a model more often, the model's share is at most about twice π. Half of the votes around a
-bin are after the change. Therefore only more than 3 nπ⁺ votes are a finding. A short boost of the model by the board
-itself remains a possible cause.
+bin are after the change. Therefore a finding needs more than 3 nπ⁺ votes, and at least 10. A short boost of the model
+by the board itself remains a possible cause.
 
 Source: the detector `vote_burst`, which computes the share and its upper bound in the same way. Blind spot: a burst
 below three times the share; one that lasts for days; votes without a time; many small models that burst together.
