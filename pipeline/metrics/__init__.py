@@ -9,8 +9,8 @@ Rules for all metrics:
    seconds.
 2. Labels are bounded: fates, reasons, detectors, severities, views, partitions, models on the board, and the ids of the
    open incidents. A label never names a voter, a network, a model under test, or anything from an unchecked event.
-3. The exporter shows the store as it is at the scrape. When the store cannot be read, the exporter shows only
-   `integrity_exporter_store_up 0`, because stale numbers would look healthy.
+3. The exporter shows the store as it is at the scrape. When the store cannot be read, the exporter shows only its
+   version and `integrity_exporter_store_up 0`, because stale numbers would look healthy.
 
 A worker's counters are in its memory and restart at 0 with the process. The exporter's counters come from the store.
 """
