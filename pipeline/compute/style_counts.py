@@ -1,6 +1,6 @@
 """Counts votes with style counts: by pair of models, with sums over votes, and sums over the answers of each model.
 
-From these sums follows which models and features a fit under style control can have, before it reads the votes again.
+These sums determine which models and features a fit under style control can have, before it reads the votes again.
 """
 
 from __future__ import annotations
