@@ -138,8 +138,8 @@ class Settings(BaseSettings):
             "processes://N" means processes of this machine. "dask://HOST:PORT", "ray://HOST:PORT" or
             "spark://HOST:PORT" means a cluster. Without an address, as in "dask://", a cluster is started on this
             machine. All engines give the same results.
-        compute_ledger: folder or address (file, s3, gs, abfs or hdfs) at which the workers of a cluster find a copy of
-            the ledger's files, for machines without the folder of `ledger`; "" for that folder.
+        compute_ledger: folder or address (file, s3, gs, abfs or hdfs) of a copy of the ledger's files, for workers of a
+            cluster that cannot reach the folder `ledger`; "" if all can.
         secrets_dir: directory with one file for each setting. A file has the name of the variable in upper or lower
             case, and its text is the value. "" for /run/secrets if that exists.
     """

@@ -34,7 +34,7 @@ def create_topics(
         security: options for TLS and SASL, from `client_security`.
 
     Returns:
-        One sentence for each topic other than `topic` that has a problem. An access rule hides the topic, or the topic
+        One sentence for each topic other than `topic` that has a problem: an access rule hides the topic, or the topic
         is missing and an access rule forbids us to create it.
 
     Raises:

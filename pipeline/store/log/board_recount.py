@@ -26,7 +26,7 @@ def sealed_segments(connection: Connection, files: LedgerFiles, place: str = "")
     Args:
         connection: reads the store.
         files: the files of the ledger.
-        place: folder or address at which workers find the ledger; "" for its folder here.
+        place: folder or address at which workers find the ledger's files; "" for the folder of `files`.
     """
     s = schema.segment.c
     query = sa.select(s.log_size, s.leaves, s.sha256, s.labels).order_by(s.log_size)
@@ -55,7 +55,7 @@ def compare_counts(connection: Connection, files: LedgerFiles, runner: Runner | 
         connection: reads the store.
         files: the files of the ledger.
         runner: runs the reading of the segments, for example in other processes; None for threads of this process.
-        place: folder or address at which workers find the ledger; "" for its folder here.
+        place: folder or address at which workers find the ledger's files; "" for the folder of `files`.
 
     Raises:
         Refuted: the reason is `counts` if a stored count is wrong; the message names the segment and the board. The

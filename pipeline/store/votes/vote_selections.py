@@ -94,7 +94,7 @@ class VoteSelection:
         return cls(first, end, **given)
 
     def conditions(self) -> list[sa.ColumnElement[bool]]:
-        """Return the SQL conditions that select these votes in the table `vote`."""
+        """Return the SQL conditions that a row of the table `vote` meets if the selection selects it."""
         v, m, t = schema.vote.c, schema.model.c, schema.term.c
         found: list[sa.ColumnElement[bool]] = [v.cast_at >= self.first, v.cast_at < self.end]
         if self.model is not None:

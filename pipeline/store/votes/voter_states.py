@@ -35,8 +35,9 @@ def carrying_partitions(connection: Connection, partition_no: int, appended_at: 
     """Find the other partitions that may have states of voters who vote in this partition, the youngest first.
 
     Partitions of other sources are included, such as the file of an imported history. Partitions of the same source are
-    included only if some of them were added later, more than an hour after the first. A voter's votes may since go to
-    another partition than before. If all partitions of a source began together, each voter stays in one partition.
+    included only if some of them were added later, more than an hour after the first. Since then, a voter's votes may
+    go to another partition than before. If all partitions of a source began together, each voter stays in one
+    partition.
 
     Args:
         connection: reads the store.

@@ -18,7 +18,7 @@ class LineBlock:
 
     Attributes:
         lines: the lines that are not blank, without line ends. A line of more than MAX_RECORD bytes is cut to MAX_BYTES
-            + 1 bytes. It is rejected later, because a record has at most MAX_BYTES bytes.
+            + 1 bytes. This is one byte more than a record may have, so the line is rejected later.
         digest: digest of the log from its beginning to the end of the last line.
         ends: positions of the ends of the last LINE_ENDS lines, blank ones included.
     """

@@ -55,7 +55,7 @@ class Continuation:
 def similar_logs(file: LogFile, logs: Sequence[LogPosition]) -> list[LogPosition]:
     """Return the known logs that a file may continue or copy, because their first bytes are equal.
 
-    If the file is too short to compare, the log is returned too. A log of which nothing was read is never returned.
+    A log is also returned if the file is too short to compare. A log of which nothing was read is never returned.
     """
     heads: dict[int, str] = {}
     return [
