@@ -50,7 +50,7 @@ def load_request(data: bytes) -> WitnessRequest:
     """Parse the body of a request.
 
     Raises:
-        Refuted: reason `note`: the body does not have this form.
+        Refuted: reason `note`: the body does not have the form that the docstring of this module shows.
     """
     head, gap, checkpoint = data.partition(b"\n\n")
     old, *hashes = head.split(b"\n")
