@@ -1,7 +1,7 @@
 """Reads figures for the metrics exporter: the number of open incidents, and some figures about each open incident.
 
 No figure names a voter or a network. A figure names a model only if the newest board names the model. At most
-MAX_INCIDENTS incidents have figures of their own. An incident on which nobody needs to act any more has none.
+MAX_INCIDENTS incidents have figures of their own. An incident on which nobody needs to act any more has no figures.
 """
 
 from __future__ import annotations

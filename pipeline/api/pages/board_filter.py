@@ -69,7 +69,10 @@ class BoardFilter:
         return bool(self.q.strip() or self.provider or self.license)
 
     def choose(self, lines: Sequence[Line]) -> list[Line]:
-        """Return the lines of all pages that the parameters select, in the order that the reader asked for."""
+        """Return all lines that the parameters select, in the order that the reader asked for.
+
+        The lines are not divided into pages yet.
+        """
         text = self.q.strip().casefold()
         found = [
             line

@@ -57,7 +57,7 @@ def sweep(url: str, policy_file: Path | None = None, against: Path | None = None
                      discovery; it is None for a finding of a fact
         audits       name of an audit → its report, or the reason why it could not run (`run_audits`)
         policy       the verdict on each rule of the policy
-        alerts       {"told": number of alerts for findings, "cleared": number of cleared alerts}
+        alerts       {"told", "cleared"}: the numbers of alerts that were opened or updated, and that were cleared
         hypotheses   state of e-LOND after the sweep: its level, and the numbers of families and of discoveries so far
 
     Raises:
@@ -146,6 +146,9 @@ def unannounced_removals(given: AuditInput, rule: Mapping[str, float]) -> dict[s
     Args:
         given: the input of the audits.
         rule: the parameters of the rule `public_removal`: "days" and "votes".
+
+    Returns:
+        Name of a model → description of its removal.
     """
     days = int(rule["days"])
     old = len(given.days) and int(given.days.max() - given.days.min()) >= days

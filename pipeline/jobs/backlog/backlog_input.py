@@ -69,8 +69,7 @@ class BacklogInput:
         Args:
             connection: reads the store.
             ranges: (partition_no, first offset, end) of each range.
-            since: time in microseconds since 1970 UTC from which votes are read, by when they were cast. None to read
-                all votes.
+            since: earliest event time of the votes to read, in microseconds since 1970 UTC. None to read all votes.
             progress: called after each block of votes, with the number of votes in the block.
         """
         columns = read_columns(connection, ranges, progress)

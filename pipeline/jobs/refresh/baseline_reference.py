@@ -1,11 +1,11 @@
 """Estimates the reference of a snapshot, which says how honest voters vote, from the votes of unflagged voters.
 
-Detectors compare new votes with the reference. It has the ratings of the models with their covariance, which is
-clustered by voter, the share of ties, and how much voters differ in taste.
+Detectors compare new votes with the reference. It has the ratings of the models, their covariance (clustered by voter),
+the share of ties, and the spread of the voters' tastes.
 
 Of a voter's votes on one model, only the newest three count. Otherwise one voter with many votes on a model would
 decide what honest behaviour is, and an attacker's votes would look honest. If three votes of each voter do not suffice
-to rate a model, more count. At most the newest `NEWEST_VOTES` votes are read.
+to rate a model, more votes count. At most the newest `NEWEST_VOTES` votes are read.
 """
 
 from __future__ import annotations

@@ -55,16 +55,20 @@ class OrderedVotes:
 
     @cached_property
     def cells(self) -> Cells:
-        """The cells that have two or more votes, as `shared_cells` returns them, oldest votes first.
+        """The cells with two or more votes, as (rows, sizes). A cell is the votes of one voter on one model.
 
-        A cell is the votes of one voter on one model. Votes without a voter are left out, and rows are counted from the
-        first vote with a voter.
+        The rows of a cell are adjacent, oldest vote first, and `sizes` has their number in each cell. Vote i has row 2i
+        for its first model and row 2i + 1 for its second. Votes are counted from the first vote with a voter; votes
+        without a voter are left out.
         """
         first = self.unknown
         return shared_cells(self.who[first:], self.model_a[first:], self.model_b[first:])
 
     def newest_cells(self) -> Cells:
-        """Return `cells` in reverse order, so that the newest votes of a cell come first."""
+        """Return the cells of the votes in reverse order, in the same form as `cells`.
+
+        Vote 0 is then the last vote, and the newest votes of a cell come first.
+        """
         row, sizes = self.cells
         last = len(self.voter) - self.unknown - 1
         return (2 * (last - row // 2) + row % 2)[::-1], sizes[::-1]

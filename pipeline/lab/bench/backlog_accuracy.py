@@ -37,7 +37,7 @@ _MOST_HONEST = 11
 
 
 def backlog(scale: float = 1.0) -> Iterator[AccuracyFigure]:
-    """Measure power and false findings of the evaluation of a backlog, and yield each figure as it is known.
+    """Measure power and false findings of the evaluation of a backlog, and yield each figure.
 
     Args:
         scale: the sample size as a fraction of the full size.

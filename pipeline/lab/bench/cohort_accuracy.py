@@ -27,7 +27,7 @@ _BY_LENGTH, _LENGTH_SD, _BOTH_BAD, _BAD_SD = 0.06, 0.1, -2.0, 0.9
 
 
 def groups(scale: float = 1.0) -> Iterator[AccuracyFigure]:
-    """Measure power and false findings of the tests for cohorts and habits, and yield each figure as it is known.
+    """Measure power and false findings of the tests for cohorts and habits, and yield each figure.
 
     Args:
         scale: the number of simulated boards as a fraction of the full number.

@@ -89,7 +89,7 @@ class RealBoard:
 
 
 def read_crowd(path: Path = CROWD_FILE) -> RealBoard:
-    """Read the votes of the crowd workers.
+    """Read the votes of the crowd workers of llmfao, who compared language models.
 
     Raises:
         Usage: the file is missing.

@@ -84,7 +84,7 @@ class _People:
 def real_voters(
     groups: Mapping[str, Sequence[RealBoard]], orders: int, seed: int = 1, step: Step = _no_step
 ) -> Iterator[AccuracyFigure]:
-    """Measure false alarms, then power, for each group of people, and yield each figure as it is known.
+    """Measure false alarms, then power, for each group of people, and yield each figure.
 
     Args:
         groups: name of a group of people → the boards on which they voted.

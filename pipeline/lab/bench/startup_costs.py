@@ -73,6 +73,9 @@ def measure(folder: Path, repeats: int, report: Callable[[str], None]) -> list[S
         repeats: number of runs of each command, after one that is not counted.
         report: called with a line of text before each step.
 
+    Returns:
+        The costs of each command, in this order.
+
     Raises:
         Unavailable: a command failed.
     """

@@ -34,7 +34,7 @@ def first_alarms(votes: VoterVotes, reference: Reference, direction: str) -> np.
 def calibration(scale: float = 1.0) -> Iterator[AccuracyFigure]:
     """Measure false alarms of `voter_bias`. Votes are evaluated by a snapshot that is estimated from earlier votes.
 
-    `scale` is the sample size as a fraction of the full size.
+    `scale` is the sample size as a fraction of the full size. Each figure is yielded as soon as it is known.
     """
     count, many = round(1_000 * scale), round(300 * scale)
     board = SimulatedVoters(seed=1)
@@ -81,7 +81,7 @@ def _unequal_ties() -> SimulatedVoters:
 def power(scale: float = 1.0) -> Iterator[AccuracyFigure]:
     """Measure how soon `voter_bias` finds attackers of each kind.
 
-    `scale` is the sample size as a fraction of the full size.
+    `scale` is the sample size as a fraction of the full size. Each figure is yielded as soon as it is known.
     """
     board, many = SimulatedVoters(seed=1), round(300 * scale)
     attacks: tuple[tuple[str, VoterVotes, str, float | None], ...] = (
@@ -118,7 +118,7 @@ def state_sizes(scale: float = 1.0) -> Iterator[AccuracyFigure]:
     """Measure the size of detector states in bytes per voter.
 
     The numbers of votes per voter are distributed as on the real board. `scale` is the sample size as a fraction of the
-    full size.
+    full size. Each figure is yielded as soon as it is known.
     """
     count = round(500_000 * scale)
     rng = np.random.default_rng(1)

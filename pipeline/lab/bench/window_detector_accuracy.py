@@ -52,6 +52,9 @@ def clean_month(scale: float = 1.0) -> Iterator[AccuracyFigure]:
 
     Args:
         scale: the sample size as a fraction of the full size. Below 1 the surge is left out.
+
+    Yields:
+        The number of false alarms of each detector, as a figure.
     """
     surge = WindowEffect(first=15 * _DAY, end=18 * _DAY, traffic=2.5, sampling={"m007": 6.0}, declared=True)
     days = max(_MONTH * scale, 4.0)
@@ -70,7 +73,7 @@ def bursts(scale: float = 1.0) -> Iterator[AccuracyFigure]:
     """Measure how soon `vote_burst` finds that a model gets three times its votes in normal traffic.
 
     The board has 100 models, 20 providers and 80 networks, which are 200 keys. `scale` is the sample size as a fraction
-    of the full size.
+    of the full size. Each figure is yielded as soon as it is known.
     """
     first = 360
     for models, votes, bar in ((40, 120, 6.0), (40, 60, None), (40, 12, None), (100, 250, 6.0), (100, 60, None)):
@@ -90,7 +93,7 @@ def cohorts(scale: float = 1.0) -> Iterator[AccuracyFigure]:
 
     Each figure is the share of simulated boards on which the votes are found. The three figures are for 126 extra votes
     beside 1,000 honest votes on the model in a day, for 126 beside 300, and for 60 beside 300. `scale` is the number of
-    boards as a fraction of the full number.
+    boards as a fraction of the full number. Each figure is yielded as soon as it is known.
     """
     repeats = max(round(24 * scale), 4)
     week = 7 * _DAY
@@ -109,7 +112,8 @@ def cohorts(scale: float = 1.0) -> Iterator[AccuracyFigure]:
 def sampling(scale: float = 1.0) -> Iterator[AccuracyFigure]:
     """Measure how soon `sampling_skew` finds that one of 40 models is not sampled as declared.
 
-    `scale` is the number of simulated boards as a fraction of the full number.
+    `scale` is the number of simulated boards as a fraction of the full number. Each figure is yielded as soon as it is
+    known.
     """
     for times, subject, bar in ((2.0, "m005", 2_400.0), (2.0, "board", None), (1.5, "m005", None), (0.0, "m005", None)):
         waits = []
@@ -125,7 +129,8 @@ def sampling(scale: float = 1.0) -> Iterator[AccuracyFigure]:
 def swaps(scale: float = 1.0) -> Iterator[AccuracyFigure]:
     """Measure how soon `model_shift` finds that the strength of one of 40 models changes after 100,000 votes.
 
-    `scale` is the number of simulated boards as a fraction of the full number.
+    `scale` is the number of simulated boards as a fraction of the full number. Each figure is yielded as soon as it is
+    known.
     """
     first = 9 * _DAY
     for shift, bar in ((0.6, 30_000.0), (-0.6, 30_000.0), (0.3, None)):
@@ -142,7 +147,8 @@ def swaps(scale: float = 1.0) -> Iterator[AccuracyFigure]:
 def silence(scale: float = 1.0) -> Iterator[AccuracyFigure]:
     """Measure how soon `silent_deprecation` finds that a model no longer appears in battles.
 
-    `scale` is the number of simulated boards as a fraction of the full number.
+    `scale` is the number of simulated boards as a fraction of the full number. Each figure is yielded as soon as it is
+    known.
     """
     for share, bar in ((0.01, 917), (0.03, 303)):
         what = f"evidence of 10⁴ for a share of {share:.0%}, by the formula"

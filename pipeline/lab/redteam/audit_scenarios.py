@@ -62,7 +62,7 @@ class AuditCaseResult:
 
 
 def best_of_n_cases(seed: int) -> list[AuditCaseResult]:
-    """Run the scenario S7: the best of N variants is released, and N is not disclosed."""
+    """Return the results of S7: the best of N variants is released, and N is not disclosed."""
     rng = np.random.default_rng(seed)
     rows = [_best(rng, n, tau) for n in (3, 10, 27, 50) for tau in (0.0, 10.0, 65.0)]
     se = standard_error(3000, 0.345)
@@ -118,7 +118,7 @@ def _family(n: int) -> RegistryState:
 
 
 def identical_checkpoint_cases(seed: int) -> list[AuditCaseResult]:
-    """Run the scenario S8: two identical checkpoints, about which no finding is allowed."""
+    """Return the results of S8: two identical checkpoints, about which no finding is allowed."""
     rows = []
     for first, second, se in ((1069.0, 1052.0, 13.8), (1097.0, 1059.0, 27.2)):
         findings = version_mismatch(
@@ -159,7 +159,7 @@ ORDERS = {"": "CDBA", "A": "CABD", "B": "CDAB", "C": "DBCA", "D": "DCAB"}
 
 
 def task_mix_cases(seed: int) -> list[AuditCaseResult]:  # noqa: ARG001  # expected votes: nothing is random
-    """Run the scenario S12: a model is retired after 1,000 votes at a task mix of 9:1; 1,000 votes at 1:9 follow."""
+    """Return the results of S12: a model is retired between 1,000 votes at a task mix of 9:1 and 1,000 at 1:9."""
     rows = []
     for retired, order in ORDERS.items():
         before = _phase((0.9, 0.1), "ABCD")
@@ -189,7 +189,7 @@ def _phase(shares: tuple[float, float], kept: str) -> list[PairCounts]:
 
 
 def graph_cases(seed: int) -> list[AuditCaseResult]:  # noqa: ARG001
-    """Run the scenario S13: a board that is split into components, and two halves with few battles between them."""
+    """Return the results of S13: a board split into components, and one of two halves with few battles between them."""
     split, bridge, even = _halves(100, 0), _halves(165, 5), _halves(100, 100)
     try:
         fit(split)
@@ -220,7 +220,7 @@ def _halves(within: int, across: int) -> PairCounts:
 
 
 def fragility_cases(seed: int) -> list[AuditCaseResult]:  # noqa: ARG001
-    """Run the scenario S15: a board whose first rank depends on two votes, and the real board."""
+    """Return the results of S15: a board whose first rank depends on two votes, and the real board."""
     table = [[334, 333, 0, 0], [400, 300, 0, 0], [400, 301, 0, 0]]
     two = PairCounts.from_rows(("ant", "bee", "cow"), [0, 0, 1], [1, 2, 2], table)
     return [
@@ -242,7 +242,7 @@ def _dethroned(what: str, counts: PairCounts, published: int) -> AuditCaseResult
 
 
 def tuned_variant_cases(seed: int) -> list[AuditCaseResult]:
-    """Run the scenario S17: a variant tuned for chat is tested, and another model is released."""
+    """Return the results of S17: a variant tuned for chat is tested, and another model is released."""
     tested, released, curse = simulate_tuned_variant(seed)
     findings = version_mismatch(tested, released, curse)
     directions = [finding.direction for finding in findings]
@@ -269,7 +269,7 @@ _ARENA, _OTHER = (23.5, 42.7, 49.9), (66.5, 64.4, 65.9)
 
 
 def claim_cases(seed: int) -> list[AuditCaseResult]:  # noqa: ARG001
-    """Test published figures: benchmark claims against measured scores, and the effect of training on votes."""
+    """Return the results for published figures: benchmark claims, and the effect of training on votes."""
     rows = []
     for name, claimed, measured, n, fires in _CLAIMS:
         test = claims.benchmark_claim("m", name, *claims.score_pair(claimed, None, measured, n))

@@ -56,8 +56,8 @@ class WindowEffect:
         votes: mean number of extra votes per window.
         wins: whether the extra votes are for the target; otherwise they are against it.
         cohort: cohort of the extra votes, a position in COHORTS.
-        network: network of the extra votes.
-        prompt: prompt of the extra votes.
+        network: name of the network from which the extra votes come.
+        prompt: number of the prompt of the extra votes; −1 for a prompt of its own for each vote.
         declared: whether the effect is honest: the sampling policy declares the changed weights, and the registry
             declares a release of the models in `sampling`.
     """

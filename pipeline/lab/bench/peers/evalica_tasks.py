@@ -37,11 +37,15 @@ def ratings(table: pd.DataFrame) -> Result:
 def bootstrap(table: pd.DataFrame, rounds: int) -> Result:
     """Compute ratings with evalica from `rounds` bootstrap resamples.
 
-    Only the scores are returned. The time of the call includes the percentile intervals, which evalica computes too.
+    The time of the call includes the percentile intervals, which evalica computes too.
 
     Args:
         table: one battle a row, with the text columns model_a, model_b and winner.
         rounds: number of resamples.
+
+    Returns:
+        The names of the models, their scores, and an empty list (no style coefficients). The intervals are not
+        returned.
     """
     found = evalica.bootstrap(
         method=evalica.bradley_terry,
