@@ -119,7 +119,8 @@ def to_columns(
 
     Args:
         votes: n votes.
-        partition, offset, appended_at: arrays of length n, the place and the append time of each vote.
+        partition, offset: int32[n] and int64[n], the place of each vote.
+        appended_at: int64[n], the append time of each vote in microseconds since 1970 UTC.
         pseudonyms_of: returns the pseudonym of each voter id, 0 for None. The caller caches pseudonyms, because few
             voters cast many votes.
         of_file: bool[n], whether the vote comes from a file; default: no vote does.
