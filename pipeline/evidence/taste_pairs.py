@@ -118,9 +118,10 @@ def shared_cells(who: Codes, model_a: Codes, model_b: Codes) -> Cells:
 def decided_votes(
     voter: Int64, model_a: Codes, model_b: Codes, outcome: Int8, difference: Float64, cells: Cells | None = None
 ) -> DecidedVotes:
-    """Leave out the ties, and return the other votes with their rows in cells of two or more rows.
+    """Leave out the ties, and return the other votes, and their rows in cells of two or more rows.
 
-    A cell has the votes of one voter on one model. The first `CAP` votes of a cell count.
+    A vote has two rows, one for each of its models. A cell has the rows of one voter with one model. The first `CAP`
+    rows of a cell count.
 
     Args:
         voter: int64[n], the voter of each vote.
