@@ -29,7 +29,8 @@ class LineEvents:
     """Maps the lines of a growing JSON Lines log to vote events.
 
     Attributes:
-        id_key: key of the vote ids of logs that identify a vote by its conversation (`ColumnMapping.id_key`).
+        id_key: the key with which conversations are hashed to vote ids, in logs that identify a vote by its
+            conversation (`ColumnMapping.id_key`).
     """
 
     def __init__(self, mapping: ColumnMapping | None = None, check: RecordCheck | None = None) -> None:

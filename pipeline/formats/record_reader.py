@@ -49,7 +49,7 @@ _CHECKED_RECORDS = 1_000
 
 @runtime_checkable
 class BatchCheck(Protocol):
-    """A `RecordCheck` that checks many records faster than one by one."""
+    """A `RecordCheck` that can also check many records in one call, which is faster than a call for each."""
 
     def __call__(self, record: Record, fields: Fields) -> Fields:
         """Return the fields that the texts of a record add to its fields."""
@@ -227,7 +227,8 @@ def identified(records: Iterable[bytes | Fields], id_key: bytes | None = b"") ->
     Args:
         records: the records. Each is either the fields of a vote or bytes. Bytes are yielded unchanged; if they are
             larger than an event may be, they are cut to a length that the decoder still rejects.
-        id_key: key of the vote ids of logs that identify a vote by its conversation (`ColumnMapping.id_key`).
+        id_key: the key with which conversations are hashed to vote ids, in logs that identify a vote by its
+            conversation (`ColumnMapping.id_key`).
     """
     ids = VoteIds(id_key)
     for record in records:

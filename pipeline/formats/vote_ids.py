@@ -70,9 +70,9 @@ class VoteIds:
         """Begin a log.
 
         Args:
-            key: key of the ids that are hashes of conversations, for logs that identify a vote by its conversation. If
-                the key is empty, these ids are derived from the content of the record, as other ids are. If it is None,
-                the names of the conversations are the ids.
+            key: the key with which conversations are hashed to ids, in logs that identify a vote by its conversation.
+                If the key is empty, these ids are derived from the content of the record, as other ids are. If it is
+                None, the names of the conversations are the ids.
         """
         self._key = key
         self._seen: Counter[str] = Counter()
