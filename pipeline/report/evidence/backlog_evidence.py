@@ -52,7 +52,7 @@ class BacklogEvidence:
     Attributes:
         given: the votes of the report.
         labels: gives labels to voters.
-        key: the secret key that assigns voters to folds.
+        key: the key of the hash that assigns voters to folds.
         nested: when the nested form is computed: "never", "if_found" or "always" (`BacklogEvaluation`).
         progress: called after each pass over some of the votes.
     """

@@ -61,7 +61,7 @@ def kendall_tau(first: Float64, second: Float64) -> float | None:
     """Return Kendall's τ-b of two orders of the same models: 1 for the same order, −1 for the reverse.
 
     Args:
-        first, second: float64[R], the strengths.
+        first, second: float64[R], the models' strengths in each order.
 
     Returns:
         τ-b; None if all models of an order are equal, so that it is not defined.
