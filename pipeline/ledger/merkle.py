@@ -99,6 +99,28 @@ class Frontier:
             hashes, first, level = parent_hashes(nodes), first // 2, level + 1
         return made
 
+    def append(self, level: int, node: bytes) -> None:
+        """Append the 2^level leaves of a complete subtree.
+
+        Args:
+            level: 0 for a leaf, 1 for two leaves, and so on.
+            node: root of the subtree.
+
+        Raises:
+            ValueError: the leaves so far do not end where a complete subtree of this level begins.
+        """
+        width = 1 << level
+        if self.size % width:
+            raise ValueError(f"expected a subtree of level {level} to begin at a multiple of {width}, got {self.size}")
+        self.size += width
+        self._peaks += [b""] * (level + 1 - len(self._peaks))
+        while self._peaks[level]:
+            node, self._peaks[level] = node_hash(self._peaks[level], node), b""
+            level += 1
+            if level == len(self._peaks):
+                self._peaks.append(b"")
+        self._peaks[level] = node
+
     def root(self) -> bytes:
         """Return the root of the tree over all leaves so far, 32 bytes."""
         found = b""
@@ -106,6 +128,30 @@ class Frontier:
             if peak:
                 found = node_hash(peak, found) if found else peak
         return found or EMPTY_ROOT
+
+
+def complete_subtrees(first: int, hashes: bytes) -> list[tuple[int, bytes]]:
+    """Return the fewest complete subtrees that n adjacent leaves of a tree make up, as `Frontier.append` takes them.
+
+    Args:
+        first: index of the first leaf in the tree.
+        hashes: the leaf hashes, 32·n bytes.
+
+    Returns:
+        A pair (level, root) for each subtree, in the order of the leaves.
+    """
+    found, start, left = [], 0, len(hashes) // WIDTH
+    while left:
+        level = left.bit_length() - 1
+        if first:
+            level = min(level, (first & -first).bit_length() - 1)
+        width = 1 << level
+        node = hashes[start * WIDTH : (start + width) * WIDTH]
+        while len(node) > WIDTH:
+            node = parent_hashes(node)
+        found.append((level, node))
+        first, start, left = first + width, start + width, left - width
+    return found
 
 
 def root(hashes: bytes) -> bytes:

@@ -83,6 +83,8 @@ def _engine(text: str) -> str:
 
 def _ledger_place(text: str) -> str:
     scheme, separator, rest = text.partition("://")
+    if scheme in ("s3", "gs", "gcs") and "@" in rest.partition("?")[0]:
+        raise ValueError("an address without a key: each worker has credentials in its own environment")
     if (separator and (scheme not in _SCHEMES or not rest)) or not text.isprintable():
         raise ValueError(
             f"a folder, or an address with one of the schemes {', '.join(_SCHEMES)}, such as s3://BUCKET/PATH"
@@ -126,7 +128,7 @@ def explain(fault: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> str:
     if name not in fields:
         return f"expected a setting, got {name!r}: `integrity doctor` lists them"
     expected = str(fault["ctx"]["error"]) if fault["type"] == "value_error" else _expectation(fields[name])
-    found = "" if name in _HIDDEN else f", got {fault['input']!r}"
+    found = "" if name in _HIDDEN else f", got {shown(name, fault['input'])!r}"
     return f"{PREFIX}{name.upper()}: expected {expected}{found}"
 
 

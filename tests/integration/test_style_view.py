@@ -102,7 +102,10 @@ def test_the_view_is_the_fit_of_the_votes_in_two_segments(store: Store, url: str
     assert [plain[model] for model in EXPECTED["models"]] == pytest.approx(
         1000 + np.array(EXPECTED["theta"]) * POINTS, abs=0.0051
     )
-    assert jobs.verify_ledger(url)["snapshots"] == 2
+    checked = jobs.verify_ledger(url)
+    assert checked["snapshots"] == 2
+    with configuration.override(OPTIONS.model_copy(update={"compute": "processes://2"})):
+        assert jobs.verify_ledger(url) == checked
 
 
 @pytest.mark.long
@@ -177,4 +180,9 @@ def test_verify_finds_style_counts_that_were_changed(store: Store, url: str, tmp
         changed[0] += 1
         connection.execute(sa.update(schema.vote).where(v.offset == 3).values(style=changed.tobytes()))
     with pytest.raises(VerificationFailed, match="leaf 3: expected vote vote 3 as it was sealed"):
+        jobs.verify_ledger(url)
+    with (
+        configuration.override(OPTIONS.model_copy(update={"compute": "processes://2"})),
+        pytest.raises(VerificationFailed, match="leaf 3: expected vote vote 3 as it was sealed"),
+    ):
         jobs.verify_ledger(url)

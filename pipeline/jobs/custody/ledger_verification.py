@@ -5,12 +5,15 @@ error that names it. Unlike `ledger.bundle_verification`, which needs no store, 
 store.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from sqlalchemy.engine import Connection
 
 from pipeline import settings as configuration
+from pipeline.compute import engine as engines
 from pipeline.compute.open_runner import open_runner
 from pipeline.compute.runner import Runner
 from pipeline.errors import Refuted, VerificationFailed
@@ -28,6 +31,7 @@ from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.boards import erasure, excluded_votes, snapshots
 from pipeline.store.boards.snapshots import PublishedSnapshot
+from pipeline.store.db.ledger_files import LedgerFiles
 from pipeline.store.log import (
     board_recount,
     leaf_index,
@@ -57,7 +61,9 @@ def verify_ledger(url: str) -> dict[str, Any]:
     """
     options = configuration.load()
     with open_runner(options.engine) as runner, existing_store(url) as store, store.read() as connection:
-        checked = reverification.reverify_log(connection, store.files)
+        # A cluster is not given the store, which has private votes.
+        near = runner if options.engine.kind == engines.PROCESSES else None
+        checked = reverification.reverify_log(connection, store.files, near, partial(_read_store, url, options))
         if not sealed_counts.total_matches_segments(connection):
             raise VerificationFailed("expected the stored total of all segments to be their sum, got another total")
         if not sealed_boards.totals_match_segments(connection):
@@ -82,6 +88,17 @@ def verify_ledger(url: str) -> dict[str, Any]:
         "snapshots": len(published),
         "erased": checked.erased,
     }
+
+
+@contextmanager
+def _read_store(url: str, options: Settings) -> Iterator[tuple[Connection, LedgerFiles]]:
+    """Open a store in a process that was started to verify segments."""
+    with (
+        configuration.override(options),
+        existing_store(url, with_key=False) as store,
+        store.read() as connection,
+    ):
+        yield connection, store.files
 
 
 def _check_signatures(one: SignedManifest, previous: Manifest | None, log: bytes) -> Manifest:

@@ -19,5 +19,6 @@ retractions       retracts votes
 voter_sums        stores the sums over voters from which intervals are computed
 manifests         stores the manifests of the snapshot log
 tile_cache        writes the hashes from which tiles and proofs are read
+segment_comparison  compares one segment with the stored votes, for `reverification`
 reverification    compares the log with the stored votes
 """

@@ -80,3 +80,9 @@ def test_the_place_of_the_ledger_is_a_folder_or_an_address_that_can_be_read() ->
             Settings(compute_ledger=text)
         assert str(caught.value).startswith("INTEGRITY_COMPUTE_LEDGER: expected a folder, or an address with one of")
         assert str(caught.value).endswith(f"got {text!r}")
+
+
+def test_a_key_in_the_place_of_the_ledger_is_refused_and_not_shown() -> None:
+    with pytest.raises(Usage, match="INTEGRITY_COMPUTE_LEDGER: expected an address without a key") as caught:
+        Settings(compute_ledger="s3://name:hidden-text@bucket/ledger")
+    assert "hidden-text" not in str(caught.value)

@@ -184,3 +184,22 @@ def test_another_spelling_of_a_tile_path_is_refused(path: str) -> None:
 def test_a_tile_of_the_wrong_length_is_refused() -> None:
     with pytest.raises(ValueError, match=r"tile/0/000\.p/3: expected 96 bytes, got 64"):
         tiles.TileReader(3, lambda _: bytes(64)).node(0, 0)
+
+
+@given(st.lists(st.integers(0, 70), max_size=6))
+def test_complete_subtrees_are_appended_as_their_leaves_are(sizes: list[int]) -> None:
+    leaves, subtrees, first = merkle.Frontier(), merkle.Frontier(), 0
+    for size in sizes:
+        hashes = b"".join(merkle.leaf_hash(f"{first + at}".encode()) for at in range(size))
+        leaves.extend(hashes)
+        for level, node in merkle.complete_subtrees(first, hashes):
+            subtrees.append(level, node)
+        first += size
+        assert (subtrees.size, subtrees.edge, subtrees.root()) == (leaves.size, leaves.edge, leaves.root())
+
+
+def test_a_subtree_is_appended_only_where_one_of_its_level_begins() -> None:
+    frontier = merkle.Frontier()
+    frontier.append(0, bytes(32))
+    with pytest.raises(ValueError, match="expected a subtree of level 1 to begin at a multiple of 2, got 1"):
+        frontier.append(1, bytes(32))
