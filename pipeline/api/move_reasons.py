@@ -34,6 +34,25 @@ def move_cause(move: ModelMove) -> str:
     return " ".join(sentences)
 
 
+def main_cause(move: ModelMove, *, excluded: bool, restored: bool) -> str:
+    """Return in a few words what moved a rating most, as the rest of a sentence after "because"; "" if unknown.
+
+    Args:
+        move: the move.
+        excluded, restored: whether the newer snapshot has exclusions that the older one lacks, and the reverse.
+    """
+    change = move.rating_change or 0.0
+    parts = {step: points for step in STEPS if (points := move.points.get(step)) and points * change > 0}
+    if not parts:
+        return ""
+    step = max(parts, key=lambda one: abs(parts[one]))
+    if step == "exclusions":
+        both = "votes were excluded, and others counted again"
+        return both if excluded and restored else "excluded votes count again" if restored else "votes were excluded"
+    causes = {"votes": "of new votes", "method": "rules of the method changed", "settings": "settings changed"}
+    return causes[step]
+
+
 def is_clear(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     """Return whether the rating of a model changed clearly, by more than its 95% intervals allow for.
 

@@ -130,19 +130,19 @@ def day(at: int | None) -> str:
     """Return the day of a time for a sentence.
 
     >>> day(1_775_552_400_000_000), day(None)
-    ('2026-04-07', 'an unknown day')
+    ('2026-04-07 UTC', 'an unknown day')
     """
-    return "an unknown day" if at is None else format_rfc3339(at)[:10]
+    return "an unknown day" if at is None else f"{format_rfc3339(at)[:10]} UTC"
 
 
 def between(since: int | None, until: int | None) -> str:
     """Return the days of a period for a sentence.
 
     >>> between(1_775_552_400_000_000, 1_775_552_400_000_000), between(1_775_552_400_000_000, 1_775_652_400_000_000)
-    ('on 2026-04-07', 'between 2026-04-07 and 2026-04-08')
+    ('on 2026-04-07 UTC', 'between 2026-04-07 and 2026-04-08 UTC')
     """
     first, last = day(since), day(until)
-    return f"on {first}" if first == last else f"between {first} and {last}"
+    return f"on {first}" if first == last else f"between {first.removesuffix(' UTC')} and {last}"
 
 
 def many(number: int, one: str, more: str = "") -> str:

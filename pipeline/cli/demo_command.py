@@ -32,7 +32,7 @@ from pipeline.lab.simulate import DemoScenario, SimulatedStream, demo_registry, 
 from pipeline.open_store import open_store
 from pipeline.settings import Settings
 from pipeline.store import Store
-from pipeline.store.alerting import alert_queries
+from pipeline.store.alerting import alert_queries, incident_grouping
 from pipeline.store.boards import snapshots
 from pipeline.store.votes import registry_events
 from pipeline.stream.ingest_tally import IngestTally
@@ -71,12 +71,14 @@ def demo(
         late = _work(bar, opened, options, story.after.take(slice(week, None)), "the votes of the last week")
         monitor = Monitor(opened, options, f"demo:{os.getpid()}", WINDOW)
         windows = _step(bar, "closing windows", lambda: monitor.run(until_end=True, close=True))
-        refreshed = _step(bar, "third refresh", lambda: jobs.refresh_board(str(path)))
         # The registry comes after the windows: it declares no sampling policy, so the monitor would assume equal
         # weights, and the real pair counts were not sampled with equal weights.
         _step(bar, "reading the registry", lambda: _load_registry(opened, story))
+        refreshed = _step(bar, "third refresh", lambda: jobs.refresh_board(str(path)))
         swept = _step(bar, "sweep: variants, releases, claims", lambda: jobs.sweep(str(path)))
         verified = _step(bar, "verifying: recomputing everything from the votes", lambda: jobs.verify_ledger(str(path)))
+    with opened.write() as connection:
+        incident_grouping.regroup(connection)  # the monitor would do so, and has ended
     with opened.read() as connection:
         listed = alert_queries.list_alerts(connection)
         rows = {view: snapshots.read_rows(connection, refreshed["snapshot"], view) for view in ("raw", "defended")}

@@ -40,9 +40,10 @@ def test_the_headline_says_who_leads_how_sure_and_what_changed(client: TestClien
     first_screen = words(page[: page.index('id="board"')])
     # The votes of one voter for zeta were excluded in the last week.
     assert re.search(
-        r"zeta fell from #\d to #\d between 2026-03-\d\d and 2026-03-\d\d: −.* by exclusions", first_screen
+        r"zeta fell from #\d to #\d because votes were excluded \. Since 2026-03-\d\d \d\d:\d\d UTC: −.* by exclusions",
+        first_screen,
     )
-    assert "120 votes are excluded" in first_screen or "votes are excluded by 1 exclusion" in first_screen
+    assert "120 votes are excluded" in first_screen or "votes are excluded by 1 decision" in first_screen
     assert re.search(r"Signed snapshot 3, published .*, rates [\d,]+ votes up to 2026-03-2", first_screen)
     assert "Verify it yourself" in first_screen
 
@@ -55,7 +56,7 @@ def test_the_headline_says_what_an_open_incident_would_have_changed(tmp_path_fac
         TestClient(create_app(store)) as client,
     ):
         first_screen = words(client.get("/").text)
-    assert re.search(r"\d+ votes lifted dog : #\d with", first_screen)
+    assert re.search(r"\d+ votes lifted dog : #\d with .*? \(\d+ excluded\)", first_screen)
     assert "4 open incidents" in first_screen
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from cachetools import LRUCache
 from sqlalchemy.engine import Connection
 
-from pipeline.api.move_reasons import is_clear, move_cause
+from pipeline.api.move_reasons import is_clear, main_cause, move_cause
 from pipeline.api.store_reader import StoreReader
 from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove, list_moves
 from pipeline.jobs.refresh.prepare_answers import read_moves
@@ -132,6 +132,7 @@ def _move(move: ModelMove, diff: BoardDiff) -> dict[str, Any]:
         "after": move.after,
         "places": move.places,
         "points": move.rating_change,
+        "why": main_cause(move, excluded=bool(diff.excluded), restored=bool(diff.restored)),
         "reason": move_cause(move),
         "snapshots": (diff.before, diff.after),
     }

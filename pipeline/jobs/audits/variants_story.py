@@ -25,6 +25,12 @@ from pipeline.vocabulary.time import format_rfc3339, to_microseconds
 
 _log = logging.getLogger("integrity.refresh")
 
+_SINGULAR = {
+    "private variants": "private variant",
+    "models": "model",
+    "votes": "vote",
+    "features of style": "feature of style",
+}
 _CHECKS = (concurrent_variants, best_variants, released_models, failed_claims, withdrawn_scores, silent_removals)
 
 
@@ -79,7 +85,8 @@ def _sentence_as_json(one: StorySentence) -> dict[str, Any]:
     times = {
         name: None if at is None else format_rfc3339(at) for name, at in (("since", one.since), ("until", one.until))
     }
-    return {**asdict(one), **times}
+    unit = _SINGULAR.get(one.unit, one.unit) if one.figure == 1 else one.unit
+    return {**asdict(one), "unit": unit, **times}
 
 
 def _verdicts(audited: ProviderAudits) -> Sequence[dict[str, Any]]:

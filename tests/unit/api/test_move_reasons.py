@@ -1,8 +1,9 @@
 """The sentences about a move name its causes, with signs, and the models that it passed."""
 
+import pytest
 from msgspec.structs import replace
 
-from pipeline.api.move_reasons import move_reason
+from pipeline.api.move_reasons import main_cause, move_reason
 from pipeline.jobs.refresh.board_diff import STEPS, ModelMove, NewBattles
 
 NO_POINTS = dict.fromkeys(STEPS)
@@ -52,3 +53,23 @@ def test_a_changed_method_names_each_rule_with_its_points() -> None:
     assert text == (
         "+12.3 points by rules of the method that were turned on or off (not_anonymous +4.2, refusal −1.2)."
     )
+
+
+@pytest.mark.parametrize(
+    ("points", "exclusions", "cause"),
+    [
+        ({"votes": 12.0}, (False, False), "of new votes"),
+        ({"votes": 5.0, "exclusions": 7.0}, (True, False), "votes were excluded"),
+        ({"exclusions": 7.0}, (False, True), "excluded votes count again"),
+        ({"exclusions": 7.0}, (True, True), "votes were excluded, and others counted again"),
+        ({"votes": 20.0, "exclusions": -30.0, "settings": 22.0}, (True, False), "settings changed"),
+        ({"method": 12.0}, (False, False), "rules of the method changed"),
+        ({"votes": -12.0}, (False, False), ""),
+        ({"votes": None}, (False, False), ""),
+    ],
+)
+def test_the_main_cause_is_the_largest_one_in_the_direction_of_the_move(
+    points: dict[str, float | None], exclusions: tuple[bool, bool], cause: str
+) -> None:
+    excluded, restored = exclusions
+    assert main_cause(replace(MOVE, points=points), excluded=excluded, restored=restored) == cause
