@@ -13,6 +13,9 @@ Prometheus alerts when no audit has passed for 36 hours (deploy/runbooks/audit-s
 
 If the audit fails, first stop publishing, because a signature on a wrong log cannot be taken back. Clearing the task is
 always safe. A backfill of this DAG has no use, because a run always audits the current log.
+
+A file of boards makes one such DAG for each board (integrity_boards.py). The parameter `settings` sets settings for one
+run.
 """
 
 from __future__ import annotations
@@ -21,43 +24,50 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import dag, task
 from airflow.sdk.exceptions import AirflowFailException
+from integrity_boards import Board, read_boards
 
 
-@dag(
-    dag_id="audit_ledger",
-    schedule="15 4 * * *",
-    start_date=datetime(2026, 1, 1, tzinfo=UTC),
-    catchup=False,
-    max_active_runs=1,
-    is_paused_upon_creation=False,
-    default_args={
-        "owner": "integrity",
-        "retries": 2,
-        "retry_delay": timedelta(minutes=5),
-        "execution_timeout": timedelta(hours=3),
-    },
-    tags=["integrity", "ledger"],
-    doc_md=__doc__,
-)
-def audit_ledger() -> None:
-    """Audit the ledger in one task that makes all checks."""
+def make_dag(board: Board) -> None:
+    """Make the DAG of a board."""
 
-    @task
-    def audit() -> dict[str, object]:
-        """Make all checks, and return what each check covered."""
-        from pipeline.jobs import dag_api  # noqa: PLC0415 - this file is parsed every 30 s
+    @dag(
+        **board.about("audit_ledger", "15 4 * * *"),
+        start_date=datetime(2026, 1, 1, tzinfo=UTC),
+        catchup=False,
+        max_active_runs=1,
+        is_paused_upon_creation=False,
+        default_args={
+            "owner": "integrity",
+            "retries": 2,
+            "retry_delay": timedelta(minutes=5),
+            "execution_timeout": timedelta(hours=3),
+        },
+        tags=board.tags("integrity", "ledger"),
+        doc_md=__doc__,
+    )
+    def audit_ledger() -> None:
+        """Audit the ledger in one task that makes all checks."""
 
-        report = dag_api.audit_ledger(dag_api.store_url())
-        for part in report["parts"]:
-            line = f"{'ok' if part['passed'] else 'WRONG'}: {part['name']}: {part['what']}"
-            print(dag_api.visible(line))  # noqa: T201 - the task's log
-        if not report["passed"]:
-            wrong = "; ".join(dag_api.visible(part["what"]) for part in report["parts"] if not part["passed"])
-            # The same rows fail again: a retry would only wait.
-            raise AirflowFailException(f"the ledger does not follow from the votes: {wrong}")
-        return {part["name"]: part["what"] for part in report["parts"]}
+        @task
+        def audit() -> dict[str, object]:
+            """Make all checks, and return what each check covered."""
+            from pipeline.jobs import dag_api  # noqa: PLC0415 - this file is parsed every 30 s
 
-    audit()
+            with board.use() as store:
+                report = dag_api.audit_ledger(store)
+            for part in report["parts"]:
+                line = f"{'ok' if part['passed'] else 'WRONG'}: {part['name']}: {part['what']}"
+                print(dag_api.visible(line))  # noqa: T201 - the task's log
+            if not report["passed"]:
+                wrong = "; ".join(dag_api.visible(part["what"]) for part in report["parts"] if not part["passed"])
+                # The same rows fail again: a retry would only wait.
+                raise AirflowFailException(f"the ledger does not follow from the votes: {wrong}")
+            return {part["name"]: part["what"] for part in report["parts"]}
+
+        audit()
+
+    audit_ledger()
 
 
-audit_ledger()
+for one in read_boards():
+    make_dag(one)

@@ -12,6 +12,9 @@ opens an alert. A failed run has changed nothing, and the next run evaluates the
 all nights. Clearing the task is always safe, because the same votes give the same findings, and an open alert is not
 opened twice. A run is skipped while the store has no vote. A backfill of this DAG has no use, because a run always
 reads the newest weeks. The task first evaluates the votes from before the first snapshot, as `integrity backfill` does.
+
+A file of boards makes one such DAG for each board (integrity_boards.py). The parameter `settings` sets settings for one
+run.
 """
 
 from __future__ import annotations
@@ -20,41 +23,48 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import dag, task
 from airflow.sdk.exceptions import AirflowSkipException
+from integrity_boards import Board, read_boards
 
 
-@dag(
-    dag_id="reevaluate",
-    schedule="15 4 * * *",
-    start_date=datetime(2026, 1, 1, tzinfo=UTC),
-    catchup=False,
-    max_active_runs=1,
-    is_paused_upon_creation=False,
-    default_args={
-        "owner": "integrity",
-        "retries": 2,
-        "retry_delay": timedelta(minutes=5),
-        "execution_timeout": timedelta(hours=2),
-    },
-    tags=["integrity", "evidence"],
-    doc_md=__doc__,
-)
-def reevaluate() -> None:
-    """Evaluate the votes of the last weeks again, in one task."""
+def make_dag(board: Board) -> None:
+    """Make the DAG of a board."""
 
-    @task(task_id="reevaluate")
-    def evaluate() -> dict[str, object]:
-        """Evaluate the last weeks, and return a summary of the findings."""
-        from pipeline.jobs import dag_api  # noqa: PLC0415 - this file is parsed every 30 s
+    @dag(
+        **board.about("reevaluate", "15 4 * * *"),
+        start_date=datetime(2026, 1, 1, tzinfo=UTC),
+        catchup=False,
+        max_active_runs=1,
+        is_paused_upon_creation=False,
+        default_args={
+            "owner": "integrity",
+            "retries": 2,
+            "retry_delay": timedelta(minutes=5),
+            "execution_timeout": timedelta(hours=2),
+        },
+        tags=board.tags("integrity", "evidence"),
+        doc_md=__doc__,
+    )
+    def reevaluate() -> None:
+        """Evaluate the votes of the last weeks again, in one task."""
 
-        report = dag_api.reevaluate(dag_api.store_url())
-        if not report["votes"]:
-            raise AirflowSkipException("expected votes in the store, got none yet")
-        for finding in report["findings"]:
-            line = f"{finding['severity']}: {finding['detector']}: {finding['what']}"
-            print(dag_api.visible(line))  # noqa: T201 - the task's log
-        return {name: report[name] for name in ("votes", "voters", "rounds", "found", "level", "unchecked")}
+        @task(task_id="reevaluate")
+        def evaluate() -> dict[str, object]:
+            """Evaluate the last weeks, and return a summary of the findings."""
+            from pipeline.jobs import dag_api  # noqa: PLC0415 - this file is parsed every 30 s
 
-    evaluate()
+            with board.use() as store:
+                report = dag_api.reevaluate(store)
+            if not report["votes"]:
+                raise AirflowSkipException("expected votes in the store, got none yet")
+            for finding in report["findings"]:
+                line = f"{finding['severity']}: {finding['detector']}: {finding['what']}"
+                print(dag_api.visible(line))  # noqa: T201 - the task's log
+            return {name: report[name] for name in ("votes", "voters", "rounds", "found", "level", "unchecked")}
+
+        evaluate()
+
+    reevaluate()
 
 
-reevaluate()
+for one in read_boards():
+    make_dag(one)

@@ -3,6 +3,7 @@
 A job returns data; the caller turns the data into text.
 
 dag_api.py          lists the functions that a DAG may import
+dag_settings.py     gives the tasks of a DAG the settings of their board
 refresh/            makes a signed snapshot from committed votes: seals, checks, rates and publishes
 backlog/            evaluates the votes from before the first snapshot, and every night the votes of the last weeks
 custody/            verifies, audits and backs up the ledger; retracts and erases votes, rotates keys, runs witnesses

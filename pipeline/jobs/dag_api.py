@@ -5,12 +5,13 @@ long.
 """
 
 from pipeline import settings
-from pipeline.errors import PublicationHeld, QualityGate
+from pipeline.errors import PublicationHeld, QualityGate, Usage
 from pipeline.jobs.audits.sweep import sweep
 from pipeline.jobs.backlog.reevaluation import reevaluate
 from pipeline.jobs.custody.ledger_audit import audit_ledger
 from pipeline.jobs.custody.ledger_verification import verify_ledger
-from pipeline.jobs.refresh.publish import publish
+from pipeline.jobs.dag_settings import use_board
+from pipeline.jobs.refresh.publish import is_published_since, publish
 from pipeline.jobs.refresh.quality_gate import check, check_snapshot
 from pipeline.jobs.refresh.rate import rate
 from pipeline.jobs.refresh.seal import seal
@@ -19,15 +20,18 @@ from pipeline.vocabulary.visible_text import visible
 __all__ = [
     "PublicationHeld",
     "QualityGate",
+    "Usage",
     "audit_ledger",
     "check",
     "check_snapshot",
+    "is_published_since",
     "publish",
     "rate",
     "reevaluate",
     "seal",
     "store_url",
     "sweep",
+    "use_board",
     "verify_ledger",
     "visible",
 ]

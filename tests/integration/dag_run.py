@@ -1,7 +1,9 @@
 """Runs in a process of its own, because Airflow reads its environment at import.
 
 python dag_run.py list DAGS           what the folder holds, as one JSON document on the last line
-python dag_run.py run DAGS DAG_ID     one run by dag.test(): its state and its tasks' states and results
+python dag_run.py run DAGS DAG_ID     one run by dag.test(): its state, its tasks' states and results, its events; a
+                                      third word is the run's configuration as JSON
+python dag_run.py faults FILE…        what reading each file of boards says
 python dag_run.py serve               one such run for each line of stdin, {environment, words, log}: in a process of
                                       its own, forked from this one, which has imported what takes seconds; what it
                                       prints is in the file `log`, its exit status is printed here
@@ -19,7 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from airflow.dag_processing.dagbag import DagBag
+from airflow.dag_processing.dagbag import BundleDagBag
+from airflow.models.asset import AssetEvent
+from airflow.utils.session import create_session
+from sqlalchemy import select
 
 
 def described(dag: Any) -> dict[str, Any]:
@@ -28,13 +33,15 @@ def described(dag: Any) -> dict[str, Any]:
         "doc": dag.doc_md,
         "catchup": dag.catchup,
         "max_active_runs": dag.max_active_runs,
+        "schedule": dag.schedule,
+        "params": {name: param.schema.get("type") for name, param in dag.params.items()},
         "tasks": {
             task.task_id: {
                 "owner": task.owner,
                 "retries": task.retries,
                 "retry_delay": task.retry_delay.total_seconds(),
                 "downstream": sorted(task.downstream_task_ids),
-                "outlets": [asset.name for asset in task.outlets],
+                "outlets": [f"{asset.name} {asset.uri}" for asset in task.outlets],
             }
             for task in dag.tasks
         },
@@ -43,7 +50,7 @@ def described(dag: Any) -> dict[str, Any]:
 
 def listed(folder: str) -> dict[str, Any]:
     started = time.perf_counter()
-    bag = DagBag(dag_folder=folder)
+    bag = BundleDagBag(dag_folder=folder, bundle_path=Path(folder))
     return {
         "seconds": time.perf_counter() - started,
         "errors": bag.import_errors,
@@ -53,19 +60,42 @@ def listed(folder: str) -> dict[str, Any]:
     }
 
 
-def ran(folder: str, name: str) -> dict[str, Any]:
-    run = DagBag(dag_folder=folder).dags[name].test()
+def ran(folder: str, name: str, conf: str = "{}") -> dict[str, Any]:
+    run = BundleDagBag(dag_folder=folder, bundle_path=Path(folder)).dags[name].test(run_conf=json.loads(conf))
     tasks = {each.task_id: each for each in run.get_task_instances()}
     return {
         "state": str(run.state),
         "tasks": {name: str(each.state) for name, each in tasks.items()},
         "tries": {name: each.try_number for name, each in tasks.items()},
         "returned": {name: each.xcom_pull(task_ids=name) for name, each in tasks.items()},
+        "events": events(name, run.run_id),
     }
 
 
+def events(dag_id: str, run_id: str) -> list[dict[str, Any]]:
+    """The asset events of a run: the asset and what the event says besides."""
+    with create_session() as session:
+        chosen = select(AssetEvent).where(AssetEvent.source_dag_id == dag_id, AssetEvent.source_run_id == run_id)
+        return [{"asset": each.asset.name, "extra": each.extra} for each in session.scalars(chosen)]
+
+
+def faults(*files: str) -> dict[str, str]:
+    """File of boards → the error that reading it raises, with its type."""
+    sys.path.append(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
+    from integrity_boards import read_boards
+
+    found = {}
+    for file in files:
+        os.environ["AIRFLOW__INTEGRITY__BOARDS"] = file
+        try:
+            found[file] = f"{len(read_boards())} boards"
+        except Exception as error:
+            found[file] = f"{type(error).__name__}: {error}"
+    return found
+
+
 BEFORE = set(sys.modules)
-VERBS = {"list": listed, "run": ran}
+VERBS = {"list": listed, "run": ran, "faults": faults}
 
 
 def answer(verb: str, *words: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -66,7 +67,10 @@ def last_document(text: str) -> dict[str, Any]:
 
 
 Settings = dict[str, str]
-Run = Callable[[str, Settings], dict[str, Any]]
+Run = Callable[..., dict[str, Any]]
+# Imported by the DAG files.
+BOARDS = "integrity_boards"
+DAG_FILES = sorted(path for path in DAGS.glob("*.py") if path.stem != BOARDS)
 
 
 @pytest.fixture(scope="session")
@@ -80,9 +84,10 @@ def run_dag(migrated_airflow: dict[str, str], tmp_path_factory: pytest.TempPathF
         assert server.stdin is not None
         assert server.stdout is not None
 
-        def run(name: str, settings: Settings) -> dict[str, Any]:
+        def run(name: str, settings: Settings, conf: dict[str, Any] | None = None) -> dict[str, Any]:
             log = folder / f"{uuid.uuid4().hex}.log"
-            asked = {"environment": settings, "words": ["run", str(DAGS), name], "log": str(log)}
+            words = ["run", str(DAGS), name, json.dumps(conf or {})]
+            asked = {"environment": settings, "words": words, "log": str(log)}
             server.stdin.write(json.dumps(asked) + "\n")
             server.stdin.flush()
             while (printed_text := server.stdout.readline()).strip() not in ("0", "1"):
@@ -146,8 +151,10 @@ def integrity(settings: Settings, *words: str, code: int = 0) -> Any:
 
 
 CLOSED_GATE = """
+from contextlib import nullcontext
 class QualityGate(Exception): ...
-def store_url(): return "nowhere"
+class Usage(Exception): ...
+def use_board(given): return nullcontext("nowhere")
 def seal(store): return 7
 def check(store, log_size): raise QualityGate("vote_id: expect_column_values_to_be_unique")
 """
@@ -183,7 +190,7 @@ def imports(tree: ast.AST) -> Iterator[tuple[ast.AST, str]]:
 @pytest.mark.long
 def test_every_file_is_a_dag_and_imports_without_error(bag):
     assert bag["errors"] == {}
-    assert sorted(bag["files"].values()) == sorted(path.name for path in DAGS.glob("*.py"))
+    assert sorted(bag["files"].values()) == [path.name for path in DAG_FILES]
 
 
 def test_every_dag_has_tags_owner_docs_and_retries(bag):
@@ -205,9 +212,10 @@ def test_the_refresh_is_seal_check_rate_check_publish_and_emits_the_snapshot(bag
         "check": ["rate"],
         "rate": ["check_snapshot", "publish"],
         "check_snapshot": ["publish"],
-        "publish": [],
+        "publish": ["announce"],
+        "announce": [],
     }
-    assert tasks["publish"]["outlets"] == ["integrity_snapshot"]
+    assert tasks["announce"]["outlets"] == ["integrity_snapshot integrity://snapshots/latest"]
 
 
 def test_parsing_is_quick_and_loads_nothing_of_ours(bag):
@@ -215,7 +223,7 @@ def test_parsing_is_quick_and_loads_nothing_of_ours(bag):
     assert bag["seconds"] < 5  # a file is parsed every 30 s; measured 0.1 to 0.3 s
 
 
-@pytest.mark.parametrize("path", sorted(DAGS.glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", DAG_FILES, ids=lambda path: path.stem)
 def test_a_dag_imports_airflows_sdk_and_inside_its_tasks_jobs(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     inside = {node for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for node in ast.walk(f)}
@@ -223,7 +231,7 @@ def test_a_dag_imports_airflows_sdk_and_inside_its_tasks_jobs(path):
     others = {name.split(".")[0] for _, name in imports(tree)} - {"pipeline"}
     assert {name for _, name in ours} == {"pipeline.jobs.dag_api"}
     assert all(node in inside for node, _ in ours)
-    assert others <= {"__future__", "airflow", "datetime"}
+    assert others <= {"__future__", "airflow", "datetime", BOARDS}
     assert all(name.startswith("airflow.sdk") for _, name in imports(tree) if name.startswith("airflow"))
 
 
@@ -242,6 +250,9 @@ def test_a_refresh_publishes_every_vote_and_a_second_one_publishes_nothing_new(f
 
     second = run_dag("refresh_ratings", settings)
     assert second["state"] == "success", second
+    published = {key: first["returned"]["publish"][key] for key in ("snapshot", "sequence", "log_size")}
+    assert first["events"] == [{"asset": "integrity_snapshot", "extra": {"board": "", **published}}]
+    assert (second["events"], second["tasks"]["announce"]) == ([], "skipped")
     for key in ("snapshot", "sequence"):
         assert second["returned"]["publish"][key] == first["returned"]["publish"][key]
     assert leaderboard(settings) == board
@@ -314,6 +325,7 @@ def test_a_closed_gate_ends_the_run_at_once_and_nothing_is_rated(closed_gate):
         "rate": "upstream_failed",
         "check_snapshot": "upstream_failed",
         "publish": "upstream_failed",
+        "announce": "upstream_failed",
     }
     assert run["tries"]["check"] == 1
 
@@ -328,3 +340,110 @@ def test_a_board_without_votes_skips_the_run_and_leaves_no_verdict(tmp_path, run
     assert "expected votes in the log, got none yet" in integrity(settings, "refresh", code=2)["message"]
     with closing(sqlite3.connect(tmp_path / "board.db")) as connection:
         assert connection.execute("SELECT count(*) FROM verdict").fetchone() == (0,)
+
+
+TWO_BOARDS = """
+[[boards]]
+name = "text"
+connection = "board_text"
+refresh_ratings = "*/20 * * * *"
+sweep_integrity = ""
+
+[[boards]]
+name = "vision"
+connection = "board_vision"
+settings = { hold_places = 3, board = "vision" }
+"""
+FAULTS = {
+    "[[boards]\n": "boards.toml: expected TOML, got: ",
+    "": "expected a table [[boards]] for each board, got nothing",
+    "boards = 3": "expected a table [[boards]] for each board, got 3",
+    "board = 1\n" + TWO_BOARDS: "expected tables [[boards]] alone, got also 'board'",
+    TWO_BOARDS.replace('"vision"\nc', '"text"\nc'): "name: expected a name of its own, got that of board 1",
+    TWO_BOARDS.replace('"text"\n', '"Text!"\n'): "board 1 (Text!), name: expected 1 to 40 small letters",
+    TWO_BOARDS.replace('name = "vision"', ""): "board 2, name: expected a text, got nothing",
+    TWO_BOARDS.replace("connection = ", "conection = ", 1): "board 1 (text), conection: expected one of name",
+    TWO_BOARDS.replace('"board_vision"', "7"): "board 2 (vision), connection: expected a text, got 7",
+    TWO_BOARDS.replace('"board_vision"', '"postgres://a:b@c/d"'): "connection: expected the id of an Airflow",
+    TWO_BOARDS.replace("*/20 * * * *", "hourly"): "board 1 (text), refresh_ratings: expected five fields of cron",
+    TWO_BOARDS.replace("*/20", "99"): "board 1 (text), refresh_ratings: expected five fields of cron",
+    TWO_BOARDS.replace("hold_places = 3", 'voter_key = "5e"'): "(vision), settings.voter_key: expected no keys",
+    TWO_BOARDS.replace("hold_places = 3", "hold_places = [3]"): "(vision), settings.hold_places: expected a text",
+    TWO_BOARDS: "2 boards",
+}
+
+
+@pytest.mark.long
+def test_a_fault_in_the_file_of_boards_is_named_with_its_place(airflow_environment, tmp_path):
+    files = {}
+    for number, text in enumerate(FAULTS):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        files[text] = folder / "boards.toml"
+        files[text].write_text(text, encoding="utf-8")
+    missing = str(tmp_path / "nowhere.toml")
+    command = [sys.executable, str(SCRIPT), "faults", *map(str, files.values()), missing]
+    found = last_document(output(command, airflow_environment))
+    for text, expected in FAULTS.items():
+        told = found[str(files[text])]
+        assert expected in told, f"{told}\n{text}"
+        assert told == "2 boards" or told.startswith(f"BoardsError: {files[text]}"), told
+    assert found[missing].startswith(f"BoardsError: {missing}: expected a file of boards that can be read")
+
+
+@pytest.mark.long
+def test_a_file_of_boards_makes_each_dag_for_each_board_also_without_the_repository(airflow_environment, tmp_path):
+    """The folder is copied, as to a managed Airflow, and its file of boards lies in it."""
+    folder = tmp_path / "dags"
+    shutil.copytree(DAGS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "boards.toml").write_text(TWO_BOARDS, encoding="utf-8")
+    environment = airflow_environment | {"AIRFLOW__CORE__DAGS_FOLDER": str(folder)}
+    bag = last_document(output([sys.executable, str(SCRIPT), "list", str(folder)], environment))
+    assert (bag["errors"], bag["heavy"]) == ({}, [])
+    assert sorted(bag["dags"]) == sorted(f"{path.stem}__{board}" for path in DAG_FILES for board in ("text", "vision"))
+    dags = bag["dags"]
+    assert dags["refresh_ratings__text"]["schedule"] == "*/20 * * * *"
+    assert dags["refresh_ratings__vision"]["schedule"] == "0 * * * *"
+    assert dags["sweep_integrity__text"]["schedule"] is None
+    assert "board:vision" in dags["audit_ledger__vision"]["tags"]
+    assert all(about["params"] == {"settings": "object"} for about in dags.values())
+    announced = [dags[f"refresh_ratings__{name}"]["tasks"]["announce"]["outlets"] for name in ("text", "vision")]
+    assert announced == [
+        [f"integrity_snapshot_{name} integrity://snapshots/{name}/latest"] for name in ("text", "vision")
+    ]
+
+
+@pytest.mark.long
+def test_each_board_is_published_in_the_store_of_its_connection_with_its_keys(
+    vote_file, tmp_path, run_dag, postgres_url
+):
+    """One in PostgreSQL with a key in the Connection, one in SQLite with key files; the process has another key."""
+    file = tmp_path / "boards.toml"
+    file.write_text(TWO_BOARDS, encoding="utf-8")
+    host, port = postgres_url.split("@")[1].split("/")[0].split(":")
+    extra = {"voter_key": "5e" * 32, "ledger_key": "7a" * 32, "ledger": str(tmp_path / "ledger")}
+    text = {"conn_type": "postgres", "host": host, "port": int(port), "login": "postgres"}
+    text |= {"schema": postgres_url.rpartition("/")[2], "extra": extra}
+    settings = {
+        "AIRFLOW__INTEGRITY__BOARDS": str(file),
+        "AIRFLOW_CONN_BOARD_TEXT": json.dumps(text),
+        "AIRFLOW_CONN_BOARD_VISION": json.dumps({"conn_type": "sqlite", "host": str(tmp_path / "vision.db")}),
+        "INTEGRITY_STORE": f"sqlite:///{tmp_path / 'never.db'}",
+        "INTEGRITY_VOTER_KEY": "11" * 32,
+    }
+    stores = {
+        "text": {"INTEGRITY_STORE": postgres_url.replace("+psycopg", ""), "INTEGRITY_VOTER_KEY": "5e" * 32},
+        "vision": {"INTEGRITY_STORE": f"sqlite:///{tmp_path / 'vision.db'}"},
+    }
+    refused = run_dag("refresh_ratings__text", settings, {"settings": {"hold_placs": 3}})
+    assert (refused["state"], refused["tasks"]["seal"], refused["tries"]["seal"]) == ("failed", "failed", 1)
+    for name, store in stores.items():
+        integrity(store, "work", "--source", str(vote_file), "--until-end")
+        run = run_dag(f"refresh_ratings__{name}", settings, {"settings": {"appeals": f"{name}@board.example"}})
+        assert run["state"] == "success", run
+        (event,) = run["events"]
+        assert event["asset"] == f"integrity_snapshot_{name}"
+        assert event["extra"]["board"] == name
+        assert leaderboard(store)["snapshot"] == event["extra"]["snapshot"] == run["returned"]["publish"]["snapshot"]
+    assert not (tmp_path / "never.db").exists()
+    assert (tmp_path / "ledger").is_dir()

@@ -1,5 +1,6 @@
 """Runs the last step of a refresh: signs a candidate (a snapshot before its publication) and publishes it."""
 
+from datetime import datetime
 from typing import Any
 
 from pipeline.jobs.refresh import publication_hold, share_alert, snapshot_signing
@@ -10,6 +11,7 @@ from pipeline.open_store import existing_store, now
 from pipeline.store.alerting import incident_grouping
 from pipeline.store.boards import snapshots
 from pipeline.store.read import store_figures
+from pipeline.vocabulary.time import SECOND
 
 
 def publish(url: str, candidate: str) -> dict[str, Any]:
@@ -58,3 +60,18 @@ def publish(url: str, candidate: str) -> dict[str, Any]:
         "boards": sorted(snapshot.body.get("boards", {})),
         "boards_left_out": snapshot.body.get("boards_left_out", {}),
     }
+
+
+def is_published_since(url: str, snapshot_id: str, since: datetime) -> bool:
+    """Return whether a snapshot was published at a time or after it.
+
+    Args:
+        url: the store.
+        snapshot_id: the id of a published snapshot.
+        since: the time, with its time zone.
+
+    Raises:
+        Usage: no snapshot with this id is published.
+    """
+    with existing_store(url, with_key=False) as store, store.read() as connection:
+        return snapshots.find(connection, snapshot_id).published_at >= int(since.timestamp() * SECOND)

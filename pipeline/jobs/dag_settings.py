@@ -1,0 +1,92 @@
+"""Gives the tasks of a DAG the settings of their board: those of the process, then the board's, then the run's.
+
+A board has an Airflow Connection, whose fields are the store and whose extra has further settings, keys included. So
+that no board uses another one's keys, those of the process do not count for a board with a Connection.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from pipeline import settings
+from pipeline.errors import Usage
+from pipeline.settings import Settings, shown
+
+_OF_ONE_BOARD = frozenset({"store", "board", "voter_key", "ledger_key", "ledger_key_before"})
+_TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword")
+_POSTGRES = ("postgres", "postgresql")
+
+
+@contextmanager
+def use_board(given: Mapping[str, Any]) -> Iterator[str]:
+    """Use the settings of a board within a `with` block.
+
+    Args:
+        given: what a `Board` of `dags/integrity_boards.py` knows: "connection" (fields of the Airflow Connection, None
+            without one), "connection_id", "settings" (of the file of boards) and "run" (parameter of the run).
+
+    Yields:
+        The URL of the store.
+
+    Raises:
+        Usage: a setting does not exist, has a bad value or may not be set there; the message says where.
+    """
+    process = settings.load()
+    values = {name: getattr(process, name) for name in process.model_fields_set}
+    connection = given["connection"]
+    if connection is not None:
+        values = {name: value for name, value in values.items() if name not in _OF_ONE_BOARD}
+    values |= _public(given["settings"], "settings")
+    if connection is not None:
+        place = f"Airflow Connection {given['connection_id']}"
+        values |= {"store": store_url(connection, place), **_extra(connection, place)}
+    values |= _public(given["run"], "parameter `settings` of the run")
+    with settings.override(Settings(**values)):
+        yield settings.load().store
+
+
+def store_url(connection: Mapping[str, Any], place: str) -> str:
+    """Return the store's URL that the fields of an Airflow Connection describe.
+
+    Args:
+        connection: conn_type, host, port, login, password, schema and extra.
+        place: the name of the Connection, for messages.
+
+    Raises:
+        Usage: the type is neither PostgreSQL nor SQLite, or the name of the database is missing.
+    """
+    kind, host, database = connection["conn_type"], connection["host"] or "", connection["schema"] or ""
+    if kind == "sqlite" and (host or database):
+        return f"sqlite:///{host or database}"
+    if kind not in _POSTGRES:
+        raise Usage(f"{place}: expected the type postgres (or sqlite with a file as the host), got {kind!r}")
+    if not database:
+        raise Usage(f"{place}: expected the name of the database in the field schema, got none")
+    login, password = (quote(connection[name] or "", safe="") for name in ("login", "password"))
+    user = login + (f":{password}" if password else "") + "@" if login else ""
+    port = f":{connection['port']}" if connection["port"] else ""
+    parameters = urlencode({name: connection["extra"][name] for name in _TLS if name in connection["extra"]})
+    return f"postgresql://{user}{host}{port}/{quote(database, safe='')}" + (f"?{parameters}" if parameters else "")
+
+
+def _extra(connection: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """Return the settings in the extra of a Connection, keys and passwords included."""
+    found = {name: value for name, value in connection["extra"].items() if name not in _TLS}
+    _expect_settings(found, f"{place}, extra")
+    return found
+
+
+def _public(found: Mapping[str, Any], place: str) -> dict[str, Any]:
+    """Return settings from a place that others can read, where no secret may be."""
+    _expect_settings(found, place)
+    for name in found:
+        if name == "store" or shown(name, "value") != "value":
+            raise Usage(f"{place}: expected no keys, passwords and stores, got {name}: the Airflow Connection has them")
+    return dict(found)
+
+
+def _expect_settings(found: Mapping[str, Any], place: str) -> None:
+    for name in found:
+        if name not in Settings.model_fields:
+            raise Usage(f"{place}: expected a setting of `integrity doctor` in small letters, got {name!r}")
