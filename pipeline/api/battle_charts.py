@@ -98,7 +98,7 @@ def _short(name: str) -> str:
 
 
 def _lift(x: float, y: float) -> float:
-    """Return by how much the name at the very top or bottom is moved outwards, where its neighbour's is beside it."""
+    """Return how far the name at the very top or bottom is moved outwards, so that names beside it do not cover it."""
     return 0.0 if abs(x) > 0.01 else 0.08 if y > 0 else -0.08
 
 

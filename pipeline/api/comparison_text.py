@@ -74,9 +74,10 @@ def _met(found: Mapping[str, Any]) -> str:
 
 
 def _by_board(found: Mapping[str, Any]) -> list[str]:
-    """Return on which boards by category and language one is ahead; only where the intervals do not overlap.
+    """Return sentences that say on which boards by category and language one model is ahead.
 
-    The largest of many uncertain differences would be large by chance.
+    A board is named only if the intervals do not overlap, because the largest of many uncertain differences is often
+    large by chance.
     """
     if not found["boards"]:
         return []

@@ -75,10 +75,11 @@ def _battles(known: ModelBattles | None, view: str, other: str) -> dict[str, Any
 def _difference(
     a: Mapping[str, Any] | None, b: Mapping[str, Any] | None, known: ModelBattles | None, other: str
 ) -> dict[str, Any] | None:
-    """Return the difference of the defended ratings with its error; None if one of the models has no rating.
+    """Return the difference of the defended ratings, with its standard error. None if one of the models has no rating.
 
-    The error of the fit is for independent votes. If the intervals of the two models allow for votes of one voter
-    hanging together, the error is widened by as much as they are.
+    The fit computes the error as if all votes were independent. If both models have intervals that allow for dependent
+    votes of one voter, the error is multiplied by the ratio of these intervals' widths to the plain ones, if the ratio
+    is above 1.
     """
     error = None if known is None else known.errors.get(other)
     if a is None or b is None or error is None:

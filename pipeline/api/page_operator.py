@@ -84,8 +84,8 @@ async def read_form(request: Request) -> dict[str, str]:
     """Return the fields of the form that a request contains.
 
     Raises:
-        Problem: status 403 if another site sent the form. Status 415 or 422 if the request contains no form of these
-            pages.
+        Problem: status 403 if another site sent the form, 415 if the body is no form, or 422 if it is not a valid form
+            of these pages.
     """
     _refuse_other_sites(request)
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != _FORM:

@@ -130,7 +130,7 @@ class ResponseCache:
         return response.token is None or response.token == await self._current(response.published)
 
     async def _shared(self, key: Key, scope: Scope, receive: Receive, send: Send) -> CachedResponse | None:
-        """Return the response of a running computation or of a new one; None if it was sent and is not cacheable."""
+        """Return a response, computed once for all waiting requests; None if it was sent and may not be cached."""
         if scope["path"] in self._uncacheable:
             return await self._computed(key, scope, receive, send)
         if (computing := self._computing.get(key)) is not None and (response := await computing) is not None:
@@ -169,7 +169,7 @@ class ResponseCache:
         return response
 
     async def _current(self, published: bool = False) -> Any:
-        """Return the token; while the store is down, one that equals no other: only immutable responses stay valid."""
+        """Return the token; while the store is down, a new object. Then only immutable responses stay valid."""
         try:
             token = await self._token.current()
             return self._published(token) if published else token

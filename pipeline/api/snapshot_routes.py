@@ -150,7 +150,10 @@ def _table_row(standing: dict[str, Any]) -> dict[str, Any]:
 
 
 def _page(rows: list[dict[str, Any]], cursor: str | None, limit: int) -> dict[str, Any]:
-    """Return a page of a snapshot's rows, which never change: so the cursor is the number of rows before the page."""
+    """Return a page of a snapshot's rows.
+
+    The cursor is the number of rows before the page, because rows never change.
+    """
     key = decode_cursor(cursor, int)
     start = max(0, key[0]) if key else 0
     end = start + limit

@@ -88,7 +88,7 @@ def summary_line(report: Mapping[str, Any]) -> str:
 
 
 def _is_member(finding: Mapping[str, Any]) -> bool:
-    """Return whether a finding names a member of a group, of which the finding about the model tells."""
+    """Return whether a finding is about a member of a group. The finding about the group's model counts the members."""
     return bool(finding["detector"] == POOLED_VOTERS and finding["subject"]["kind"] == "voter")
 
 
@@ -120,7 +120,10 @@ def _next_steps(report: Mapping[str, Any], refreshed: bool) -> list[str]:
 
 
 def _without_voter(report: Mapping[str, Any]) -> list[str]:
-    """Return a list with one sentence about the votes without a voter that no snapshot preceded; empty for none."""
+    """Return one sentence about the votes that name no voter and are therefore never checked.
+
+    Empty if there are none.
+    """
     if not (votes := report["votes_without_voter"]) or report["kind"] != "backfill":
         return []
     names = "1 vote names" if votes == 1 else f"{votes:,} votes name"

@@ -74,7 +74,10 @@ def _simulated(only: str, scale: float) -> list[AccuracyFigure]:
 
 
 def _real_boards(wmt: Path | None) -> dict[str, list[RealBoard]]:
-    """Return the boards of each group of people. Without a file of judgements, say so and return the crowd's only."""
+    """Return the boards of each group of people.
+
+    Without a file of judgements, a notice is printed, and only the boards of the crowd are returned.
+    """
     groups = {"crowd": [read_crowd()]}
     if wmt is None and not JUDGES_FILE.is_file():
         err.print(f"WMT judges: no file {JUDGES_FILE}; give one by --wmt. Only the crowd workers are measured.")

@@ -94,7 +94,7 @@ def _time(text: str | None) -> int | None:
 
 
 def _open(files: ExitStack, path: Path, columns: pa.Schema, *, force: bool) -> Callable[[Any], None]:
-    """Return a function that writes a batch to a file, which is complete when the stack is closed."""
+    """Return a function that writes a batch to a file. The file is complete after the stack `files` is closed."""
     kind, codec = output_kind(path)
     draft = files.enter_context(new_file(path, force=force))
     return files.enter_context(open_writer(draft, kind, codec, columns))

@@ -114,7 +114,7 @@ def _conflict_line(one: BoardConflict) -> str:
 
 
 def _difference(rows: BoardConflict | None) -> str:
-    """Return how two rows of one file differ, from a colon on."""
+    """Return how two rows of one file differ, as the end of a sentence that begins with a colon. "" without rows."""
     if rows is None:
         return ""
     places = (rows.first_record, rows.other_record)

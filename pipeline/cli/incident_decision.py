@@ -62,7 +62,7 @@ def decide(
 
 
 def _preview(opened: Store, action: str, names: Sequence[str], *, yes: bool, as_json: bool) -> None:
-    """Say what a decision about the exclusions of incidents would change together; ask a person at the terminal."""
+    """Print what a decision about exclusions of incidents would change, and ask a person at the terminal."""
     with opened.read() as connection:
         found = [incident_decisions.exclusion_targets(connection, one, action) for one in names]
         if not as_json:

@@ -51,9 +51,9 @@ def lazy_group(application: typer.Typer, table: Mapping[str, CommandEntry]) -> t
 
 
 def _import_uncollected(module: str) -> None:
-    """Import a module of this package, without the garbage collector, and exclude all that exists from collection.
+    """Import a module of this package while the garbage collector is off, and then freeze all objects.
 
-    The collector would take a tenth of the time of the import, and modules are not garbage.
+    The collector would add a tenth to the time of the import, and would find nothing, because modules are not garbage.
     """
     name = f"{__package__}.{module}"
     if name in sys.modules:

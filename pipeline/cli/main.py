@@ -78,7 +78,7 @@ def _report(error: Exception) -> int:
 
 
 def _known(error: Exception) -> IntegrityError | None:
-    """Return the error as one that this program expects; None for a bug."""
+    """Return the error as one of the errors that this program expects; None if it is a bug."""
     if isinstance(error, IntegrityError):
         return error
     if isinstance(error, _UsageError):
@@ -97,7 +97,7 @@ def _known(error: Exception) -> IntegrityError | None:
 
 
 def _is_unicode(word: str) -> bool:
-    """Return whether a word of the command line is text: Python keeps bytes that are not UTF-8 as lone surrogates."""
+    """Return whether an argument of the command line is valid UTF-8. Python keeps other bytes as lone surrogates."""
     return not any("\ud800" <= char <= "\udfff" for char in word)
 
 

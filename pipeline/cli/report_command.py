@@ -95,7 +95,11 @@ def report(
 
 
 def _require_usable(files: Sequence[Path], save: Path | None, level: float, *, force: bool) -> None:
-    """Raise Usage for words of the command line that cannot be right."""
+    """Check the arguments before any file is read.
+
+    Raises:
+        Usage: an argument or a combination of arguments is not valid.
+    """
     if not 0 < level < 1:
         raise Usage(f"--level: expected a number between 0 and 1, got {level}")
     named = require_each_once(files)

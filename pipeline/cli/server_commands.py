@@ -51,7 +51,7 @@ def serve_store(store: Store, host: str, port: int, metrics: ApiMetrics | None =
 
     Raises:
         Unavailable: the port cannot be used, for example because another program uses it.
-        Usage: the certificate or its key cannot be used.
+        Usage: the TLS certificate or its private key cannot be used.
     """
     # uvicorn and the API are slow to import, and no other command needs them.
     from pipeline.api.app import create_app  # noqa: PLC0415

@@ -208,7 +208,10 @@ def _store(url: str) -> dict[str, Any]:
 
 
 def _voter_share(connection: Connection) -> list[str]:
-    """Return the report about a voter with more than a fifth of all votes, and the voter if the role may read it."""
+    """Return a line about the voter with more than a fifth of all votes; empty if there is no such report.
+
+    The line names the voter if the database role may read voters.
+    """
     reported = voter_share.read_reported(connection)
     if reported is None:
         return []

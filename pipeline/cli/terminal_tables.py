@@ -119,7 +119,7 @@ def _width_of(columns: Sequence[_Column], rows: Sequence[Mapping[str, Any]], bet
 
 
 def _preferred(first: str, second: str, row: Mapping[str, Any]) -> Any:
-    """Return the first of two columns, or the second one where the first is missing."""
+    """Return the value of the first of two columns, or of the second one if the first is missing or None."""
     return row[second] if row.get(first) is None else row[first]
 
 

@@ -91,7 +91,7 @@ def preview_resolution(connection: Connection, alert_ids: Sequence[str]) -> Excl
 def _compare(
     connection: Connection, voters: int | None, before: frozenset[ExclusionTarget], after: frozenset[ExclusionTarget]
 ) -> ExclusionPreview:
-    """Return the difference between the boards with the exclusions before and after a decision."""
+    """Return the difference between two boards: with the exclusions before a decision, and with those after it."""
     effect = moderation.preview_change(connection, after)
     newest = snapshots.latest(connection)
     if newest is None:

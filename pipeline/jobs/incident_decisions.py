@@ -252,7 +252,7 @@ def changeable(connection: Connection, incident: Mapping[str, Any], action: str)
 
 
 def _excluded_by_people(connection: Connection, incident: Mapping[str, Any]) -> list[Cause]:
-    """Return what is left out by a last entry of a person that names an alert of an incident as its cause, sorted."""
+    """Return the exclusions in force that a person decided because of an alert of the incident, sorted."""
     mine = set(incident["alert_ids"])
     return [
         ((one.kind, one.target), one.alert_id)
@@ -262,7 +262,7 @@ def _excluded_by_people(connection: Connection, incident: Mapping[str, Any]) -> 
 
 
 def _causes(connection: Connection, incident: Mapping[str, Any]) -> list[Cause]:
-    """Return the accounts that an incident names; if it names none, the selections of votes of its alerts, in order."""
+    """Return the accounts that an incident's alerts are about; if none, the selections of votes of its alerts."""
     alerts = alert_queries.read_alerts(connection, incident["alert_ids"])
     found: dict[ExclusionTarget, str | None] = {}
     for alert in alerts:

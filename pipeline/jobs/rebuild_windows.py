@@ -53,7 +53,7 @@ def _count_all(connection: Connection) -> None:
 
 
 class _WindowTimes:
-    """The times whose windows count the votes of a partition (`scoring.fate.window_times`), batch by batch."""
+    """Finds the times at which windows count the votes of a partition, as `scoring.fate.window_times` does."""
 
     def __init__(self, of_file: bool) -> None:
         self._of_file = of_file

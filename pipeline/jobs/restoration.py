@@ -68,7 +68,12 @@ def restore(url: str, source: Path) -> dict[str, Any]:
 
 
 def _open_restored(url: str, facts: dict[str, Any]) -> dict[str, Any]:
-    """Bring a restored store up to date, tell of it in its log, and verify it."""
+    """Count the windows of a restored store, log the restoration in the operators' log, and verify the ledger.
+
+    Returns:
+        The address of the store, what the backup has, the offsets from which workers continue, and the verified
+        figures.
+    """
     shown = {name: facts[name] for name in ("made_at", "snapshots", "last_snapshot")}
     with existing_store(url) as store:
         rebuild_windows(store)

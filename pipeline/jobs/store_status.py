@@ -85,7 +85,7 @@ def _watermarks(connection: Connection) -> dict[tuple[str, ...], float]:
 
 
 def _open(by_state: dict[tuple[str, ...], int]) -> dict[tuple[str, ...], float]:
-    """Return (detector, severity) → number of open alerts; 0 for a pair whose alerts are all closed."""
+    """Return (detector, severity) → number of open alerts. The number is 0 if all alerts of a pair are closed."""
     total: dict[tuple[str, ...], float] = {}
     for (detector, severity, state), count in by_state.items():
         total[detector, severity] = total.get((detector, severity), 0.0) + count * (state in OPEN_STATES)

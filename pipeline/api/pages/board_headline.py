@@ -91,7 +91,10 @@ def last_clear_move(
 def _search(
     connection: Connection, newest: PublishedSnapshot, week: PublishedSnapshot | None, view: str, hidden: HiddenModels
 ) -> tuple[dict[str, Any] | None, bool]:
-    """Return the last clear move, and whether that is final: the moves to the newest snapshot are stored."""
+    """Return the last clear move near the top, and whether the answer is final.
+
+    It is final if the moves to the newest snapshot are stored, because a later search then finds the same.
+    """
     final = False
     for diff in _stored_diffs(connection, newest, week, view):
         final = final or diff.after.snapshot_id == newest.snapshot_id
@@ -119,7 +122,7 @@ def _is_at_the_top(move: ModelMove) -> bool:
 
 
 def _by_place(move: ModelMove) -> tuple[int, float]:
-    """Return a sort key: the highest place first, of those the one with most points."""
+    """Return a sort key for moves: the best rank first; of equal ranks, the largest change in rating."""
     assert move.before is not None  # noqa: S101  # `_is_at_the_top` has refused the others
     assert move.after is not None  # noqa: S101
     return min(move.before["rank"], move.after["rank"]), -abs(move.rating_change or 0.0)

@@ -46,7 +46,7 @@ class _Facts:
         return None if found is None else found[0]
 
     def ending(self, text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-        """Yield the facts whose name ends with a text."""
+        """Yield the facts whose names end with `text`."""
         return ((number, one) for (_, name), (number, one) in self._found.items() if name.endswith(text))
 
 

@@ -72,7 +72,7 @@ def _as_html(text: str) -> str:
 
 
 def _commands_as_html(_renderer: object, tokens: Sequence[Token], place: int, *_: object) -> str:
-    """Return a block of code as a named region: who reads a narrow page by keyboard can move to it and scroll it."""
+    """Return a block of code as a named region, so that readers with a keyboard can scroll it on a narrow page."""
     before = sum(token.type == "fence" for token in tokens[: place + 1])
     code = html.escape(tokens[place].content)
     return f'<pre tabindex="0" role="region" aria-label="Commands {before}"><code>{code}</code></pre>\n'

@@ -71,7 +71,10 @@ class ConnectionTable:
         return True
 
     def _make_room(self, client: str | None) -> bool:
-        """Close the connection that has waited longest, of this client or of all clients."""
+        """Close the connection that has waited longest for a request. Returns whether there was one.
+
+        If a client is given, only this client's connections are considered.
+        """
         waiting = (one for one in self._waiting if client is None or self._open[one] == client)
         longest = next(waiting, None)
         if longest is None:

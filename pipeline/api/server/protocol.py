@@ -38,7 +38,7 @@ class _Phase(Enum):
 
 
 class _TooLarge(Exception):
-    """A request with too many or too long headers; raised through the parser."""
+    """Raised through the parser if a request has too many headers or too long ones."""
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -199,7 +199,10 @@ class GuardedProtocol(HttpToolsProtocol):
             self._cut_off()
 
     def _cut_off(self) -> None:
-        """Close, and drop the bytes that the kernel has not sent, which it would keep for minutes."""
+        """Close the connection at once.
+
+        Bytes that the kernel has not sent are dropped, else it would keep them for minutes.
+        """
         self._refused = True
         self._drop_requests()
         wire = self.transport.get_extra_info("socket")

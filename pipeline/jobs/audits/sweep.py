@@ -194,7 +194,7 @@ def discoveries(
 def _update_alerts(
     connection: Connection, findings: Sequence[Finding], discovered: Sequence[bool | None], at: int
 ) -> dict[str, int]:
-    """Open alerts for facts and discoveries, and clear alerts that no finding supports any more."""
+    """Open alerts for facts and discoveries, and clear the alerts that no finding supports any more."""
     found = {(f.audit, f.subject, f.direction): (f, yes) for f, yes in zip(findings, discovered, strict=True)}
     unresolved = {
         (a["detector"], a["subject"]["id"], a["direction"])

@@ -226,7 +226,10 @@ def _frequent(connection: Connection, ranges: list[VoteRange], method: Method) -
 
 
 def _waiting_models(connection: Connection) -> dict[int, str]:
-    """Return number → name of the models that are not in the registry; none if no two models in it ever met."""
+    """Return number → name of the models that are not in the registry.
+
+    The result is empty if no vote compares two registered models: the registry is then not in use.
+    """
     names = dictionary.model_names(connection)
     unknown = set(find_unregistered(connection, names.values()))
     waiting = {number: name for number, name in names.items() if name in unknown}

@@ -122,10 +122,11 @@ def estimate_baseline_reference(
 
 
 def _first_cap(votes: OrderedVotes, model_no: dict[str, int]) -> tuple[int, OrderedVotes, PairCounts, Fit] | None:
-    """Find the first of `CAPS` with which as many models are rated as with all votes.
+    """Find the first cap of `CAPS` under which no fewer models can be rated than with all votes.
 
     Returns:
-        Four values: the cap, the votes that count under the cap, their counts, and the fit. None if no cap does.
+        Four values: the cap, the votes that count under the cap, their counts, and the fit. None if there is no such
+        cap.
     """
     counted = _count(votes, model_no)
     every = _rated(counted)

@@ -111,7 +111,7 @@ def _read_new_votes(
 
 
 def _growth(after: PairCounts, before: PairCounts) -> PairCounts:
-    """Return by how much each count grew; 0 for a count from which more votes were retracted than were cast."""
+    """Return by how much each count increased. 0 for a count that decreased because votes were retracted."""
     size, table = len(after.models), after.table().copy()
     pairs, known = after.a * size + after.b, before.a * size + before.b
     both = np.isin(pairs, known)

@@ -267,6 +267,7 @@ def _options(snapshot: PublishedSnapshot) -> Settings:
 def _settings(values: tuple[tuple[str, Any], ...]) -> Settings:
     """Return settings with these values.
 
-    Making them reads the environment, which takes over a millisecond, and all boards of a snapshot have the same.
+    The result is cached, because creating settings reads the environment, which takes over a millisecond. All boards of
+    a snapshot have the same settings.
     """
     return Settings(**dict(values))

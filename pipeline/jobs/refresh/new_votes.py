@@ -77,6 +77,6 @@ def count_styled(votes: StyledLog, axis: ModelAxis) -> PairCounts:
 
 
 def _since(connection: Connection, first: int, votes: VotesByPosition) -> VotesByPosition:
-    """Return the votes that are not among the first `first` leaves."""
+    """Return the votes whose leaves are not among the first `first` leaves of the log."""
     ends = leaf_index.next_offsets(connection, first)
     return {place: row for place, row in votes.items() if place[1] >= ends.get(place[0], 0)}

@@ -226,7 +226,10 @@ def find_unregistered(connection: Connection, names: Iterable[str]) -> tuple[str
 
 
 def _waiting_models(connection: Connection, raw: PairCounts) -> tuple[str, ...]:
-    """Return the unregistered models; none while the registry knows no two models that met."""
+    """Return the names of the models that are not in the registry.
+
+    The result is empty if no vote compares two registered models: the registry is then not in use.
+    """
     found = find_unregistered(connection, _with_votes(raw))
     return found if raw.without_models(found).total else ()
 

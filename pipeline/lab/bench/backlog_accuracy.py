@@ -114,6 +114,6 @@ def _error(stream: BacklogStream, votes: BacklogVotes, left_out: set[int]) -> fl
 
 
 def _disagreement(votes: BacklogVotes) -> float:
-    """Return the number of voters that reach 10⁴ in one form and not in the other."""
+    """Return the number of voters for whom only one of two e-values, the usual and the strict, reaches 10⁴."""
     found = BacklogEvaluation(votes, b"bench", "always").run()
     return float(sum((one.e_value >= CRITICAL) != ((one.strict or 0.0) >= CRITICAL) for one in found.voters))

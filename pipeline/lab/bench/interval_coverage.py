@@ -105,7 +105,7 @@ def _design() -> tuple[PairCounts, Float64]:
 
 
 def _shares(design: PairCounts, theta: Float64) -> Float64:
-    """Return P(a wins), P(b wins), P(tie) of each pair, float64[P, 3]; a tie counts as half a win in the model."""
+    """Return P(a wins), P(b wins) and P(tie) for each pair, float64[P, 3]. The model counts a tie as half a win."""
     p = 1 / (1 + np.exp(theta[design.b] - theta[design.a]))
     tie = 0.8 * np.minimum(p, 1 - p)
     return np.stack([p - tie / 2, 1 - p - tie / 2, tie], axis=1)

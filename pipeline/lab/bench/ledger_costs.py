@@ -156,7 +156,10 @@ def _timed(what: Callable[[], Any]) -> float:
 
 
 def _first_refresh(url: str, seed: int) -> tuple[float, float]:
-    """Time a refresh of a new store. The first call of a process also imports modules, so the caller drops its time."""
+    """Return the seconds of a refresh of a new store.
+
+    The caller ignores the first result of a process, because it contains the time to import modules.
+    """
     insert_votes(url, configuration.load(), NEW_VOTES, seed)
     return _refresh_times(url)
 
@@ -175,7 +178,10 @@ def _refresh_times(url: str) -> tuple[float, float]:
 
 
 def _floor(folder: Path) -> tuple[float, float]:
-    """Return two times in seconds: to hash every leaf of a bundle, and to read its Parquet files."""
+    """Return the seconds to hash every leaf of a bundle, and the seconds to read its Parquet files.
+
+    No audit can be faster than these two.
+    """
     manifest = load_manifest((folder / bundle.MANIFEST).read_bytes())
     hashing = reading = 0.0
     for one in manifest.segments:
@@ -187,7 +193,7 @@ def _floor(folder: Path) -> tuple[float, float]:
 
 
 def _proofs(store: Store) -> tuple[int, int]:
-    """Return two maxima over the proofs of a hundred votes: the number of tiles read, and the number of hashes."""
+    """Return the largest number of tiles read, and the largest number of hashes, over the proofs of a hundred votes."""
     with store.read() as connection:
         ids = list(connection.scalars(sa.select(schema.vote.c.vote_id).limit(100_000)))
     found = [log_proofs.prove_vote(store, vote) for vote in ids[:: len(ids) // 100]]

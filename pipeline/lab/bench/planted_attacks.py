@@ -131,12 +131,12 @@ def _targets(votes: RealVotes, attack: PlantedAttack, rng: np.random.Generator) 
 
 
 def _answers(name: str, ours_a: Bool, ours: Bool, honest: Int64, rng: np.random.Generator) -> Int64:
-    """Return the outcomes that attackers report.
+    """Return the outcomes that attackers report, int64[n].
 
     Args:
         name: name of the attack.
-        ours_a: bool[n], whether model a is one that the attack is about.
-        ours: bool[n], whether exactly one of the two models is.
+        ours_a: bool[n], whether model a is a target of the attack.
+        ours: bool[n], whether exactly one of the two models is a target.
         honest: int64[n], the outcomes that a real person reported.
         rng: source of random numbers.
     """

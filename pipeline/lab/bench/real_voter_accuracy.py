@@ -243,7 +243,10 @@ def _power(name: str, boards: Sequence[RealBoard], orders: int, seed: int, step:
 
 
 def _add_run(sums: _Attackers, stream: PlantedStream, order: int, *, habit: bool) -> None:
-    """Run a stream, and add what was found. An alert about random clicks counts as a warning of a habit."""
+    """Run a stream, and add what was found about its attackers to `sums`.
+
+    If `habit` is true, an alert about random clicks counts as a warning of a habit.
+    """
     streamed = run_stream(stream)
     who = np.searchsorted(streamed.names, stream.attackers)
     warned = np.minimum(streamed.warned, streamed.random) if habit else streamed.warned

@@ -113,7 +113,10 @@ def simulate_sequences(
 
 
 def _never_wrong(theta: Float64, pair_se: Float64) -> Bool:
-    """Return for each board whether no weaker model is surely above a stronger one; strengths rise with the number."""
+    """Return for each board whether the confidence sequences rank no weaker model above a stronger one.
+
+    Models are numbered by strength, the weakest first.
+    """
     ahead = theta[:, :, None] - theta[:, None, :]
     limit = _margin(pair_se, pair_level(_MODELS, ALPHA))
     wrong = np.triu(np.ones((_MODELS, _MODELS), dtype=np.bool_), 1) & (ahead > limit)

@@ -66,7 +66,7 @@ def _alarmed(
     sampling: float | None = None,
     identical: bool = False,
 ) -> float:
-    """Return the share of honest voters with an alert of `voter_bias`."""
+    """Return the share of honest voters about whom the detector `voter_bias` raises an alert."""
     # A target attacker of strength 0 is an honest voter who is shown the target often.
     kind: VoterKind = "target" if sampling else "honest"
     votes = board.cast_votes(kind, voters, each, sampling=sampling, strength=0.0, stream=stream, identical=identical)

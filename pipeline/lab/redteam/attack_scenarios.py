@@ -93,7 +93,7 @@ def _demotion(_: str, rival: str) -> Sequence[Attack]:
 
 
 def _repeats(share: float) -> Plan:
-    """Return the plan of an attack whose prompts raise the share of repeats to `share`, at 60,000 votes a month."""
+    """Return the plan of an attack that raises the share of repeated prompts to `share`, in 60,000 votes a month."""
     each = 40
     voters = round((share - 0.073) / (1 - share) * 60_000 * (DAYS - HONEST_DAYS) / DAYS / each)
     attack = partial(TargetOnly, sampling=0.2, voters=voters, votes_each=each, prompts=5, from_day=HONEST_DAYS)

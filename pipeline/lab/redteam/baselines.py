@@ -69,7 +69,10 @@ def outcome_probabilities(votes: VoterVotes, reference: Reference) -> tuple[Floa
 
 
 def _p_values(votes: VoterVotes, reference: Reference) -> Float64:
-    """Return P(an outcome at least as good for the first model), with win > tie > loss; 1 for unknown models."""
+    """Return the p-value of each vote: the probability of an outcome at least as good for the first model.
+
+    A win is better than a tie, and a tie is better than a loss. For unknown models the p-value is 1.
+    """
     p, outcome = outcome_probabilities(votes, reference)
     at_least = np.stack([p[:, 0], np.ones(len(p)), p[:, 0] + p[:, 2]], axis=1)
     chosen = at_least[np.arange(len(p)), outcome]

@@ -59,7 +59,7 @@ class PairRates:
 
 @lru_cache(maxsize=1)
 def real_counts() -> PairCounts:
-    """Return the shipped pair counts of all models, whose names are sorted."""
+    """Return the counts of votes by pair and outcome that the package contains. The models are sorted by name."""
     text = files("pipeline").joinpath("data", _FILE).read_text(encoding="utf-8")
     rows = list(csv.DictReader(text.splitlines()))
     models = sorted({row[side] for row in rows for side in ("model_a", "model_b")})
