@@ -1,8 +1,8 @@
 """Measures how well a board's models are connected by battles, and finds the weakest cut between them.
 
 If the win digraph is not strongly connected, there is no rating (Ford 1957), and the audit raises an error. Otherwise
-let H be the Laplacian matrix with weights N_ij p_ij (1 − p_ij), where N_ij is the number of votes of i and j, and p_ij
-the probability that i wins. The audit computes:
+let N_ij be the number of votes of i and j, and p_ij the probability that i wins. H is the Laplacian matrix with weights
+N_ij p_ij (1 − p_ij). The audit computes:
     λ₂             second smallest eigenvalue of H (algebraic connectivity, Fiedler 1973); 0 for a split board
     resistance     R_ij = (e_i − e_j)ᵀ H⁺ (e_i − e_j), which is the variance of θ_i − θ_j. The pair with the largest
                    resistance has the least certain comparison
@@ -10,10 +10,10 @@ the probability that i wins. The audit computes:
                    conductance along the order of the Fiedler vector. By Cheeger's inequality the conductance is small
                    exactly if the normalised λ₂ is small
 
-A cut is weak if fewer than one in eight votes of the smaller side cross it, because these few votes decide all
-comparisons between the two sides. For comparison: a board sampled at random has a conductance of 0.5, and the weakest
-cut of a real board of 129 models has 0.27. A board of two halves has a conductance of 0.07 to 0.11 if a pair across the
-cut has 1/33 of the votes of other pairs.
+A cut is weak if fewer than one in eight votes of the smaller side cross it. These few votes decide all comparisons
+between the two sides. For comparison: a board sampled at random has a conductance of 0.5, and the weakest cut of a real
+board of 129 models has 0.27. A board of two halves has a conductance of 0.07 to 0.11 if a pair across the cut has 1/33
+of the votes of other pairs.
 
 >>> from pipeline.ratings import PairCounts
 >>> pairs = [(0, 1), (0, 2), (1, 2), (3, 4), (3, 5), (4, 5)]

@@ -2,9 +2,9 @@
 
 In this audit a cell is a combination of pair of models, outcome, ten-minute bucket and prompt. The probability π_c of
 cell c is the product of three shares of all votes: the share of the pair with the outcome, of the bucket, and of the
-prompt. (The cell's own share of votes is not used, because a group would make its own cells likely.) An independent
-voter with n votes has a vote in cell c with probability at most n π_c. Let n be the larger number of votes of voters u
-and v. The score of the two voters is
+prompt. The cell's own share of votes is not used, because a group would make its own cells likely. An independent voter
+with n votes has a vote in cell c with probability at most n π_c. Let n be the larger number of votes of voters u and v.
+The score of the two voters is
 
     s(u, v) = Σ over shared cells of ln(1 / (n π_c)).
 

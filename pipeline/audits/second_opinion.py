@@ -1,7 +1,8 @@
 """Compares the order of models on a board with their order on another board, such as a ranking by usage.
 
-The result has two rank correlations over the models on both boards, Kendall's τ_b (1945, Biometrika 33) and Spearman's
-ρ (1904), and the models whose places differ most. Two names match if they are equal without case and punctuation.
+The result has two rank correlations over the models on both boards: Kendall's τ_b (1945, Biometrika 33) and Spearman's
+ρ (1904). It also has the models whose places differ most. Two names match if they are equal without case and
+punctuation.
 
 Blind spot: two boards that measure different things may both be right, so a disagreement is not a finding.
 

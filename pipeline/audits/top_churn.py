@@ -2,8 +2,8 @@
 
 Formula: let a score have standard error e, and n votes in one snapshot and n' in the next. By chance the score moves
 with variance v = e² (1 − n/n'). The reason is that the later estimate contains the earlier votes, and increments of a
-maximum-likelihood estimate are uncorrelated with its final value. A model d points behind the first model overtakes it
-by chance with probability Φ(−d/√(v_1 + v)), where v_1 is the variance of the first model's score. The sum over all
+maximum-likelihood estimate are uncorrelated with its final value. Let v_1 be this variance for the first model.
+A model d points behind the first model overtakes it by chance with probability Φ(−d/√(v_1 + v)). The sum over all
 models and transitions is an upper bound of the expected number of changes. The observed number is tested against a
 Poisson distribution with this mean.
 
