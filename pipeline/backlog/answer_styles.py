@@ -1,8 +1,8 @@
 """Finds models whose answers changed their style: in some weeks they are longer, or have more lists, than in others.
 
 Both answers of a battle have the same prompt. The answer that has more of a feature, such as lists, counts as the
-winner, and `ModelPeriods` compares these results: in which four weeks does a model have more, or less, of the feature
-than in all its other weeks, given its opponents? Voters choose different prompts, and this choice shifts the results of
+winner. `ModelPeriods` compares these results. It finds four weeks in which a model has more, or less, of the feature
+than in all its other weeks, given its opponents. Voters choose different prompts, and this choice shifts the results of
 single voters. The shift is integrated out in the same way as a voter's taste.
 """
 

@@ -7,9 +7,9 @@ against honest tastes: a voter's taste is by how much the voter likes each model
 predicts. Voters for whom the average of the two e-values is at least EXCLUDED_AT are excluded in the next round. The
 rounds end when the excluded voters stay the same, or after MOST_ROUNDS rounds.
 
-Error rate: in one round, an honest voter within the band and with a taste from the estimated distribution has an
-average e-value of at least 1/α with probability at most α, given the votes of the other folds. After several rounds
-this bound does not hold, because the voters of a fold have influenced the exclusions, and so the references that
+Error rate: take an honest voter within the band, with a taste from the estimated distribution. In one round, this voter
+has an average e-value of at least 1/α with probability at most α, given the votes of the other folds. After several
+rounds this bound does not hold, because the voters of a fold have influenced the exclusions, and so the references that
 evaluate them. The nested form (`VoterFolds.nested`) keeps the bound. For each fold it first finds the excluded voters
 of the other folds, in rounds that do not use the fold. Then it evaluates the fold once.
 """
