@@ -3,9 +3,9 @@
 A cohort is all new accounts, the voters of one network, or the votes under one prompt. A cell is a cohort with a model.
 A key is a cell with a verb: the votes promote or demote the model. A key has evidence of its own.
 
-A cohort of new accounts is followed from its first vote on a model. There are many networks and prompts, so a key opens
-only at the second vote on the model, in the window of the first vote or later. If the second vote is in a later window,
-the first vote is no evidence. Cells with one vote are remembered by a hash, at most the newest 20,000.
+A cohort of new accounts is followed from its first vote on a model. There are many networks and prompts, so their keys
+open only at the second vote on the model, in the window of the first vote or later. If the second vote is in a later
+window, the first vote is no evidence. Cells with one vote are remembered by a hash, at most the newest 20,000.
 
 If there are too many keys, the keys with the least evidence for their number of steps are dropped. This can only lose
 evidence.

@@ -1,7 +1,7 @@
 """Computes the likelihood ratios of `model_shift`, for each possible start and size of a change of a model's results.
 
 Excess and information of votes are defined in `model_shift_sums`. Let x be a model's excess and v its information since
-the possible start of a change, and r and j the excess and the information of all its earlier votes. d = x/v − r/j
+the possible start of a change. Let r and j be the excess and the information of all its earlier votes. d = x/v − r/j
 estimates the change of the model's logit relative to the snapshots. If nothing changed, x/v is nearly normal. Its mean
 is between 0, if the snapshots learn from all votes, and r/j, if the snapshots do not change. The likelihood ratio of a
 change by δ is
@@ -9,13 +9,13 @@ change by δ is
     ln L_δ = (δ(x/v − h) − δ²/2) / (φ(1/v + v/j²))        h = 0.05 + max(0, r/j) + max(0, c)
 
 where c is the median of d over all models, since the change of one model also changes the results of its opponents. 1/v
-is the variance of x/v. v/j² stands for the error of the snapshots, whose variance is 0 if the snapshots learn from all
-votes, and 1/j if they do not change. v/j² is 1/j for v = j and more for a larger v; for a smaller v, 1/v + 1/j is at
-most 1.21 times 1/v + v/j² (1.207 times, for v = 0.41 j). φ is estimated from the distances of all models' d from c.
-They are larger than chance explains where votes of one voter depend on each other, where strengths drift, or where the
-snapshots do not change. φ is at least 1.1, and at least 1.5 for fewer than 40 models, since few distances say little.
-For fewer than 8 models it is 1.5. The estimate is a median, so that a few models that changed do not make φ large. L is
-the mean over the sizes δ.
+is the variance of x/v. v/j² stands for the error of the snapshots. The variance of this error is 0 if the snapshots
+learn from all votes, and 1/j if they do not change. v/j² is 1/j for v = j and more for a larger v; for a smaller v, 1/v
++ 1/j is at most 1.21 times 1/v + v/j² (1.207 times, for v = 0.41 j). φ is estimated from the distances of all models' d
+from c. They are larger than chance explains where votes of one voter depend on each other, where strengths drift, or
+where the snapshots do not change. φ is at least 1.1, and at least 1.5 for fewer than 40 models, since few distances say
+little. For fewer than 8 models it is 1.5. The estimate is a median, so that a few models that changed do not make φ
+large. L is the mean over the sizes δ.
 """
 
 import math

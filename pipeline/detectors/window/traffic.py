@@ -5,9 +5,9 @@ an hour count once, since they are not independent. Null hypothesis: x is negati
 Alternative: the mean is ρμ. The likelihood ratio is L_ρ = ρ^x ((r+μ)/(r+ρμ))^(r+x). The evidence is a mixture of
 Shiryaev-Roberts e-detectors over ρ ∈ {1.25, 1.5, 2, 3, 5} for `traffic`, and over the inverse ratios for `traffic_gap`.
 A step is an hour, since the five-minute windows within one hour are not independent. μ and r are learned. The estimate
-μ̂ is the mean of the same hour of the week. Until two weeks are known, it is the mean of the same hour of the day, with
-a margin of a fifth for the difference between weekdays and weekend. `traffic` uses μ̂ + 2 SE, which is valid for every
-smaller mean; `traffic_gap` uses μ̂ − 2 SE, which is valid for every larger mean.
+μ̂ is the mean of the same hour of the week. Until two weeks are known, μ̂ is the mean of the same hour of the day. A
+margin of a fifth then allows for the difference between weekdays and weekend. `traffic` uses μ̂ + 2 SE, which is valid
+for every smaller mean; `traffic_gap` uses μ̂ − 2 SE, which is valid for every larger mean.
 
 Source: Shin, Ramdas & Rinaldo 2024, "E-detectors". With μ̂ instead of its bounds, false alarms were too frequent by the
 factors 13.9, 5.0, 2.1 and 1.2 after 1, 2, 4 and 8 weeks of learning. With the bounds there were none.
