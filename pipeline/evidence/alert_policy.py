@@ -9,8 +9,8 @@ for a given number of steps in a row.
 
 The level of an alert is 0 before it opens, 1 when it opens, and one more for each factor of 100, up to 8.
 
-For an e-detector M over a horizon of H steps, e is M/H. An e-detector reaches M ≥ A at most once in A steps on average
-while nothing is wrong, so at most c false alarms are expected in H steps.
+For an e-detector M over a horizon of H steps, e is M/H. While nothing is wrong, an e-detector reaches M ≥ A at most
+once in A steps on average. So at most c false alarms are expected in H steps.
 """
 
 import math

@@ -4,8 +4,8 @@ If the count has the null distribution, exp(log ratio) is an e-value. For ρ > 1
 mean is smaller than the mean that the caller passes. For ρ < 1 it is also an e-value if the true mean is larger. So for
 an estimated mean, callers pass the upper confidence bound if ρ > 1, and the lower confidence bound if ρ < 1.
 
-Source: Shin, Ramdas & Rinaldo 2024, "E-detectors" (New England Journal of Statistics in Data Science), section 5, which
-uses the likelihood ratios of a binomial share given the total, and of a negative binomial, as increments.
+Source: Shin, Ramdas & Rinaldo 2024, "E-detectors" (New England Journal of Statistics in Data Science). Section 5 uses
+such likelihood ratios as increments: of a binomial share given the total, and of a negative binomial.
 
 Not handled: dependence between the counts of one window, other than the extra variance that these distributions have.
 """

@@ -15,9 +15,9 @@ standard error of that estimate (`Taste.band`). This η grows with the voter's n
 Honest voters' shares of ties differ even more than their tastes. A voter who favours a model casts fewer ties on that
 model than on others. So every alternative has two ratios: one for who won, if the battle was decided, and one for
 whether it was a tie (`tie_ratios`). The honest probability of a tie is predicted from the voter's own earlier votes
-(beta-binomial), times a factor below 1 for models of different strength, which tie more rarely (Davidson 1970). On the
-real board equal models have 5% more ties than the board's share, and nine of ten models have at least 90% of the
-predicted ties. The alternatives assume far fewer ties (TIES_KEPT).
+(beta-binomial). Models of different strength tie more rarely, so the probability is multiplied by a factor below 1 for
+them (Davidson 1970). On the real board equal models have 5% more ties than the board's share, and nine of ten models
+have at least 90% of the predicted ties. The alternatives assume far fewer ties (TIES_KEPT).
 """
 
 from dataclasses import dataclass

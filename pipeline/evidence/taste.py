@@ -15,8 +15,8 @@ The formula is linear in s² and gives too small values for a large s, since a l
 and 1. The last step corrects this: it finds the s for which σ(s z), with z standard normal, has the estimated variance.
 
 Sharpness: a voter's logits are a multiple of the board's. The standard deviation of this multiple is estimated like
-taste, from the covariance between a voter's votes, with r Δ and w Δ² instead of r and w, where Δ is the board's logit.
-Pairs of votes that share a model are left out, since such pairs covary because of taste too.
+taste, from the covariance between a voter's votes. But r Δ and w Δ² take the place of r and w, where Δ is the board's
+logit. Pairs of votes that share a model are left out, since such pairs covary because of taste too.
 
 Readiness to tie: voters' shares of ties follow a beta distribution, of which the moments are estimated with the
 weight n − 1 for a voter with n votes.
