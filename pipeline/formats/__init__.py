@@ -20,7 +20,7 @@ Modules:
     plain_words       reduces text to words without case, width, spaces and punctuation
     identity_table    reads the names of providers and families of models
     identity_leaks    finds answers that reveal the name of a model
-    leak_screen       finds the answers that may reveal one, many at once
+    leak_screen       finds the answers that may reveal a name, many answers at once
     record_reader     reads every record of a battle file as one vote event in bytes
     battle_records    reads a battle file as columns, record by record
     piece_reader      reads a battle file in pieces of columns

@@ -36,7 +36,7 @@ _LIST_VALUES = 1_000
 
 
 def read_headers(path: Path) -> list[str]:
-    """Return the names of a file's columns.
+    """Return the names of the columns of a Parquet file.
 
     Raises:
         UnknownFormat: the file is not Parquet.
