@@ -11,8 +11,8 @@ The same seed gives the same rounds on every machine. The strengths θ of each r
 model has an interval too. A round without an estimate (for example, because a model lost its only win) is drawn again
 and counted. If more than 5% of the rounds have no estimate, an error names the models.
 
-With `clusters`, a round draws whole voters with replacement instead of votes (Field & Welsh 2007, JRSS B 69), so that
-votes of one voter need not be independent. Without, they are treated as independent.
+With `clusters`, a round draws whole voters with replacement instead of votes (Field & Welsh 2007, JRSS B 69). So votes
+of one voter need not be independent. Without `clusters`, all votes are treated as independent.
 """
 
 from collections import Counter

@@ -11,16 +11,16 @@ The left side is a likelihood ratio. Its numerator is a mixture of normal distri
 standard deviations τ_k and the weights w_k; its denominator is the true value alone. The τ_k are fixed: 8, 30 and 120
 points with the weights .5, .3 and .2. For standard errors from 1 to 80 points c is 3.2 to 3.9, so a sequence is 1.6 to
 2.0 times as wide as the 95% interval. This is the asymptotic confidence sequence of Waudby-Smith, Arbour, Sinha,
-Kennedy & Ramdas 2024 (Annals of Statistics 52, theorem 2.2), with a mixture of three scales in place of one (Robbins
-1970, Annals of Mathematical Statistics 41). It is asymptotic, not exact: the estimates of a board must move like a sum
-of many small independent contributions, whose variance is estimated consistently.
+Kennedy & Ramdas 2024 (Annals of Statistics 52, theorem 2.2). A mixture of three scales takes the place of one scale
+(Robbins 1970, Annals of Mathematical Statistics 41). The sequence is asymptotic, not exact: the estimates of a board
+must move like a sum of many small independent contributions, whose variance is estimated consistently.
 
 Of the variance clustered by voter and the variance from counts, the larger one is used.
 
-Sure ranks: model j is surely above model i if the sequence of their difference excludes 0, at a level that holds for
-all pairs of models and all readings together. α is divided among the pairs (Bonferroni). The division must not depend
-on when somebody reads. So a board with up to 64 models spends α/2, a board with up to 128 models α/6, one with up to
-256 models α/12, and so on.
+Sure ranks: model j is surely above model i if the sequence of their difference excludes 0. The level holds for all
+pairs of models and all readings together. α is divided among the pairs (Bonferroni). The division must not depend on
+when somebody reads. So a board with up to 64 models spends α/2, a board with up to 128 models α/6, one with up to 256
+models α/12, and so on.
 
 A sequence contains the ordinary interval. A sure rank range contains the rank. The result does not depend on the order
 of the models.

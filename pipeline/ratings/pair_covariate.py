@@ -1,7 +1,7 @@
 """Fits ratings together with the effect of one covariate of a vote, such as which model was shown first.
 
 Model: logit P(a beats b) = θ_a − θ_b + φ x, where x is the covariate of the vote, oriented to a. A tie is half a win
-for each side. Votes of one cell (a pair of models, an outcome and a value of x) are interchangeable, so the fit needs
+for each side. Votes of one cell (a pair of models, an outcome and a value of x) are interchangeable. So the fit needs
 the counts of cells only. With x = 1 for the model shown first, φ is the home advantage of Agresti 2013 (Categorical
 Data Analysis, 3rd edition, section 11.6.2).
 

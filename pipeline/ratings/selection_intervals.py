@@ -1,15 +1,15 @@
 """Computes intervals for the best of N variants whose spread of true quality, τ, is unknown.
 
 `winners_curse` corrects a score for a known τ. But nobody knows τ, and the correction for τ = 0 is wrong if the
-variants differ. For N = 27 variants with the standard error 6.3, a 95% interval with the correction for τ = 0 has a
-coverage of 50% if τ is 10, and of 19% if τ is 65. Here τ is integrated out.
+variants differ. Example: 27 variants have the standard error 6.3. A 95% interval with the correction for τ = 0 then has
+a coverage of 50% if τ is 10, and of 19% if τ is 65. Here τ is integrated out.
 
 Let s be the standard error of a score, tan φ = τ/s, M the maximum of N standard normals and Z a standard normal. The
 best score exceeds the true quality of its variant by
     D = s (cos φ · M + sin φ · Z)
-The prior has mass ¼ at τ = 0 (all variants are equally good), ¼ at τ = ∞ (the scores rank them without error), and ½
-with φ uniform between these, which is a half-Cauchy prior with the scale s (Gelman 2006, Bayesian Analysis 1). The
-interval is the score minus the central quantiles of D.
+The prior has three parts. It has mass ¼ at τ = 0 (all variants are equally good), and ¼ at τ = ∞ (the scores rank them
+without error). In the rest φ is uniform, which is a half-Cauchy prior with the scale s (Gelman 2006, Bayesian Analysis
+1). The interval is the score minus the central quantiles of D.
 
     best_of_n_interval     only the best score and N are known
     family_intervals       all N scores are known and show how large τ is; the prior is then the half-Cauchy part alone

@@ -1,16 +1,17 @@
 """Computes ratings that are adjusted for the style of the answers (style control).
 
-Model: logit P(a beats b) = θ_a − θ_b + Σ_f γ_f z_f / sd_f. For each style feature f, s_a and s_b are its counts in the
-two answers, z_f = (s_a − s_b) / (s_a + s_b + 1), and sd_f is the root mean square of z_f over the fitted votes. So γ_f
-is the effect of one standard deviation of the feature, in logits. z is not centred, so that swapping the sides of a
+Model: logit P(a beats b) = θ_a − θ_b + Σ_f γ_f z_f / sd_f. Let s_a and s_b be the counts of a style feature f in the
+two answers. Then z_f = (s_a − s_b) / (s_a + s_b + 1), and sd_f is the root mean square of z_f over the fitted votes. So
+γ_f is the effect of one standard deviation of the feature, in logits. z is not centred, so that swapping the sides of a
 vote does not change the fit. Where the sides are assigned at random, the mean of z is near 0.
 
 The model follows Li, Angelopoulos & Chiang 2024 ("Does style matter?", LMSYS). The fit maximises the likelihood of all
 votes without a penalty. The ridge penalty of a published fit shrinks γ for answer length from 0.1615 to 0.0143 and
 moves ratings by up to 35 points.
 
-A fit that did not converge raises an error. An error names a feature that the models or other features determine
-(collinear), or that has no finite coefficient because it predicts every vote rightly (separated).
+A fit that did not converge raises an error. An error names a feature in two cases: the models or other features
+determine the feature (collinear), or the feature predicts every vote rightly and so has no finite coefficient
+(separated).
 
 Not handled: votes without style counts (the caller leaves them out).
 """

@@ -1,8 +1,8 @@
 """Computes the influence of each voter on the ratings.
 
-To first order, dropping a voter's votes changes θ by −H⁺ s. H is the information matrix, and s is the sum of
-(y − p)(e_a − e_b) over the voter's votes, with the residual y − p and the unit vector e_a of model a (Cook & Weisberg
-1982). For each voter that is reported, the ratings are also refitted exactly without the voter's votes.
+To first order, dropping a voter's votes changes θ by −H⁺ s. H is the information matrix, and s is the sum of (y −
+p)(e_a − e_b) over the voter's votes (Cook & Weisberg 1982). Here y − p is the residual of a vote, and e_a is the unit
+vector of model a. For each voter that is reported, the ratings are also refitted exactly without the voter's votes.
 
 Votes without a voter are not reported.
 

@@ -1,7 +1,7 @@
 """Computes the scores of voters and sums of their powers. A score is what a voter's votes add to the gradient of a fit.
 
-The score of a voter v is s_v = Σ over the voter's votes of (y − p)(e_a − e_b), where y − p is the residual of a vote
-and e_a the unit vector of model a. B = Σ s_v s_vᵀ is the middle of the covariance clustered by voter
+The score of a voter v is s_v = Σ (y − p)(e_a − e_b) over the voter's votes. Here y − p is the residual of a vote, and
+e_a is the unit vector of model a. B = Σ s_v s_vᵀ is the middle of the covariance clustered by voter
 (`clustered_sandwich`). `effective` is the number of voters on which a model's variance depends: ν = 3 (Σ s²)² / Σ s⁴,
 the degrees of freedom of Σ s² for normal scores of different sizes (Satterthwaite 1946, Biometrics Bulletin 2). A few
 voters with many votes make ν small. The interval of a rating is ± t_ν √(1 + 1/ν) · SE. On simulated boards with
