@@ -1,7 +1,7 @@
 """Writes the verdict of a report: the answer to "can this board be trusted?", and five sentences.
 
-The sentences say who leads and how surely, what the votes can separate, what manipulation was found, what the order
-depends on, and what could not be checked.
+The five sentences say who leads and how surely, what the votes can separate, what manipulation was found, what the
+order depends on, and what could not be checked.
 """
 
 from __future__ import annotations

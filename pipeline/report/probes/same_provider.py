@@ -1,14 +1,14 @@
 """Measures whether battles between two models of one provider agree with the rest of the board.
 
 In battles of one provider, logit P(a beats b) = c (θ_a − θ_b), with θ from the battles of different providers. The
-figure is c − 1, by maximum likelihood: 0 says that models of one provider beat each other as the other battles predict,
-−1 that voters do not tell them apart, below −1 that they come in the opposite order.
+figure is c − 1, by maximum likelihood. At 0, models of one provider beat each other as the other battles predict. At
+−1, voters do not tell these models apart. Below −1, the models come in the opposite order.
 
 The errors of θ make the estimate of c too small. So the estimate is divided by the reliability of the gaps, 1 − Σ w v /
-Σ w g², where g is the gap of a vote's models, v its variance and w = p (1 − p) (regression calibration; Carroll et al.
-2006, Measurement Error in Nonlinear Models, section 4.2). The interval is a Wald interval. Its variance is the sum of
-two: the sandwich variance over the votes of one provider, clustered by voter if voters are known; and the variance that
-the errors of θ add (delta method). The probe fires if the whole interval is outside ±0.25.
+Σ w g² (regression calibration; Carroll et al. 2006, Measurement Error in Nonlinear Models, section 4.2). Here g is the
+gap of a vote's models, v the variance of the gap, and w = p (1 − p). The interval is a Wald interval. Its variance is
+the sum of two: the sandwich variance over the votes of one provider, clustered by voter if voters are known; and the
+variance that the errors of θ add (delta method). The probe fires if the whole interval is outside ±0.25.
 
 The figure is not computed in three cases: no two models have a known provider in common, fewer than 100 votes are
 between models of one provider, or the reliability is below ½.

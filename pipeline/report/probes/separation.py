@@ -10,10 +10,10 @@ The figure is the share of neighbours that are not separated jointly. Its interv
 over draws of θ from the normal distribution around the estimate. The probe fires if more than a quarter is not
 separated.
 
-Votes needed: standard errors shrink with the square root of the number of votes. If each pair keeps its share of the
-votes, (c · SE / gap)² times as many votes therefore separate the two neighbours, where c is the critical value. If all
-new votes are between the two neighbours, m votes change the variance v of the difference to about 1 / (1/v + m w),
-where w is the information of one vote: the information of the two independent estimates adds up. Both formulas take the
+Votes needed: standard errors shrink with the square root of the number of votes. Let c be the critical value. If each
+pair keeps its share of the votes, (c · SE / gap)² times as many votes therefore separate the two neighbours. If all new
+votes are between the two neighbours, m votes change the variance v of the difference to about 1 / (1/v + m w), where w
+is the information of one vote: the information of the two independent estimates adds up. Both formulas take the
 measured gap for the true gap, so they are lower bounds rather than forecasts.
 """
 
