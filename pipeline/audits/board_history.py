@@ -1,8 +1,8 @@
 """Runs the audit `score_retraction` on published snapshots: finds vote counts that fell and names that were removed.
 
 Voters cannot withdraw votes. So if a cumulative vote count is lower in a later snapshot or a name is missing, scores
-were recomputed, cleaned, renamed or withdrawn. On a published text board, counts fell in 73 of 87 transitions between
-June 2024 and August 2025, and 91 of its 309 names were missing at the end.
+were recomputed, cleaned, renamed or withdrawn. Example: on a published text board, counts fell in 73 of 87 transitions
+between June 2024 and August 2025. At the end, 91 of its 309 names were missing.
 
 Blind spot: the reason for a change. An announced removal, a removal of duplicates, a silent withdrawal and a new name
 for the same model look the same here. If a snapshot lists a name twice, the larger count is used.

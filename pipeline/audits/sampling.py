@@ -5,7 +5,7 @@ appearances divided by the number of battles. The rate of a provider or a licenc
 battle between two of them counts twice. A share is a part of all appearances; the shares of all models sum to 1.
 
 Formulas: a model with declared probability π appears x ~ Bin(n, π) times in n battles; its p-value is twice the smaller
-exact tail. A group appears 0, 1 or 2 times in a battle, with mean m and variance at most m(2 − m), so
+exact tail. A group appears 0, 1 or 2 times in a battle, with mean m and variance at most m(2 − m). So
 z = (x − nm)/√(nm(2 − m)) is conservative. Tests of single days are corrected for the number of days and subjects
 (Bonferroni).
 
