@@ -1,7 +1,7 @@
 """Represents the votes of a backlog as columns, sorted by voter and time, and the cells of these votes.
 
-A backlog is a set of votes that are evaluated together, by comparing voters with each other, such as the votes from
-before the first snapshot. A cell has the votes of one voter on one model.
+A backlog is a set of votes that are evaluated together, by comparing voters with each other. An example is all votes
+from before the first snapshot. A cell has the votes of one voter on one model.
 """
 
 from __future__ import annotations

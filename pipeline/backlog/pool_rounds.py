@@ -169,9 +169,9 @@ class VoterPools:
     def _pool(self, fitter: ReferenceFitter, stratum: Int64, excluded: Bool) -> Float64 | None:
         """Return ln E of each model and side; None without a reference.
 
-        It is the average of two e-values: the average over the halves, each evaluated by the other, and the product
-        over blocks in the order of the hash, each evaluated by the earlier ones. The second is stronger on a board with
-        many votes. On a board with few votes, its references know too little.
+        E is the average of two e-values. The first is the average over the halves, each evaluated by the other half.
+        The second is the product over blocks in the order of the hash, each evaluated by the earlier blocks. The second
+        is stronger on a board with many votes. On a board with few votes, its references know too little.
         """
         logs = []
         for k, reference in enumerate(self._half_references(fitter, excluded)):

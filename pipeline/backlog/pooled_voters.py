@@ -2,9 +2,9 @@
 
 For a model m, let E_v be the e-value of voter v's first votes on m for one alternative. An unknown share ε of the
 voters is biased. For one alternative, the evidence is the mean over ε in SHARES of Π_v (1 − ε + ε E_v). E_m is the
-average of this evidence over the alternatives; half of the weight is for the product over all voters, and half for
-products over STRATA strata of voters by the time of their first vote. The reference is fitted on other voters. Given
-the reference, the votes of different voters are independent, so E_m is an e-value.
+average of this evidence over the alternatives. Half of the weight is for the product over all voters. The other half is
+for products over STRATA strata of voters by the time of their first vote. The reference is fitted on other voters.
+Given the reference, the votes of different voters are independent, so E_m is an e-value.
 
 A small error of the reference adds up over many voters: if all votes counted, an honest board had E_m = e¹⁸. So only
 the first MOST_VOTES votes of a cell count, and the honest chances are raised by RAISED logits.

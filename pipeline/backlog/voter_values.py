@@ -198,7 +198,7 @@ def cell_e_values(counts: CellCounts, reference: Reference) -> Float64:
 def _upper_logs(counts: CellCounts, reference: Reference) -> Float64:
     """Return an upper estimate of ln of each cell's e-value, which is fast to compute: float64[c].
 
-    The mean over tastes of (1 + p x)ⁿ is at least its value at the mean p, so the ratios of wins and of losses without
+    The mean over tastes of (1 + p x)ⁿ is at least its value at the mean p. So the ratios of wins and of losses without
     taste are upper bounds. The ratio of ties is taken at a share of ties three standard deviations above the voter's.
     """
     n, votes = np.array(DELTAS), counts.votes[:, None].astype(float)
