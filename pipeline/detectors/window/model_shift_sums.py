@@ -14,8 +14,8 @@ account, and sixteen groups of networks by the hash of the network's name. Each 
 one by network if the vote states a network.
 
 Approximations: n p̄(1 − p̄) is Σ p(1 − p) plus n times the variance of p within the cell. So the information is too
-large, the more so the more the model's opponents differ in strength, and the estimated change of the logit is too
-small. p̄ is the mean over all evaluated votes, not over the decided ones.
+large, and the estimated change of the logit is too small. The error grows with the differences in strength among the
+model's opponents. p̄ is the mean over all evaluated votes, not over the decided ones.
 
 Votes that no snapshot evaluated show no change, since no chance is known for them: they are in no excess, stratum or
 slot. Later snapshots learn from them. So each decided one adds 0.15, a cautious p(1 − p), to the information of the

@@ -20,9 +20,9 @@ board, Singh et al. 2025, "The Leaderboard Illusion", section 4.
 Blind spot: battles that nobody votes on, and a skew within the tolerance. A skew that begins after a long honest time
 under one policy is found late; `vote_burst` and `silent_deprecation` find such changes sooner.
 
-False alarms: the joint factor ever raises a false alarm with probability at most 1%, and so do the factors of all
-models together, since both are e-processes for all shares within 15%. For a wider tolerance, which is learned, this is
-measured. When a policy ends, its alerts are cleared, and the evidence of a subject with an alert begins again at 1.
+False alarms: the joint factor ever raises a false alarm with probability at most 1%. So do the factors of all models
+together. Both are e-processes for all shares within 15%. For a wider tolerance, which is learned, this is measured.
+When a policy ends, its alerts are cleared, and the evidence of a subject with an alert begins again at 1.
 
 >>> from pipeline.registry import PolicyInForce, RegisteredModel, RegistryState
 >>> from pipeline.scoring.window import GroupedModelCounts

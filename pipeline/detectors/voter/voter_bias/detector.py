@@ -50,8 +50,8 @@ Source: mixture likelihood ratio e-processes (Ramdas et al. 2023). The alternati
 
 Blind spot: a voter who stays within the honest tastes of the board; many voters with a few votes each (`cohort_bias`
 finds them); votes before the first snapshot (`pipeline.backlog`); models that the snapshot lacks (LR = 1). A voter at
-half strength raises the target's wins by 1.4 logits, which is 12 standard deviations of the taste of experts and 1.4 of
-a crowd with taste 1.0.
+half strength raises the target's wins by 1.4 logits. This is 12 standard deviations of the taste of experts, and 1.4
+standard deviations in a crowd with taste 1.0.
 
 All rounding is downward. A late vote counts as evidence; a quarantined vote does not.
 
