@@ -63,7 +63,7 @@ def overdispersed_binomial(x: Array, n: Array, share: Array, ratio: Array, conce
 
     The ratio L is the likelihood ratio of a negative binomial with mean nπ and size kπ. L is an e-value if x is
     beta-binomial, BetaBin(n, kπ, k(1−π)), and also if the share varies less or is smaller. Proof: L is proportional to
-    ρ^x, a convex and increasing function of x, and the distributions named are below the negative binomial in the
+    ρ^x, a convex and increasing function of x. These distributions of x are below the negative binomial in the
     increasing convex order (Shaked & Shanthikumar 2007, chapter 4). A likelihood ratio of two beta-binomials would not
     be an e-value: if the share varies less than k allows, the expectation of that ratio reaches 3.6.
 

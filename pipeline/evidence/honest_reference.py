@@ -7,8 +7,8 @@ fitted on decisive votes, t is the share of ties, and σ is the logistic functio
 Honest voters have different tastes. A voter counts as honest if the voter's logit of each win is within
 η + 2 SE(θ_a − θ_b) of the board's logit; η is called the band. Each likelihood ratio is computed against the least
 favourable honest voter, who makes the ratio smallest. The ratio is then an e-value for every such voter. η is 0.5 for
-the alternative "always one side", and √2 times 0.5 for "against the rating", since the tastes for both models enter the
-logit of a pair. For alternatives about one model, η is twice the taste that was estimated for the board plus the
+the alternative "always one side". It is √2 times 0.5 for "against the rating", since the tastes for both models enter
+the logit of a pair. For alternatives about one model, η is twice the taste that was estimated for the board plus the
 standard error of that estimate (`Taste.band`). This η grows with the voter's number of votes on that model
 (BAND_GROWTH), since a taste shows only in many votes.
 
