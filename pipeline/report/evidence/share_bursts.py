@@ -4,7 +4,7 @@ Formula: x of the n votes of an hour (or a day) are on the model. π is the mode
 votes within three and a half days before and after an hour, or within two weeks before and after a day. The hour or day
 itself is left out, and so are votes before the model's first vote or after its last. Null hypothesis: x has the mean
 nπ⁺ and the variance φnπ⁺, with π⁺ = π + 2 SE(π). φ ≥ 1 is the mean squared deviation of the counts of all hours (or
-days) and models from their shares, in units of the binomial variance; the largest hundredth of the squares is capped.
+days) and models from their shares, in units of the binomial variance. The largest hundredth of the squares is capped.
 The p-value is the upper tail of a negative binomial distribution (a Poisson distribution if φ = 1), times the number of
 tests.
 

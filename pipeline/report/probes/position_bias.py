@@ -1,7 +1,7 @@
 """Measures the advantage of the model that is shown first, and whether correcting it changes the order.
 
 Model: logit P(a beats b) = θ_a − θ_b + φ x, with x = 1 if a was shown first and −1 if b was (Agresti 2013, Categorical
-Data Analysis, section 11.6.2; `pipeline.ratings.pair_covariate`). The figure is φ in log-odds, its interval the Wald
+Data Analysis, section 11.6.2; `pipeline.ratings.pair_covariate`). The figure is φ in log-odds. Its interval is the Wald
 interval with the sandwich covariance, clustered by voter where voters are known. The probe fires if the whole interval
 is outside ±0.05: a smaller advantage changes a win rate of 50% by less than 1.3 points. `details` says which jointly
 separated pairs the correction reverses.
