@@ -82,10 +82,16 @@ def build_report(votes: ReportVotes, source: ReportSource, options: ReportOption
         separated=separated,
         evidence=evidence,
         probes=tuple(probes),
-        unchecked=_unchecked(evidence, probes, voters=why_no_voters(board.votes) is None),
+        unchecked=_unchecked(evidence, probes, board.votes),
         source=source,
         level=options.level,
     )
+
+
+_FEW_VOTERS = Unchecked(
+    what="Whether other voters would agree with those of the file",
+    why="it has too few voters to compare them, so that intervals take votes as independent and may be too narrow",
+)
 
 
 def _facts(votes: ReportVotes) -> dict[str, Any]:
@@ -95,6 +101,7 @@ def _facts(votes: ReportVotes) -> dict[str, Any]:
         "votes": len(votes),
         "models": len(votes.models),
         "voters": None if voter is None else len(np.unique(voter[voter >= 0])),
+        "clustered_by_voter": votes.clusters() is not None,
         "period": None if time is None else [format_rfc3339(int(at))[:10] for at in (time.min(), time.max())],
         "ties": float((votes.outcome >= 2).mean()),
         "spread": spread_of_votes(votes),
@@ -111,8 +118,9 @@ def _lacking(votes: ReportVotes) -> list[str]:
 
 
 def _unchecked(
-    evidence: Sequence[EvidenceSection], probes: Sequence[ProbeResult], *, voters: bool
+    evidence: Sequence[EvidenceSection], probes: Sequence[ProbeResult], votes: ReportVotes
 ) -> tuple[Unchecked, ...]:
     open_questions = [*((s.title, s.unavailable) for s in evidence), *((p.title, p.unavailable) for p in probes)]
     lacking = [Unchecked(what=what, why=why) for what, why in open_questions if why]
-    return (*lacking, *((_ACCOUNTS,) if voters else ()), *_ALWAYS)
+    few = (_FEW_VOTERS,) if votes.known("voter") is not None and votes.clusters() is None else ()
+    return (*lacking, *few, *((_ACCOUNTS,) if why_no_voters(votes) is None else ()), *_ALWAYS)

@@ -31,7 +31,7 @@ class ReportBoard:
         votes: the votes between the R rated models. Its `models` are `counts.models`.
         counts: these votes by pair and outcome.
         fitted: the fit of these votes. Its covariance takes votes as independent.
-        clustered: the fit with the covariance clustered by voter; `fitted` if no vote has a voter.
+        clustered: the fit with the covariance clustered by voter; `fitted` without enough voters.
         leaderboard: the board, best first, with intervals from `clustered` and joint rank sets.
         level: coverage of the intervals.
         unrated: the models without a rating, with reasons.
@@ -67,7 +67,7 @@ def rate_report_votes(votes: ReportVotes, *, level: float = 0.95, least_share: f
     counts, unrated = select_rated_models(PairCounts.from_codes(votes.models, *votes.codes), least_share=least_share)
     fitted = fit(counts)
     rated = votes.between(counts.models)
-    voter = rated.known("voter")
+    voter = rated.clusters()
     clustered = fitted if voter is None else with_clustered_covariance(fitted, *rated.codes, voter)
     shown = with_tie_only_variance(clustered, counts)
     board = assemble_leaderboard(

@@ -14,6 +14,9 @@ from pipeline.vocabulary.arrays import Bool, Int8, Int32, Int64
 NO_TIME = np.iinfo(np.int64).min
 """The time of a vote without a time."""
 
+LEAST_VOTERS = 10
+"""Standard errors are clustered by voter from so many voters on, counted by `effective_voters`."""
+
 _COLUMNS = (
     "model_a", "model_b", "outcome", "position", "voter", "prompt", "session", "time", "category", "language", "turn",
     "network", "voter_since", "style",
@@ -98,7 +101,27 @@ class ReportVotes:
         provider = None if self.provider is None else self.provider[kept]
         return replace(selected, models=tuple(models), model_a=a[rows], model_b=b[rows], provider=provider)
 
+    def clusters(self) -> npt.NDArray[np.int64] | None:
+        """Return the voters by which standard errors can be clustered; None if there are no voters, or too few.
+
+        The scores of all votes add up to 0, and with them those of a voter who cast them all. So few voters give errors
+        that are too small, and a single voter gives none at all.
+        """
+        voter = self.known("voter")
+        return voter if voter is not None and effective_voters(voter) >= LEAST_VOTERS else None
+
     def known(self, column: str) -> npt.NDArray[np.int64] | None:
         """Return `voter`, `prompt`, `session` or `network` as int64[N]; None if no vote has a value in this column."""
         values: Int64 | None = getattr(self, column)
         return None if values is None or not (values >= 0).any() else values
+
+
+def effective_voters(voter: Int64) -> float:
+    """Return how many voters with equal numbers of votes are as concentrated as these voters; 0 without votes.
+
+    Args:
+        voter: the voter of each vote; −1 for an unknown voter, who is taken to be another one for each vote.
+    """
+    sizes = np.unique(voter[voter >= 0], return_counts=True)[1].astype(np.float64)
+    squares = float((sizes**2).sum()) + int((voter < 0).sum())
+    return len(voter) ** 2 / squares if squares else 0.0

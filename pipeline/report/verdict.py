@@ -76,14 +76,26 @@ def _first(rows: Sequence[Mapping[str, Any]]) -> int:
 
 
 def _leader(rows: Sequence[Mapping[str, Any]], level: float) -> str:
-    top, rivals = rows[0], _first(rows) - 1
+    top = rows[0]
+    names = [row["model"] for row in rows if row["rating"] == top["rating"]]
     points = f"{top['rating']:,.0f} points ({level:.0%} interval {top['lower']:,.0f} to {top['upper']:,.0f})"
+    if len(names) == len(rows):
+        return f"No model leads: all {len(names):,} have {points}."
+    rivals = max(0, _first(rows) - len(names))
     sure = (
         "and no other model may be first, if all models are judged together"
         if not rivals
         else f"but {count(rivals, 'other model')} may be first as well, if all models are judged together"
     )
-    return f"{top['model']} leads with {points}, {sure}."
+    return f"{_leaders(names)} with {points}, {sure}."
+
+
+def _leaders(names: Sequence[str]) -> str:
+    """Return who leads; `names` are the models with the highest rating."""
+    if len(names) == 1:
+        return f"{names[0]} leads"
+    more = [*names[:_NAMED], f"{len(names) - _NAMED:,} more"] if len(names) > _NAMED else names
+    return f"{_and(more)} lead together"
 
 
 def _separation(separated: Mapping[str, int]) -> str:

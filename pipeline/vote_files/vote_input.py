@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.errors import BadCounts, Disconnected
+from pipeline.errors import BadCounts, RatingError
 from pipeline.formats import ColumnMapping
 from pipeline.formats.battle_file import BattleFile, join_files, open_battles
 from pipeline.formats.battle_tables import has_text, read_battles
@@ -29,6 +29,7 @@ from pipeline.ratings.battle_ratings import RatingOptions
 from pipeline.ratings.method import RULES, SENTENCES, Method, find_counted
 from pipeline.ratings.prompt_samples import outside_samples
 from pipeline.settings.method_file import SHIPPED, load_method
+from pipeline.vocabulary.time import NO_TIME
 from pipeline.vote_files.comparable_votes import select_comparable
 
 # Columns that were not read that a note names; --json has all.
@@ -45,14 +46,14 @@ class VoteInput:
         document: the facts in the notes, as data for `--json`.
         not_rated: phrases that say how many records have no part in the ratings, and why. Together with the votes in
             `battles`, they account for all records of the file.
-        refused: the error to raise if no group of models has enough votes for a rating, None otherwise.
+        refused: the error to raise if there is no vote, or no group of models has enough votes for a rating; else None.
     """
 
     battles: BattleColumns
     notes: list[str]
     document: dict[str, Any] = field(default_factory=dict)
     not_rated: list[str] = field(default_factory=list)
-    refused: Disconnected | None = None
+    refused: RatingError | None = None
 
 
 def read_vote_input(
@@ -99,7 +100,7 @@ def read_vote_input(
     also_read: frozenset[str] = TEXT_COLUMNS if check else frozenset()
     notes = format_notes(file, also_read, _NAMED) + left_out_notes(left_out, file, quote=not more)
     notes += _method_notes(rules, by_rule, against_itself) + among.notes
-    notes += repeat_notes(repeated, conflicting) + _category_notes(more_categories)
+    notes += repeat_notes(repeated, conflicting) + _category_notes(more_categories) + _time_notes(battles, file)
     document = {
         "format": file.form.name,
         "records": records,
@@ -114,7 +115,18 @@ def read_vote_input(
     left = _left_out_phrases(left_out, rules.name, by_rule)
     left += _phrases(repeated, "with the id of an earlier one")
     left += _phrases(among.unrated["votes"], "on models that cannot be compared")
-    return VoteInput(among.battles, notes, document, left, among.refused)
+    refused = among.refused if len(battles) else _no_votes(file, records, left)
+    return VoteInput(among.battles, notes, document, left, refused)
+
+
+def _no_votes(file: BattleFile, records: int, left_out: list[str]) -> BadCounts:
+    """Return the error about a file without a vote that counts."""
+    name = file.parts[0].container.name if len(file.parts) == 1 else f"{len(file.parts):,} files"
+    if not records:
+        return BadCounts(f"{name}: expected at least one vote, found no record")
+    return BadCounts(
+        f"{name}: expected at least one vote that counts, found {records:,} records: {', '.join(left_out)}"
+    )
 
 
 # Many parameters: those of `read_vote_input`, in another form.
@@ -230,6 +242,17 @@ def _counted_without(count: int, own: int) -> str:
     return (
         f"; --method none counts {count - own:,} of them, {own:,} {'are' if own > 1 else 'is'} a model against itself"
     )
+
+
+def _time_notes(battles: BattleColumns, file: BattleFile) -> list[str]:
+    """Return a note about votes whose time could not be read, if times were asked for and the file has them."""
+    times = battles.numbers.get("cast_at")
+    columns = sorted({part.form.times["cast_at"].column for part in file.parts if "cast_at" in part.form.times})
+    if times is None or not columns:
+        return []
+    missing = int(np.count_nonzero(times == NO_TIME))
+    which = f"all {missing:,}" if missing == len(times) else f"{missing:,} of {len(times):,}"
+    return [f"{which} votes have no time in {', '.join(columns)} that could be read"] if missing else []
 
 
 def _category_notes(more: int) -> list[str]:

@@ -90,7 +90,7 @@ def _rated_in_both(votes: ReportVotes, first: Bool, later: Bool) -> tuple[str, .
 
 def _rated(votes: ReportVotes) -> Fit:
     fitted = fit(PairCounts.from_codes(votes.models, *votes.codes))
-    voter = votes.known("voter")
+    voter = votes.clusters()
     return fitted if voter is None else with_clustered_covariance(fitted, *votes.codes, voter)
 
 

@@ -44,7 +44,7 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
     first_is_a = (np.asarray(votes.position) > 0).astype(np.int64)
     found = rate_with_covariate(
         len(votes.models), votes.codes, first_is_a, _BOTH, board.fitted.theta, name="position",
-        voter=votes.known("voter"),
+        voter=votes.clusters(),
     )  # fmt: skip
     z = float(ndtri((1 + options.level) / 2))
     low, high = found.effect - z * found.effect_se, found.effect + z * found.effect_se

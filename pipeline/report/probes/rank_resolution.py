@@ -67,13 +67,13 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
 def resampled_strengths(board: ReportBoard, options: ProbeOptions) -> Float64:
     """Return float64[rounds, R], the strengths of the models in each resample of the votes.
 
-    Whole voters are resampled if voters are known.
+    Whole voters are resampled if there are enough of them.
 
     Raises:
         Disconnected: more than 5% of the resamples have no estimate.
         NotConverged: the fit of a resample did not converge.
     """
-    voter = board.votes.known("voter")
+    voter = board.votes.clusters()
     clusters = None if voter is None else ClusterVotes.of(board.counts, *board.votes.codes, voter)
     found = bootstrap_ratings(board.counts, board.fitted, options.rounds, seed=options.seed, clusters=clusters)
     return found.theta

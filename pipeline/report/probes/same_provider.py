@@ -51,7 +51,7 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
     if left:
         reason = f"{left[0].model} has no rating from battles with models of other providers"
         return unavailable_result(_ID, _TITLE, _UNIT, reason)
-    fitted, voter = fit(counts), others.known("voter")
+    fitted, voter = fit(counts), others.clusters()
     theta, inside = fitted.theta, votes.select(same)
     if voter is not None:
         fitted = with_clustered_covariance(fitted, *others.codes, voter)
@@ -104,7 +104,7 @@ def fit_scale(fitted: Fit, votes: ReportVotes) -> tuple[float, float, float]:
             break
     information = max(float(weight @ gap**2), 1e-12)
     residual = gap * (score - expit(c * gap))
-    voter = votes.known("voter")
+    voter = votes.clusters()
     if voter is not None:
         residual = np.asarray(np.bincount(voter_clusters(voter)[0], residual), dtype=np.float64)
     reliability = 1 - float(weight @ difference_errors(fitted.covariance)[a, b] ** 2) / information

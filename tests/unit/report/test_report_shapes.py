@@ -97,3 +97,64 @@ def test_an_odd_file_is_reported_without_a_false_finding(tmp_path: Path, name: s
         reasons = {one["id"]: one["unavailable"] for one in found["evidence"]}
         assert "share their time" in reasons["fast_voters"]
         assert "share their time" in reasons["lockstep"]
+
+
+def _written(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_no_model_leads_a_board_of_ties(tmp_path: Path) -> None:
+    path = _written(tmp_path / "votes.jsonl", [{**row, "winner": "tie"} for row in _rows(60, 4, {})])
+    assert read([str(path)])["verdict"][0].startswith("No model leads: all 4 have 1,000 points (95% interval ")
+
+
+def test_models_with_one_rating_lead_together(tmp_path: Path) -> None:
+    met = [
+        ("x", "z", "model_a"),
+        ("y", "z", "model_a"),
+        ("z", "x", "model_a"),
+        ("z", "y", "model_a"),
+        ("x", "y", "tie"),
+    ]
+    rows = [{"model_a": a, "model_b": b, "winner": w} for a, b, w in [*met, *met[:2]] * 20]
+    assert read([str(_written(tmp_path / "votes.jsonl", rows))])["verdict"][0].startswith("x and y lead together with ")
+
+
+def test_votes_of_one_voter_are_not_called_sure(tmp_path: Path) -> None:
+    found = read([str(_written(tmp_path / "votes.jsonl", _rows(300, 5, {"voter": lambda _: "me"})))])
+    assert (found["voters"], found["clustered_by_voter"]) == (1, False)
+    assert all(row["upper"] - row["lower"] > 40 for row in found["rows"])
+    assert "Whether other voters would agree with those of the file" in [one["what"] for one in found["unchecked"]]
+
+
+def test_times_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
+    more: dict[str, Callable[[int], Any]] = {
+        "voter": _voter,
+        "timestamp": lambda k: "soon" if k % 3 == 0 else 1.7e9 + k,
+    }
+    found = read([str(_written(tmp_path / "votes.jsonl", _rows(60, 3, more)))])
+    assert "20 of 60 votes have no time in timestamp that could be read" in found["notes"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "words", "message"),
+    [
+        ([], [], "votes.jsonl: expected at least one vote, found no record"),
+        (
+            [{"model_a": "x", "model_b": "x", "winner": "tie"}] * 3, [],
+            "votes.jsonl: expected at least one vote that counts, found 3 records: 3 left out (a model against itself)",
+        ),
+        (
+            [{"model_a": "x", "model_b": "y", "winner": "nobody"}] * 2, ["--skip-bad"],
+            "votes.jsonl: expected at least one vote that counts, found 2 records: 2 left out (unknown_outcome)",
+        ),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("command", ["report", "rate"])
+def test_a_file_without_votes_is_named(
+    tmp_path: Path, rows: list[dict[str, Any]], words: list[str], message: str, command: str
+) -> None:
+    path = _written(tmp_path / "votes.jsonl", rows)
+    done = called(command, str(path), *words, "--json", settings={})
+    assert (done.returncode, json.loads(done.stdout)["message"]) == (2, message)

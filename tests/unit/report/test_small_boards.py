@@ -11,7 +11,7 @@ from pipeline.errors import RatingError
 from pipeline.report.probe_result import ProbeOptions
 from pipeline.report.probes import PROBES, run_probes
 from pipeline.report.report_board import rate_report_votes
-from pipeline.report.report_votes import ReportVotes
+from pipeline.report.report_votes import ReportVotes, effective_voters
 
 SHARES = ([0.25] * 4, [0.5, 0.5, 0, 0], [0, 0, 1, 0], [0.9, 0.05, 0.05, 0], [0.45, 0.45, 0.1, 0])
 
@@ -61,3 +61,45 @@ def test_each_result_is_finite_or_says_why_there_is_none(first: int) -> None:
             assert one.interval is None or one.interval[0] <= one.interval[1]
             assert not (one.fired and one.unavailable)
     assert rated > 10
+
+
+def _of_voters(voter: np.ndarray) -> ReportVotes:
+    rng = np.random.default_rng(1)
+    a = rng.integers(0, 4, len(voter)).astype(np.int32)
+    return ReportVotes(
+        models=("a", "b", "c", "d"),
+        model_a=a,
+        model_b=((a + rng.integers(1, 4, len(voter))) % 4).astype(np.int32),
+        outcome=rng.integers(0, 4, len(voter)).astype(np.int32),
+        position=np.ones(len(voter), dtype=np.int8),
+        voter=voter.astype(np.int64),
+    )
+
+
+@pytest.mark.parametrize(
+    "voter", [np.zeros(400), np.arange(400) % 3, np.where(np.arange(400) < 390, 0, np.arange(400))]
+)
+def test_votes_of_a_few_voters_have_the_errors_of_independent_votes(voter: np.ndarray) -> None:
+    """The scores of a voter who cast all votes add up to 0, so that errors clustered by voter would be none."""
+    votes = _of_voters(voter)
+    board = rate_report_votes(votes)
+    assert votes.clusters() is None
+    assert board.clustered.covariance == pytest.approx(board.fitted.covariance)
+    assert (board.leaderboard.upper - board.leaderboard.lower).min() > 40
+    found = {one.id: one for one in run_probes(votes, board, ProbeOptions(rounds=50))}
+    assert found["rank_resolution"].figure > 1
+    assert not found["position_bias"].fired
+
+
+def test_votes_of_many_voters_are_clustered() -> None:
+    votes = _of_voters(np.arange(400) % 40)
+    board = rate_report_votes(votes)
+    assert votes.clusters() is not None
+    assert board.clustered.covariance != pytest.approx(board.fitted.covariance)
+
+
+def test_effective_voters_count_equal_shares_and_votes_without_voters() -> None:
+    assert effective_voters(np.array([3, 3, 5, 5])) == 2
+    assert effective_voters(np.array([-1, -1, -1])) == 3
+    assert effective_voters(np.array([0] * 9 + [1])) == pytest.approx(100 / 82)
+    assert effective_voters(np.array([], dtype=np.int64)) == 0
