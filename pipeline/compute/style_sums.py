@@ -143,6 +143,9 @@ class StyleSums:
 
         Returns:
             The first derivatives, and the parts that were asked for.
+
+        Raises:
+            ValueError: a weight is not 1.
         """
         if (weight != 1).any():
             raise ValueError("expected the weight 1 of every vote")
