@@ -35,7 +35,7 @@ _LAST = len(LEVELS)
 def is_look(votes: int, emitted: int) -> bool:
     """Return whether the mixture is evaluated after a vote because of the vote's number.
 
-    It is evaluated after every 32nd vote of a voter, and after every fourth vote of a voter with an alert.
+    The mixture is evaluated after every 32nd vote of a voter, and after every fourth vote of a voter with an alert.
 
     Args:
         votes: number of the voter's votes, this vote included.
