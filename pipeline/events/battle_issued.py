@@ -16,6 +16,7 @@ class BattleIssued(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
         battle_id: unique name of the battle. If events with the same id fall in one window, the battle counts once.
         at: when the battle was shown.
         model_a, model_b: the two models.
+        schema: major version of the event's format, SCHEMA.
     """
 
     battle_id: Name

@@ -141,7 +141,7 @@ def parse_strictly(raw: bytes) -> object:
 def find_hidden_character(text: str) -> str | None:
     """Describe the fault of a text that has hidden characters or is not in Unicode normal form C.
 
-    The description does not quote the text. It is None for a text without a fault.
+    The description does not quote the text. The result is None for a text without a fault.
     """
     if text.isascii():
         if text.isprintable():
