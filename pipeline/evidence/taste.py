@@ -159,8 +159,8 @@ def estimate_tie_habits(votes: Int64, ties: Int64) -> TieHabits | None:
 
     The mean is Σ k(n − 1) / Σ n(n − 1) and the second moment Σ k(k − 1) / Σ n(n − 1), for k ties among a voter's n
     votes. A voter has one weight, the same in both moments. With the weights n for the mean and n(n − 1) for the second
-    moment, the result would depend on busy voters. It would be too wide if they tie more than others, and too narrow if
-    they tie less.
+    moment, the result would depend on busy voters. The distribution would be too wide if busy voters tie more than
+    others, and too narrow if they tie less.
 
     Args:
         votes, ties: int64[v], number of votes and ties of each voter over the whole history.
