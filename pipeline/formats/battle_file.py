@@ -29,7 +29,7 @@ _MOST_SHOWN = 500
 
 @dataclass(frozen=True, slots=True)
 class BattlePart:
-    """One file of a battle file, which may be several files that are read as one.
+    """One of the files that are read together as one battle file.
 
     Attributes:
         container: the path of the file, and how its bytes are read.
