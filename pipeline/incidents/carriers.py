@@ -28,8 +28,8 @@ class CarriedAlert:
         opened_at: when the alert opened, in microseconds since 1970 UTC.
         begun_at, last_at: the first and the last moment that the alert is about. For an alert about a voter, this
             period covers all votes of the voter and the moment when the alert opened. For an alert about windows, it
-            begins with the window in the evidence. It ends when the evidence ended or, if that is not stored, when the
-            alert opened. For an alert without known votes, it begins when the alert opened.
+            begins with the window in the evidence. The period ends when the evidence ended or, if that is not stored,
+            when the alert opened. For an alert without known votes, it begins when the alert opened.
         votes: int64[n], the votes that the alert is about, ascending. For an alert about a voter, these are all counted
             votes of the voter. For an alert about a model, these are the votes for or against the model. For an alert
             that states only more votes than usual, these are all votes on its subject. The votes of an alert about
