@@ -17,7 +17,7 @@ def board_rows(board: ReportBoard) -> list[dict[str, Any]]:
 
     "separated_from_next" states whether the model and the next one differ by more than chance: "jointly" if they do
     when all pairs of models are tested together, "each" if they do only when this pair is tested alone, otherwise "".
-    It is None for the last model.
+    The value is None for the last model.
     """
     shown, joint = board.leaderboard.rounded(), board.leaderboard.joint
     assert joint is not None  # noqa: S101  # `rate_report_votes` computes it

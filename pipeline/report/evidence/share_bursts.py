@@ -45,8 +45,9 @@ class _Bins:
 
     Attributes:
         width: width of a bin in microseconds.
-        start: int64[B], the start of each bin with votes; 0 for bins without.
-        votes: int64[B], votes in each bin; shown: int64[B, K], votes on each model in each bin.
+        start: int64[B], the start of each bin with votes; 0 for bins without votes.
+        votes: int64[B], number of votes in each bin.
+        shown: int64[B, K], number of votes on each model in each bin.
     """
 
     width: int

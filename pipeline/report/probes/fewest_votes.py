@@ -73,8 +73,8 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
 def _weakest_pair(board: ReportBoard, inside: Int64, outside: Int64) -> tuple[int, int] | None:
     """Return the model of the top k and the model below it that the fewest votes are likely to swap.
 
-    The pair has one of the last three models of the top k and one of the next three. Its gap, in units of the effective
-    resistance, is the smallest. None if all of these are equal.
+    The pair has one of the last three models of the top k and one of the next three. Among such pairs it has the
+    smallest gap in units of the effective resistance. None if all such pairs have equal ratings.
     """
     theta, resistance = board.fitted.theta, difference_errors(board.fitted.covariance)
     pairs = [(int(i), int(j)) for i in inside[-3:] for j in outside[:3] if theta[int(i)] > theta[int(j)]]

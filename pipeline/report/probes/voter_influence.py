@@ -4,8 +4,8 @@ The figure is the largest change of a rating when the votes of one voter are dro
 neighbours on the board or the standard error of that model, whichever is larger. The probe fires if the figure is at
 least 1. One voter then moves a model by a whole place and by more than sampling error. The change is computed to first
 order for each voter and by an exact refit for the five largest (Cook & Weisberg 1982;
-`pipeline.ratings.voter_influence`). There is no interval: the change is a fact about the votes, not an estimate. No
-number of a voter is in the result, because it may be the voter's id.
+`pipeline.ratings.voter_influence`). There is no interval: the change is a fact about the votes, not an estimate. The
+result has no number that identifies a voter, because such a number may be the voter's id.
 """
 
 from __future__ import annotations
