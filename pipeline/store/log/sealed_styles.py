@@ -36,15 +36,13 @@ class StyledLog:
 
     Attributes:
         connection: reads the store.
-        segments: for each part, the numbers of the segments (segment_no) that have a block, in the order of the log.
-        leaves: for each part, its first leaf and the leaf after its last one.
+        leaves: for each part, its first leaf and the leaf after its last one, in the order of the log.
         without: int64[m], packed positions (`pack_position`) of votes that do not count, ascending.
         rules: bits of `vote_flags`. A vote with one of these bits does not count.
         models: int64[k], model numbers (model_no). A vote on one of these models does not count.
     """
 
     connection: Connection
-    segments: tuple[tuple[int, ...], ...]
     leaves: tuple[tuple[int, int], ...]
     without: Int64
     rules: int = 0
@@ -52,7 +50,7 @@ class StyledLog:
 
     def __len__(self) -> int:
         """Return the number of parts."""
-        return len(self.segments)
+        return len(self.leaves)
 
     def without_models(self, numbers: Collection[int]) -> StyledLog:
         """Return a log of the same leaves in which votes on these models (model_no) do not count either."""
@@ -66,12 +64,15 @@ class StyledLog:
         """
         s, r = schema.segment.c, schema.segment_range.c
         for at in range(len(self)) if numbers is None else numbers:
-            here = self.segments[at]
-            query = sa.select(s.styles).where(s.segment_no.in_(here)).order_by(s.segment_no)
+            # By their leaves: a query cannot name each of ten thousands of small segments.
+            here = _with_blocks(*self.leaves[at])
+            query = sa.select(s.styles).where(here).order_by(s.log_size)
             packed = tuple(bytes(raw) for raw in self.connection.scalars(query))
             without = self.without[:0]
             if len(self.without):
-                ranges = sa.select(r.partition_no, r.first_offset, r.next_offset).where(r.segment_no.in_(here))
+                ranges = sa.select(r.partition_no, r.first_offset, r.next_offset).where(
+                    r.segment_no.in_(sa.select(s.segment_no).where(here))
+                )
                 inside = [self._inside(*row) for row in self.connection.execute(ranges)]
                 without = np.concatenate([without, *inside])
             yield StyledPart(*self.leaves[at], packed, without, self.rules, self.models)
@@ -151,17 +152,18 @@ def read_log(
         first: the first leaf, where an earlier seal ended.
     """
     s = schema.segment.c
-    which = (s.log_size > first, s.log_size <= log_size, s.styles.is_not(None))
-    segments: list[list[int]] = []
     leaves: list[tuple[int, int]] = []
-    for segment_no, end, size in connection.execute(
-        sa.select(s.segment_no, s.log_size, s.leaves).where(*which).order_by(s.log_size)
-    ):
-        if segments and end - leaves[-1][0] <= PART_LEAVES:
-            segments[-1].append(segment_no)
+    query = sa.select(s.log_size, s.leaves).where(_with_blocks(first, log_size)).order_by(s.log_size)
+    for end, size in connection.execute(query):
+        if leaves and end - leaves[-1][0] <= PART_LEAVES:
             leaves[-1] = (leaves[-1][0], end)
         else:
-            segments.append([segment_no])
             leaves.append((end - size, end))
     positions = np.array(sorted(pack_position(*one) for one in without), dtype=np.int64)
-    return StyledLog(connection, tuple(map(tuple, segments)), tuple(leaves), positions, rules)
+    return StyledLog(connection, tuple(leaves), positions, rules)
+
+
+def _with_blocks(first: int, end: int) -> sa.ColumnElement[bool]:
+    """Return the condition for the segments of the leaves `first` to `end` − 1 that have a block."""
+    s = schema.segment.c
+    return sa.and_(s.log_size > first, s.log_size <= end, s.styles.is_not(None))
