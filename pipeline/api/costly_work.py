@@ -49,7 +49,8 @@ class CostlyWork:
             limited: whether the request counts towards the limit of its client.
 
         Raises:
-            Problem: status 429 if this client sends too many requests; status 503 if too many requests wait.
+            Problem: status 429 if this client has reached its limit of requests, or 503 if `threads` + `queue` requests
+                are running or waiting.
         """
         if limited:
             refuse_if_too_often(self._rates, request, self._metrics, "costly requests")

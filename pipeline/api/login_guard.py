@@ -18,7 +18,7 @@ class LoginGuard:
         """Raise an error if the client of a request may not send a token at present.
 
         Raises:
-            Problem: status 429, if the client has sent too many invalid tokens.
+            Problem: status 429, if the client has sent more invalid tokens within a minute than the settings permit.
         """
         refuse_if_too_often(self._rates, request, self._metrics, "invalid tokens")
 

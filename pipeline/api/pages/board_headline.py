@@ -1,4 +1,7 @@
-"""Finds the facts for the first lines of a board's page: who leads, the last clear move, and what was manipulated."""
+"""Finds the facts for the first lines of a board's page.
+
+These are the leading model, the last clear move, and the effect that manipulated votes would have.
+"""
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence

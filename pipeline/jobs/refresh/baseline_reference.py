@@ -150,7 +150,10 @@ def _rated(counts: PairCounts) -> PairCounts | None:
 
 
 def _state_taste(taste: Taste) -> dict[str, Any]:
-    """Return what the snapshot states about the taste; `measured` is false where too few votes give an estimate."""
+    """Return what the snapshot states about the taste.
+
+    `measured` is false if there were too few votes to estimate it.
+    """
     numbers = {"sd": taste.sd, "error": taste.error, "sharpness": taste.sharpness}
     return {**{name: round(value, 4) for name, value in numbers.items()}, "measured": taste.models > 0}
 

@@ -71,7 +71,7 @@ def moves_to_hold(connection: Connection, rows: Rows) -> list[dict[str, Any]]:
 def expect_no_hold(store: Store, candidate_id: str) -> None:
     """Raise `PublicationHeld` if a candidate moves a model of the top by too many places and nobody has released it.
 
-    A candidate is a rated snapshot that is not published yet. No hold is raised if the candidate has been published
+    A candidate is a rated snapshot that is not published yet. No error is raised if the candidate has been published
     meanwhile, or if another snapshot was published after the candidate was rated.
 
     Raises:

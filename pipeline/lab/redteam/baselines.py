@@ -114,7 +114,7 @@ def production_rule(votes: VoterVotes, reference: Reference) -> Float64:
 def fisher(votes: VoterVotes, reference: Reference) -> Float64:
     """Compute scores by Fisher's method, float64[voters].
 
-    The method is applied after each of five numbers of votes. The score is 1 − 5 times the smallest of the five
+    The method is applied after 20, 40, 60, 80 and 100 votes. The score is 1 − 5 times the smallest of the five
     p-values. The p-value after n votes is P(χ² with 2n degrees of freedom ≥ −2 Σ ln p), where p is the p-value of a
     vote's outcome. Source: Chiang et al. 2024, section 5.3.
     """
@@ -144,7 +144,10 @@ def likelihood_ratio(votes: VoterVotes, reference: Reference) -> Float64:
 
 
 def fixed_rule(votes: VoterVotes, reference: Reference) -> Float64:  # noqa: ARG001
-    """Compute each voter's largest number of votes within an hour, float64[voters]. This rule has no error rate."""
+    """Compute each voter's largest number of votes within an hour, float64[voters].
+
+    The rule bounds no probability of false alarms.
+    """
     order = np.lexsort((votes.at, votes.voter))
     voter, at = votes.voter[order], votes.at[order]
     # One time line for all voters, on which votes of different voters are more than an hour apart.

@@ -60,7 +60,7 @@ def simulate_demo(votes: int = 200_000, seed: int = 20240814) -> DemoScenario:
         Both parts of the votes, and the attackers.
 
     Raises:
-        Usage: `votes` is too small.
+        Usage: `votes` is below 50,000.
     """
     if votes < _LEAST_VOTES:
         raise Usage(f"expected at least {_LEAST_VOTES} votes for the demo, got {votes}")

@@ -71,7 +71,7 @@ def real_counts() -> PairCounts:
 
 @lru_cache(maxsize=8)
 def real_pair_rates(models: int | None = None) -> PairRates:
-    """Estimate the rates of each pair of models.
+    """Estimate how often the models of each pair meet, and how their battles end.
 
     Args:
         models: number of models, of which those with the most battles are taken. None for all.
