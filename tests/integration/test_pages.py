@@ -12,16 +12,21 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from pipeline.api.app import create_app
 from pipeline.ledger.bundle_archive import open_bundle
 from pipeline.ledger.bundle_verification import verify_bundle
 from pipeline.ledger.signed_note import VerifierKey
+from pipeline.open_store import open_store
 from tests.integration import readable
 
 WIDTHS = {"phone": (390, 844), "desktop": (1280, 900)}
@@ -67,6 +72,7 @@ PAGES = {
 # Pages whose address has a digest or an id: the page that links to one, and how the address begins.
 LINKED = {
     "snapshot": ("/snapshots", "/snapshots/"),
+    "variants-permanent": ("/variants", "/snapshots/"),
     "incident": ("/incidents", "/incidents/"),
     "alert": ("/alerts", "/alerts/"),
     "alert-voter": ("/alerts?about=voter", "/alerts/"),
@@ -76,6 +82,11 @@ LINKED = {
 def first_link(page: Page, path: str, begins: str) -> str:
     page.goto(path)
     return str(page.locator(f'main a[href^="{begins}"]').first.get_attribute("href"))
+
+
+def linked_pages(page: Page) -> dict[str, str]:
+    found = {name: first_link(page, *where) for name, where in LINKED.items()}
+    return found | {"snapshot-board": f"{found['snapshot']}/board"}
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +133,7 @@ def page(request: pytest.FixtureRequest, browser: Browser, site: str) -> Iterato
 def test_every_page_is_accessible_and_fits_its_width(page: Page) -> None:
     axe, wrong = Axe(), {}
     assert page.viewport_size is not None
-    pages = PAGES | {name: first_link(page, *where) for name, where in LINKED.items()}
+    pages = PAGES | linked_pages(page)
     for name, path in pages.items():
         answer = page.goto(path)
         assert answer is not None
@@ -251,12 +262,65 @@ def test_another_site_can_show_the_table_and_badges_and_no_other_page(browser: B
 
 @pytest.mark.chromium
 @pytest.mark.long
-def test_no_page_asks_another_host(browser: Browser, site: str) -> None:
+def test_no_page_asks_another_host_and_each_says_the_same_without_javascript(browser: Browser, site: str) -> None:
     page = browser.new_context(base_url=site).new_page()
+    plain = browser.new_context(base_url=site, java_script_enabled=False).new_page()
     asked: set[str] = set()
     page.on("request", lambda request: asked.add(request.url))
-    for path in PAGES.values():
+    pages = [*PAGES.values(), *linked_pages(page).values()]
+    for path in pages:
         page.goto(path)
-    assert len(asked) > len(PAGES)
+        plain.goto(path)
+        # With the script of the board, a form needs no button.
+        told = [one.locator("body").inner_text().replace("\nShow\n", "\n").split() for one in (page, plain)]
+        assert told[0] == told[1], path
+    assert len(asked) > len(pages)
     assert [url for url in sorted(asked) if not url.startswith(f"{site}/")] == []
     page.context.close()
+    plain.context.close()
+
+
+@pytest.mark.chromium
+@pytest.mark.long
+def test_every_page_is_read_by_keyboard(browser: Browser, site: str) -> None:
+    """The focus moves with each Tab, is drawn, and is on the screen: on the first 15 stops of every page."""
+    page = browser.new_context(base_url=site, viewport={"width": 1280, "height": 900}).new_page()
+    stop = """() => {
+        const one = document.activeElement, box = one.getBoundingClientRect();
+        const seen = box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth;
+        const all = [...document.querySelectorAll("*")];
+        return [all.indexOf(one), seen, getComputedStyle(one).outlineStyle, one.outerHTML.slice(0, 120)];
+    }"""
+    for path in PAGES.values():
+        page.goto(path)
+        visited: list[int] = []
+        for _ in range(15):
+            page.keyboard.press("Tab")
+            place, seen, outline, what = page.evaluate(stop)
+            if place in visited or what.startswith("<body"):
+                break  # after the last one
+            visited.append(place)
+            assert (seen, outline) == (True, "solid"), (path, what)
+        assert len(visited) > 1, path
+        assert visited == sorted(visited), path
+    page.context.close()
+
+
+def test_every_page_is_among_those_that_are_tested() -> None:
+    def walk(routes: list[Any]) -> Iterator[str]:
+        for route in routes:
+            if hasattr(route, "dependant") and "GET" in route.methods and not route.include_in_schema:
+                yield route.path
+            elif hasattr(route, "routes"):
+                yield from walk(route.routes)
+
+    with TemporaryDirectory() as folder, closing(open_store(f"{folder}/b.db", voter_key=readable.OPTIONS.key)) as store:
+        paths = set(walk(create_app(store).routes))
+    others = ("/api/v1/", "/static/", "/charts/", "/feeds/", "/badges/", "/cards/", "/empty")
+    tested = {path.partition("?")[0] for path in PAGES.values()} | {
+        "/snapshots/{snapshot}", "/snapshots/{snapshot}/board", "/snapshots/{snapshot}/variants/{events}",
+        "/incidents/{incident}", "/alerts/{alert}", "/runbooks/{name}",
+        # Redirects to one of these, where `/changes` leads, and what test_incident_pages.py looks at.
+        "/snapshots/{snapshot}/variants", "/diff/{pair}", "/incidents/{incident}/{action}",
+    }  # fmt: skip
+    assert {path for path in paths if not path.startswith(others)} - tested == set()
