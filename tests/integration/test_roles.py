@@ -351,12 +351,14 @@ def addresses(client: TestClient) -> list[str]:
         f"diff/{older}..{newest}", "alerts", "exclusions", "status", "keys", "checkpoint", "receipt?vote=v0-1",
         "model?model=alpha", "provider?provider=Beta", "history?model=alpha", "latest", "incidents", *incidents,
         "compare?a=alpha&b=zeta", f"snapshots/{newest}/citation", f"snapshots/{newest}/citation.bib",
+        "variants",
         *(f"alerts/{one}" for one in alerts),
     ]  # fmt: skip
     pages = [
         "", f"snapshots/{newest}", f"snapshots/{newest}/board", "snapshots", f"diff/{older}..{newest}", "changes",
         "alerts", "exclusions", "incidents", *incidents, "providers", "provider?provider=Beta",
         "model?model=alpha", "verify", "api", "compare", "compare?a=alpha&b=zeta", "method", "glossary", "share",
+        "variants", f"snapshots/{newest}/variants",
         "embed/board", "badges/board.svg", "badges/model.svg?model=zeta",
         "feeds/snapshots.atom", "feeds/moves.atom", "feeds/incidents.atom",
         *(f"alerts/{one}" for one in alerts),

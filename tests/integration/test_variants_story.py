@@ -233,6 +233,7 @@ def the_story_stays_at_its_address_and_the_next_one_tells_what_came(board: Board
     with board.store() as store, TestClient(create_app(store)) as client:
         after = client.get("/api/v1/variants").json()
         assert client.get(f"/api/v1{before['address']}").json() == before
+        assert f"/snapshots/{before['snapshot']}/variants" in client.get(f"/snapshots/{before['snapshot']}").text
         moved = client.get(f"/snapshots/{before['snapshot']}/variants", follow_redirects=False)
         assert moved.headers["location"] == before["address"]
         assert client.get(f"/snapshots/{before['snapshot']}/variants/999").status_code == 404

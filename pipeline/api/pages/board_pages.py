@@ -30,7 +30,7 @@ from pipeline.api.request_params import (
 from pipeline.api.snapshot_summaries import summarize_snapshot
 from pipeline.api.store_reader import StoreReader
 from pipeline.jobs.refresh.prepare_answers import WEEK
-from pipeline.store.boards import notices, snapshots, voter_labels
+from pipeline.store.boards import notices, prepared_answers, snapshots, voter_labels
 from pipeline.store.boards.hidden_models import HiddenModels
 from pipeline.store.read import log_proofs, page_queries
 from pipeline.vocabulary.time import DAY
@@ -100,11 +100,12 @@ def _add_snapshot_pages(router: APIRouter, reader: StoreReader, templates: PageT
             body = {**found.body, "exclusions": voter_labels.publish(connection, found.body["exclusions"])}
             body = HiddenModels.of_body(found.body).document(body)
             listed = notices.list_notices(connection, snapshot)
+            story = prepared_answers.newest_story(connection, snapshot)
             cited = csl_item(reader.board_name(connection), shown, templates.site)
         # Cached only until the next publication, which changes the newest head and so the proof.
         return templates.page(
             "snapshot", UNTIL_PUBLISHED, snapshot=shown, body=body, notices=listed,
-            before=before[0].snapshot_id if before else None, bibtex=bibtex_entry(cited),
+            before=before[0].snapshot_id if before else None, bibtex=bibtex_entry(cited), story=story,
             keys=log_proofs.read_keys(reader.store),
             proof=log_proofs.prove_snapshot(reader.store, snapshot),
         )  # fmt: skip
