@@ -33,12 +33,12 @@ class RankedCells:
     their model.
 
     Attributes:
-        cell: positions of the ranked cells in `BacklogCells`, ascending.
-        rank: rank of each of these cells: 1 for the voter's first cell that reached RANKED_AFTER votes, 2 for the
-            second, and so on.
-        rows: positions of the rows of these cells in `BacklogCells`, ascending.
-        start: for each ranked cell, the position in `rows` of the cell's first row.
-        band: for each row, the position of its band on the first axis of `Reference.target_ratios`.
+        cell: int64[c], positions of the ranked cells in `BacklogCells`, ascending.
+        rank: int64[c], rank of each of these cells: 1 for the voter's first cell that reached RANKED_AFTER votes, 2 for
+            the second, and so on.
+        rows: int64[r], positions of the rows of these cells in `BacklogCells`, ascending.
+        start: int64[c], the position in `rows` of each ranked cell's first row.
+        band: int64[r], the position of each row's band on the first axis of `Reference.target_ratios`.
     """
 
     cell: Int64
@@ -142,7 +142,8 @@ def generic_sums(votes: BacklogVotes, rows: Int64, reference: Reference) -> Int6
 
     Args:
         votes: the votes of all v voters.
-        rows: positions of the votes that count. A vote on a model without a rating in the reference does not count.
+        rows: int64[r], positions of the votes that count. A vote on a model without a rating in the reference does not
+            count.
         reference: a reference that was fitted without the voters of these rows.
 
     Returns:
@@ -171,7 +172,8 @@ def random_values(votes: BacklogVotes, rows: Int64, reference: Reference) -> Flo
 
     Args:
         votes: the votes of all v voters.
-        rows: positions of the votes that count. A vote on a model without a rating in the reference does not count.
+        rows: int64[r], positions of the votes that count. A vote on a model without a rating in the reference does not
+            count.
         reference: a reference that was fitted without the voters of these rows.
     """
     decided, ties = np.zeros(len(votes.names)), np.zeros(len(votes.names))
@@ -195,7 +197,7 @@ def generic_evidence(sums: Int64) -> Int64:
     """Compute what the alternatives always left, always right and against the rating add to each voter's e-value.
 
     Args:
-        sums: the result of `generic_sums`.
+        sums: int64[v, 3], the result of `generic_sums`.
 
     Returns:
         int64[v, 3] in units of 2⁻²⁴, one column for each alternative. The weights of the alternatives are included.

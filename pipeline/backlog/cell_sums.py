@@ -27,7 +27,7 @@ def count_rows(
     Args:
         votes: the votes of a backlog, or its votes in cohorts (`CohortVotes.votes`).
         cells: the cells of these votes.
-        rows: positions of rows of `cells`, ascending.
+        rows: int64[r], positions of rows of `cells`, ascending.
         reference: gives the chances of an honest voter.
         raised: number of logits by which each honest chance of a win is raised before the chances are summed.
 
@@ -73,7 +73,7 @@ def _add(
 
 
 def model_positions(votes: BacklogVotes, cells: BacklogCells, rows: Int64, reference: Reference) -> tuple[Int64, Int64]:
-    """Return two arrays int64: the position in `reference` of each row's model, and of the row's opponent.
+    """Return two arrays int64[r]: the position in `reference` of each row's model, and of the row's opponent.
 
     The position is −1 for a model that the reference lacks. In a cell of a provider, the row's model is the model of
     this provider.
@@ -81,7 +81,7 @@ def model_positions(votes: BacklogVotes, cells: BacklogCells, rows: Int64, refer
     Args:
         votes: the votes of a backlog, or its votes in cohorts (`CohortVotes.votes`).
         cells: the cells of these votes.
-        rows: positions of rows of `cells`.
+        rows: int64[r], positions of rows of `cells`.
         reference: the reference in which the models are looked up.
     """
     vote = cells.vote[rows]
