@@ -109,10 +109,10 @@ def cell_keys(model_a: Int64, model_b: Int64, outcome: Int64, fate: Int64, rules
     """Return the number of each vote's cell, int64[n], which contains the five arguments in its bits.
 
     Args:
-        model_a, model_b: model numbers (model_no).
-        outcome: positions in OUTCOMES.
-        fate: positions in FATES.
-        rules: bits of the rules that may leave the vote out.
+        model_a, model_b: int64[n], model numbers (model_no).
+        outcome: int64[n], positions in OUTCOMES.
+        fate: int64[n], positions in FATES.
+        rules: int64[n], bits of the rules that may leave the vote out.
     """
     key = model_a.astype(np.int64) << _MODEL_A | model_b.astype(np.int64) << _MODEL_B
     return np.asarray(key | outcome.astype(np.int64) << _OUTCOME | fate.astype(np.int64) << _FATE | rules & RULES)

@@ -100,7 +100,7 @@ def count_leaves(segment: SealedSegment, numbers: Mapping[str, int], leaves: Int
     Args:
         segment: the segment.
         numbers: name of a model → model number (model_no).
-        leaves: leaf indices of votes. Leaves of other segments are ignored.
+        leaves: int64[l], leaf indices of votes. Leaves of other segments are ignored.
 
     Returns:
         Leaf index of a vote → the counts of this one vote by board.

@@ -71,7 +71,7 @@ def count_styled(votes: StyledVotes, place: Int64, size: int, runner: Runner) ->
 
     Args:
         votes: the votes.
-        place: number of a model (model_no) → its code on an axis of models.
+        place: int64, number of a model (model_no) → its code on an axis of models.
         size: K, the number of models of the axis.
         runner: runs the counting of each part.
     """
@@ -86,7 +86,7 @@ def count_part(part: StyledPart, place: Int64, size: int) -> StyleCounts:
 
     Args:
         part: the part, which is read here.
-        place: number of a model (model_no) → its code on an axis of models.
+        place: int64, number of a model (model_no) → its code on an axis of models.
         size: K, the number of models of the axis.
     """
     votes = part.read()
