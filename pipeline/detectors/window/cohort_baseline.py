@@ -59,10 +59,10 @@ def swapped(table: Float64) -> Float64:
 
 
 def decided_share(table: Float64) -> Float64:
-    """Return an upper bound of the expected share of wins in the decided votes of each row; ½ without votes.
+    """Return float64[r], an upper bound of the expected share of wins in each row's decided votes; ½ without votes.
 
     The expected numbers of a row are sums of numbers that were rounded up to units of 2⁻¹⁰. So the share is largest
-    with the rounded wins and the unrounded losses. It is kept between 0.001 and 0.999.
+    with the rounded wins and the unrounded losses. The share is kept between 0.001 and 0.999.
 
     Args:
         table: float64[r, 5], the counts of evaluated votes in each row (`table_of`).

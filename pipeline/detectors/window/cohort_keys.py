@@ -50,7 +50,7 @@ def cells_to_follow(
 
     Args:
         cells: the stem of each of n cells (`stems`).
-        votes: number of votes of each cell in this window, at least 1.
+        votes: float64[n], number of votes of each cell in this window, at least 1.
         columns: the keys that are followed.
         single: the remembered cells, as two columns: `hash`, ascending, and `since`, the start of the window of the
             vote.
@@ -92,8 +92,8 @@ def without_weakest(columns: KeyedColumns, mixed: Int64) -> KeyedColumns:
     first.
 
     Args:
-        columns: the keys.
-        mixed: ln of the evidence of each key, in units of 2⁻²⁰ nats.
+        columns: the k keys.
+        mixed: int64[k], ln of the evidence of each key, in units of 2⁻²⁰ nats.
     """
     if len(mixed) <= MAX_KEYS:
         return columns

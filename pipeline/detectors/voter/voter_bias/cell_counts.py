@@ -25,13 +25,13 @@ COUNTS = 8
 
 @dataclass(frozen=True)
 class ProviderCells:
-    """The counts of m voters' votes on the models of each provider, one entry for each voter and provider.
+    """The counts of m voters' votes on the models of each provider: c entries, one for each voter and provider.
 
     Entries are sorted by voter, then by provider.
 
     Attributes:
-        voter: position of the voter among the m voters.
-        provider: number of the provider (`Reference.provider`).
+        voter: int64[c], position of the voter among the m voters.
+        provider: int64[c], number of the provider (`Reference.provider`).
         counts: int64[c, COUNTS], over the votes on exactly one model of the provider.
     """
 
@@ -45,8 +45,8 @@ class CellsOfVotes:
     """The cells of several voters, each with its counts after one of the voter's votes. Such a vote is called a look.
 
     Attributes:
-        look: the vote after which each cell was counted, as a position in the list of looks, ascending.
-        key: model number (model_no) or number of the provider of each cell.
+        look: int64[c], the vote after which each cell was counted, as a position in the list of looks, ascending.
+        key: int64[c], model number (model_no) or number of the provider of each cell.
         counts: the counts of each cell.
     """
 

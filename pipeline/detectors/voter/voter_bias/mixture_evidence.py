@@ -66,7 +66,7 @@ class MixtureEvidence:
         providers: counts of the voters' earlier votes on each provider.
         reference_of: returns the reference of a snapshot, given its sequence number.
         reference: the reference of the new votes.
-        looks: positions of the votes after which the evidence may be needed, ascending.
+        looks: int64, positions of the votes after which the evidence may be needed, ascending.
     """
 
     path: EvidencePath

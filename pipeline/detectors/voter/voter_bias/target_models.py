@@ -66,14 +66,14 @@ class FoldedSums:
 
 @dataclass
 class TargetModels:
-    """The models that m voters have met: one entry for each voter and model, sorted by voter, then by first vote.
+    """The models that m voters have met: t entries, one for each voter and model, sorted by voter, then by first vote.
 
     Attributes:
-        voter: position of the voter among the m voters.
-        model: model number (model_no).
-        rank: 1 for the first model with RANKED_AFTER votes of the voter, 2 for the second, and so on; 0 for a model
-            with fewer votes.
-        votes: number of the voter's votes on the model, at most 65,535.
+        voter: int64[t], position of the voter among the m voters.
+        model: int64[t], model number (model_no).
+        rank: int64[t], 1 for the first model with RANKED_AFTER votes of the voter, 2 for the second, and so on; 0 for a
+            model with fewer votes.
+        votes: int64[t], number of the voter's votes on the model, at most 65,535.
         sums: int64[t, 6], sums of log-likelihood ratios in units of 2⁻²⁰ nats: for "promotes" with each δ, then for
             "demotes" with each δ.
         cells: int64[t, 8], the counts of the folded votes on the model (`cell_counts`).
