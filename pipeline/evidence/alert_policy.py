@@ -47,7 +47,7 @@ def new_levels(level: Int64, key: Int64, emitted: npt.NDArray[Any]) -> list[int]
         emitted: m integers, the highest level emitted so far for each key; updated in place.
 
     Returns:
-        Positions of these steps, ascending.
+        The positions of these steps, ascending.
     """
     steps = []
     for i in np.flatnonzero(level > emitted[key]).tolist():
@@ -61,7 +61,7 @@ def log_e_over_horizon(log_m: Int64, horizon: int) -> Int64:
     """Return the logarithm of the e-value of an e-detector M over a horizon of H steps: ln M − ln H.
 
     Args:
-        log_m: ln M of each key, in units of 2⁻²⁰ nats.
+        log_m: int64 of any shape, ln M of each key, in units of 2⁻²⁰ nats.
         horizon: H, the number of steps.
 
     Returns:

@@ -68,11 +68,11 @@ def order_by_cell(first: npt.NDArray[np.integer[Any]], second: npt.NDArray[np.in
     """Sort rows by two groups; rows with the same two groups are a cell and stay in their order.
 
     Args:
-        first, second: the two groups of each row, counted from 0.
+        first, second: int[n], the two groups of each row, counted from 0.
 
     Returns:
-        The order of the rows, by the first group and then by the second; and int64[cells], the number of rows of each
-        cell in this order.
+        Two values: int32[n], the order of the rows, by the first group and then by the second; and int64[cells], the
+        number of rows of each cell in this order.
     """
     if not len(first):
         return np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int64)

@@ -94,7 +94,7 @@ class Reference:
         return np.full(len(self.theta), -1, dtype=np.int64) if self.providers is None else self.providers
 
     def index_of(self, numbers: Int64) -> Int64:
-        """Return the position in `theta` of each model, −1 for a model that the snapshot lacks.
+        """Return int64[n], the position in `theta` of each model, −1 for a model that the snapshot lacks.
 
         Args:
             numbers: int64[n], model numbers (model_no).

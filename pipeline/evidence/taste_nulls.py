@@ -120,7 +120,7 @@ def tie_ratios(ties: Float64, votes: Float64, factor: Float64, shares: tuple[Flo
     Args:
         ties, votes: float64[n], number of ties and number of votes of each cell.
         factor: float64[n], mean over the votes of the factor by which unequal models tie more rarely, at most 1.
-        shares: the result of `tie_shares`.
+        shares: two arrays float64[n, g], the result of `tie_shares`.
     """
     k, d = ties[:, None], (votes - ties)[:, None]
     honest = np.clip(shares[0] * factor[:, None], _LEAST, 1 - _LEAST)
@@ -138,7 +138,7 @@ def loss_ratios(losses: Float64, votes: Float64, chances: Float64, shares: tuple
     Args:
         losses, votes: float64[n], number X of losses and number n of votes in each cell.
         chances: float64[n, nodes], from `chances_by_taste` with the mean chances over all votes.
-        shares: the result of `tie_shares`.
+        shares: two arrays float64[n, g], the result of `tie_shares`.
     """
     decided = 1 - np.minimum(shares[0] * EVEN_TIES, 1 - _LEAST)
     below = np.empty((len(losses), len(_SIZES)))
@@ -160,7 +160,7 @@ def told_ratios(
     Args:
         ties, losses, votes: float64[n], the numbers k of ties, X of losses and n of votes in each cell.
         chances: float64[n, nodes], from `chances_by_taste` with the mean chances over all votes.
-        shares: the result of `tie_shares`.
+        shares: two arrays float64[n, g], the result of `tie_shares`.
     """
     tied = np.minimum(shares[0] * EVEN_TIES, 1 - _LEAST)
     below = np.empty((len(losses), len(_SIZES)))
