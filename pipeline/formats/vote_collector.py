@@ -117,7 +117,7 @@ class VoteCollector:
             names: two columns of n names, of models a and b.
             outcome: int8[n], positions in `OUTCOMES`.
             texts: field (one of `NeededColumns.texts`) → its column of n texts.
-            flags: flag → 1 for true, 0 for false, −1 where a vote does not state it.
+            flags: flag → int8[n]: 1 for true, 0 for false, −1 where a vote does not state it.
             style: two arrays int32[n, 5] of style counts, for both answers; None if no vote has any.
             labels: int64[n], bit k is set if a vote has the category k; None if no vote has any.
             numbers: name in NUMBERS → its column, int64[n]; every call must give the same names. None for no columns.
