@@ -37,8 +37,8 @@ class Campaign(AlertSpan):
     Attributes:
         claim: the claim of the strongest group of alerts.
         alerts: the alerts, by time. They include alerts with other claims that the campaign explains.
-        votes, core, voters: the votes, core votes and voters of the alerts with the claim, as in `CarriedAlert`. Each
-            is listed once, ascending.
+        votes, core, voters: int64 each, the votes, core votes and voters of the alerts with the claim, as in
+            `CarriedAlert`. Each is listed once, ascending.
         excess: estimated number of votes in `core` beyond the number expected of honest voters. If the evidence of an
             alert states no expectation, all of the alert's votes count.
         by_voters: whether one of the alerts is about a single voter.
