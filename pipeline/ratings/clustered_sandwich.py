@@ -101,7 +101,7 @@ def voter_scores(a: Int32, b: Int32, residual: Float64, cluster: Int64, size: in
     """Sum residual · (e_a − e_b) over the votes of each cluster, where e_a is the unit vector of model a.
 
     Args:
-        a, b: codes of the two models of each vote.
+        a, b: int32[N], codes of the two models of each vote.
         residual: float64[N], the residual of each vote times its weight.
         cluster: int64[N], the cluster of each vote, counted from 0.
         size: K, the number of models.
@@ -122,7 +122,7 @@ def clustered_scatter(
     s is the sum of residual · (e_a − e_b, z) over the votes of a cluster.
 
     Args:
-        a, b: codes of the two models of each vote; e_a is the unit vector of model a.
+        a, b: int32[N], codes of the two models of each vote; e_a is the unit vector of model a.
         residual: float64[N], the residual of each vote times its weight.
         cluster: int64[N], the cluster of each vote, counted from 0.
         size: K, the number of models.

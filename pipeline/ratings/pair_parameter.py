@@ -92,7 +92,7 @@ def maximise_with_parameter(
         a, b: int32[R], codes of the two models of each row.
         size: K, the number of models.
         likelihood: computes the `RowTerms` of all rows.
-        start: the strengths and the parameter to start from.
+        start: a pair to start from: the strengths, float64[K], and the parameter.
 
     Raises:
         NotConverged: no step increases the likelihood, the steps are used up, or the information is singular in

@@ -140,7 +140,7 @@ def disconnected_error(parts: Sequence[Int64], names: Sequence[str | int] | None
     """Build the error that lists the components. Its message names the first models of each component.
 
     Args:
-        parts: the codes of each component.
+        parts: for each component, int64, the codes of its models.
         names: names of the models; None to list codes.
         expected: what was expected, as the beginning of the message.
     """
