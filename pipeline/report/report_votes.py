@@ -120,7 +120,7 @@ def effective_voters(voter: Int64) -> float:
     """Return how many voters with equal numbers of votes are as concentrated as these voters; 0 without votes.
 
     Args:
-        voter: the voter of each vote; −1 for an unknown voter, who is taken to be another one for each vote.
+        voter: int64[n], the voter of each vote; −1 for an unknown voter, who is taken to be another one for each vote.
     """
     sizes = np.unique(voter[voter >= 0], return_counts=True)[1].astype(np.float64)
     squares = float((sizes**2).sum()) + int((voter < 0).sum())
