@@ -36,7 +36,7 @@ def sort_keys(*columns: Int64) -> tuple[Int64, Int64]:
 
 
 def sum_groups(ordered: Int64, first: Int64) -> Int64:
-    """Return the sum of each group of adjacent values.
+    """Return int64[g], the sum of each group of adjacent values.
 
     Args:
         ordered: int64[n], the values.

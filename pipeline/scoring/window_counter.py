@@ -105,7 +105,7 @@ def window_start(time: Int64) -> Int64:
 
 
 def account_cohorts(cast_at: Int64, voter_since: Int64) -> Int64:
-    """Return the cohort of each vote, as a position in COHORTS.
+    """Return int64[n], the cohort of each vote as a position in COHORTS.
 
     Args:
         cast_at: int64[n], when the vote was cast, microseconds since 1970 UTC.
