@@ -28,7 +28,7 @@ from integrity_boards import Board, read_boards
 
 
 def make_dag(board: Board) -> None:
-    """Make the DAG of a board."""
+    """Create the DAG that audits the ledger of one board."""
 
     @dag(
         **board.about("audit_ledger", "15 4 * * *"),

@@ -36,7 +36,7 @@ SETTINGS = "Settings of this run by name, such as hold_places, in place of those
 
 
 class BoardsError(ValueError):
-    """The file of boards has a fault. The message says where."""
+    """Raised if the file of boards has a fault. The message names the place in the file."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,12 @@ class Board:
     """A board for which each DAG runs.
 
     Attributes:
-        name: its name in the names of DAGs, tags and assets; "" for the only board without a file.
-        connection: id of the Airflow Connection of its store; "" for the store of the settings.
-        schedules: name of a DAG → its schedule, where it differs from the usual one.
-        settings: name of a setting → its value, in place of those of the process.
-        place: where it is described, for messages.
+        name: name of the board, which is a part of the names of its DAGs, tags and assets. "" for the only board if
+            there is no file of boards.
+        connection: id of the Airflow Connection that names the board's store. "" if the settings of the tasks name it.
+        schedules: name of a DAG → its schedule for this board. A DAG that is missing here has its usual schedule.
+        settings: name of a setting → its value for this board. It replaces the value that the process has.
+        place: the place in the file that describes the board, for error messages.
     """
 
     name: str = ""
@@ -58,7 +59,12 @@ class Board:
     place: str = "the settings of the task"
 
     def about(self, dag: str, usual: str) -> dict[str, Any]:
-        """Return what `@dag` is told about this board: name, schedule, tags, parameters of a run."""
+        """Return those arguments of `@dag` that depend on the board: name, schedule and parameters of a run.
+
+        Args:
+            dag: name of the DAG without the name of the board.
+            usual: the schedule, unless the board has its own.
+        """
         return {
             "dag_id": f"{dag}__{self.name}" if self.name else dag,
             "schedule": self.schedules.get(dag, usual) or None,
@@ -66,12 +72,12 @@ class Board:
         }
 
     def tags(self, *tags: str) -> list[str]:
-        """Return these tags and one with the name of the board."""
+        """Return `tags` and, if the board has a name, one more tag with this name."""
         return [*tags, *([f"board:{self.name}"] if self.name else [])]
 
     @property
     def snapshot(self) -> Asset:
-        """The asset of the newest snapshot."""
+        """The Airflow asset that stands for the newest snapshot of the board."""
         if not self.name:
             return Asset(name="integrity_snapshot", uri="integrity://snapshots/latest")
         return Asset(name=f"integrity_snapshot_{self.name}", uri=f"integrity://snapshots/{self.name}/latest")
@@ -84,7 +90,8 @@ class Board:
             The URL of the store.
 
         Raises:
-            AirflowFailException: there is no such Connection, or a setting is not valid: a retry would fail again.
+            AirflowFailException: the Connection does not exist, or a setting is not valid. Airflow does not retry the
+                task, because it would fail again.
         """
         from pipeline.jobs import dag_api  # noqa: PLC0415 - DAG files are parsed every 30 s
 
@@ -96,7 +103,7 @@ class Board:
             yield store
 
     def _given(self) -> dict[str, Any]:
-        """Return what `dag_api.use_board` needs. Airflow is asked for the Connection."""
+        """Return the argument of `dag_api.use_board`. The fields of the Connection are read from Airflow."""
         found = Connection.get(self.connection) if self.connection else None
         names = ("conn_type", "host", "port", "login", "password", "schema")
         fields = {name: getattr(found, name) for name in names} | {"extra": found.extra_dejson} if found else None
@@ -109,7 +116,7 @@ class Board:
 
 
 def read_boards() -> list[Board]:
-    """Return the boards of the file, or the only board if there is no file.
+    """Return the boards that the file of boards describes. Without a file, one board without a name is returned.
 
     Raises:
         BoardsError: the file cannot be read, or has a fault.

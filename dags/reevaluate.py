@@ -27,7 +27,7 @@ from integrity_boards import Board, read_boards
 
 
 def make_dag(board: Board) -> None:
-    """Make the DAG of a board."""
+    """Create the DAG that evaluates the last weeks of one board."""
 
     @dag(
         **board.about("reevaluate", "15 4 * * *"),

@@ -40,7 +40,7 @@ EVERY_HOUR = "0 * * * *"
 
 
 def make_dag(board: Board) -> None:  # noqa: PLR0915 - six tasks
-    """Make the DAG of a board."""
+    """Create the DAG that refreshes the ratings of one board."""
 
     @dag(
         **board.about("refresh_ratings", conf.get("integrity", "refresh_cron", fallback=EVERY_HOUR)),

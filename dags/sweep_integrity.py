@@ -28,7 +28,7 @@ from integrity_boards import Board, read_boards
 
 
 def make_dag(board: Board) -> None:
-    """Make the DAG of a board."""
+    """Create the DAG that audits one board."""
 
     @dag(
         **board.about("sweep_integrity", "30 3 * * *"),

@@ -35,11 +35,12 @@ def move_cause(move: ModelMove) -> str:
 
 
 def main_cause(move: ModelMove, *, excluded: bool, restored: bool) -> str:
-    """Return in a few words what moved a rating most, as the rest of a sentence after "because"; "" if unknown.
+    """Return what changed a rating most, as a few words that continue a sentence after "because". "" if it is unknown.
 
     Args:
-        move: the move.
-        excluded, restored: whether the newer snapshot has exclusions that the older one lacks, and the reverse.
+        move: the move of the model.
+        excluded: whether the newer snapshot has exclusions that the older one lacks.
+        restored: whether the older snapshot has exclusions that the newer one lacks.
     """
     change = move.rating_change or 0.0
     parts = {step: points for step in STEPS if (points := move.points.get(step)) and points * change > 0}

@@ -1,7 +1,11 @@
-"""Gives the tasks of a DAG the settings of their board: those of the process, then the board's, then the run's.
+"""Gives the tasks of a DAG the settings of the board for which the DAG runs.
 
-A board has an Airflow Connection, whose fields are the store and whose extra has further settings, keys included. So
-that no board uses another one's keys, those of the process do not count for a board with a Connection.
+If a setting is set in several places, the last one in this order counts: the settings of the process, the file of
+boards, the board's Airflow Connection, the parameter of the run.
+
+The fields of the Connection name the store. Its field "extra" may have further settings, also keys and passwords. For a
+board with a Connection, the store, the name of the board and the keys in the settings of the process are ignored, so
+that no board uses the keys of another.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,14 +27,16 @@ def use_board(given: Mapping[str, Any]) -> Iterator[str]:
     """Use the settings of a board within a `with` block.
 
     Args:
-        given: what a `Board` of `dags/integrity_boards.py` knows: "connection" (fields of the Airflow Connection, None
-            without one), "connection_id", "settings" (of the file of boards) and "run" (parameter of the run).
+        given: the data of a `Board` of `dags/integrity_boards.py`. "connection" has the fields of the Airflow
+            Connection, or is None without a Connection. "connection_id" is its id. "settings" are the settings in the
+            file of boards, and "run" those in the parameter of the run.
 
     Yields:
         The URL of the store.
 
     Raises:
-        Usage: a setting does not exist, has a bad value or may not be set there; the message says where.
+        Usage: a setting does not exist, has a value that is not valid, or must not be set in this place. The message
+            names the place.
     """
     process = settings.load()
     values = {name: getattr(process, name) for name in process.model_fields_set}
@@ -71,14 +77,17 @@ def store_url(connection: Mapping[str, Any], place: str) -> str:
 
 
 def _extra(connection: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """Return the settings in the extra of a Connection, keys and passwords included."""
+    """Return the settings in the field "extra" of a Connection. It may contain keys and passwords."""
     found = {name: value for name, value in connection["extra"].items() if name not in _TLS}
     _expect_settings(found, f"{place}, extra")
     return found
 
 
 def _public(found: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """Return settings from a place that others can read, where no secret may be."""
+    """Return the settings from a place that others can read.
+
+    An error is raised if one of them is a secret or the store.
+    """
     _expect_settings(found, place)
     for name in found:
         if name == "store" or shown(name, "value") != "value":

@@ -92,7 +92,7 @@ def verify_ledger(url: str) -> dict[str, Any]:
 
 @contextmanager
 def _read_store(url: str, options: Settings) -> Iterator[tuple[Connection, LedgerFiles]]:
-    """Open a store in a process that was started to verify segments."""
+    """Open a store for reading, in a process that was started to verify segments."""
     with (
         configuration.override(options),
         existing_store(url, with_key=False) as store,

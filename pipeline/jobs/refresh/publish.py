@@ -63,12 +63,12 @@ def publish(url: str, candidate: str) -> dict[str, Any]:
 
 
 def is_published_since(url: str, snapshot_id: str, since: datetime) -> bool:
-    """Return whether a snapshot was published at a time or after it.
+    """Return whether a snapshot was published at `since` or later.
 
     Args:
-        url: the store.
+        url: address of the store.
         snapshot_id: the id of a published snapshot.
-        since: the time, with its time zone.
+        since: a time with a time zone.
 
     Raises:
         Usage: no snapshot with this id is published.
