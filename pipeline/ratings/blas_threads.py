@@ -5,8 +5,9 @@ machine the threads wait for each other: a search of 500 fits took 0.5 s with on
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache, wraps
+from threading import Lock
 from typing import ParamSpec, TypeVar
 
 from threadpoolctl import ThreadpoolController
@@ -21,15 +22,41 @@ def _controller() -> ThreadpoolController:
     return ThreadpoolController()
 
 
+class _Limit:
+    """The limit of this process, which holds from the first block that needs it to the end of the last one."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._blocks = ExitStack()
+        self._inside = 0
+
+    def enter(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._blocks.enter_context(_controller().limit(limits=1, user_api="blas"))
+            self._inside += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._blocks.close()
+
+
+_LIMIT = _Limit()
+
+
 @contextmanager
 def limited_blas() -> Iterator[None]:
     """Let BLAS use one thread within a `with` block.
 
-    The limit holds for the whole process. So the blocks of two threads must not overlap in part: one block must lie
-    within the other, or end before it.
+    The limit holds for the whole process. Blocks of several threads may overlap: the limit ends with the last of them.
     """
-    with _controller().limit(limits=1, user_api="blas"):
+    _LIMIT.enter()
+    try:
         yield
+    finally:
+        _LIMIT.leave()
 
 
 def single_blas_thread(function: Callable[P, T]) -> Callable[P, T]:
