@@ -17,6 +17,7 @@ from pipeline.compute.open_runner import open_runner
 from pipeline.compute.style_counts import sum_answers
 from pipeline.events.registry_events import RegistryEvent
 from pipeline.formats.published_boards import PublishedBoard
+from pipeline.jobs.audits.vote_sums import MOST_COMPARED, ComparedVotes, VoteSummer, VoteSums
 from pipeline.ratings import STYLE_FEATURES, PairCounts
 from pipeline.registry import Registry, RegistryState
 from pipeline.store.boards import audit_queries, snapshots
@@ -34,8 +35,8 @@ class AuditInput:
     Attributes:
         events: events of the registry, in the order of arrival.
         registry: the registry that these events make up.
-        votes: the accepted votes in the log; a model is an index in `models`. Votes between two names of one model are
-            left out.
+        votes: sums over the accepted votes in the log. Votes between two names of one model are left out.
+        compared: the newest of these votes as columns, for audits that compare votes; None if voters were not read.
         models: keys of the models, sorted. The key of a renamed model is its first name.
         categories: term number (term_no) of a category → its text.
         published: number of published snapshots.
@@ -56,7 +57,8 @@ class AuditInput:
 
     events: tuple[RegistryEvent, ...]
     registry: Registry
-    votes: audit_queries.VoteColumns
+    votes: VoteSums
+    compared: ComparedVotes | None
     models: tuple[str, ...]
     categories: Mapping[int, str]
     published: int
@@ -78,25 +80,15 @@ class AuditInput:
     @cached_property
     def counts(self) -> PairCounts:
         """The pair counts of all accepted votes, with the models in the order of `models`."""
-        return PairCounts.from_codes(self.models, self.votes.model_a, self.votes.model_b, self.votes.outcome)
-
-    @cached_property
-    def days(self) -> Int64:
-        """The day of each vote, counted from 1970-01-01 UTC: int64[n]."""
-        result: Int64 = self.votes.cast_at // DAY
-        return result
+        return self.votes.counts()
 
     @cached_property
     def appearances(self) -> DailyAppearances:
         """Battles of each model on each day with votes, and the share that the sampling policy declares."""
-        first, k = int(self.days.min()) if len(self.days) else 0, len(self.models)
-        days = first + np.flatnonzero(np.bincount(self.days - first))
-        place = np.searchsorted(days, self.days)
-        both = np.concatenate([place * k + self.votes.model_a, place * k + self.votes.model_b])
-        counted = np.bincount(both, minlength=len(days) * k).reshape(len(days), k)
-        labels = tuple(from_microseconds(int(day) * DAY).date().isoformat() for day in days)
-        declared = np.array([self._declared(int(day) * DAY) for day in days]).reshape(len(days), k)
-        return DailyAppearances(self.models, labels, np.bincount(place, minlength=len(days)), counted, declared)
+        days, sums = self.votes.days.tolist(), self.votes
+        labels = tuple(from_microseconds(day * DAY).date().isoformat() for day in days)
+        declared = np.array([self._declared(day * DAY) for day in days]).reshape(len(days), len(self.models))
+        return DailyAppearances(self.models, labels, sums.battles, sums.appearances, declared)
 
     def _declared(self, start: int) -> list[float]:
         """Return the declared share of each model; NaN on a day without a policy or with a change of policy."""
@@ -128,16 +120,11 @@ class AuditInput:
         before = self._before_release
         return {m: VariantScore(row["rating"], se[m], row["votes"], before.get(m)) for m, row in rated.items()}
 
-    @cached_property
+    @property
     def _before_release(self) -> dict[str, int]:
         """Number of votes of each released model up to its release."""
-        never = np.iinfo(np.int64).min
-        known = [self.state.models.get(name) for name in self.models]
-        until = np.array([never if m is None or m.released_at is None else m.released_at for m in known], np.int64)
-        votes, k = self.votes, len(self.models)
-        sides = [side[votes.cast_at <= until[side]] for side in (votes.model_a, votes.model_b)]
-        count = np.bincount(np.concatenate(sides), minlength=k)
-        return {name: int(n) for name, n, at in zip(self.models, count, until, strict=True) if at != never}
+        count = zip(self.models, self.votes.before_release.tolist(), strict=True)
+        return {name: n for name, n in count if name in release_times(self.state)}
 
     @cached_property
     def releases(self) -> tuple[ModelRelease, ...]:
@@ -162,16 +149,12 @@ class AuditInput:
 
         Models without a vote are left out.
         """
-        first = np.full(len(self.models), np.iinfo(np.int64).max)
-        for side in (self.votes.model_a, self.votes.model_b):
-            np.minimum.at(first, side, self.votes.cast_at)
+        first = self.votes.first_at
         return {name: int(at) for name, at in zip(self.models, first, strict=True) if at < np.iinfo(np.int64).max}
 
     def recent_votes(self, days: int) -> dict[str, int]:
         """Return model → number of its votes in the `days` days before the newest vote. A model without votes has 0."""
-        recent = self.votes.cast_at > (int(self.votes.cast_at.max()) if len(self.votes.cast_at) else 0) - days * DAY
-        both = np.concatenate([self.votes.model_a[recent], self.votes.model_b[recent]])
-        return dict(zip(self.models, np.bincount(both, minlength=len(self.models)).tolist(), strict=True))
+        return dict(zip(self.models, self.votes.recent(days).tolist(), strict=True))
 
 
 def read_audit_input(connection: Connection, *, voters: bool = True) -> AuditInput:
@@ -185,29 +168,28 @@ def read_audit_input(connection: Connection, *, voters: bool = True) -> AuditInp
         The input of all audits.
     """
     events, _ = registry_events.read_since(connection, 0)
-    registry, votes = Registry(events), audit_queries.read_vote_columns(connection, voters=voters)
-    newest = [to_microseconds(event.at) for event in events]
-    at = max([*newest, int(votes.cast_at.max(initial=0))], default=0)
-    aliases = registry.as_of(at).aliases
-    numbers = {number: aliases.get(name, name) for number, name in dictionary.model_names(connection).items()}
+    registry, newest = Registry(events), audit_queries.newest_cast_at(connection)
+    at = max([*(to_microseconds(event.at) for event in events), newest], default=0)
+    state, (size, digest) = registry.as_of(at), seals.head(connection)
+    numbers = {number: state.aliases.get(name, name) for number, name in dictionary.model_names(connection).items()}
     axis = {name: place for place, name in enumerate(sorted(set(numbers.values())))}
     place = np.zeros(max(numbers, default=0) + 1, dtype=np.int64)
     for number, name in numbers.items():
         place[number] = axis[name]
-    votes = replace(votes, model_a=place[votes.model_a], model_b=place[votes.model_b])
-    same = votes.model_a == votes.model_b  # battles between two names of one model
-    coded = votes.filter(~same) if same.any() else votes
+    summer = VoteSummer(tuple(axis), newest, release_times(state), compared=voters)
+    for votes, old in audit_queries.read_vote_blocks(connection, voters=voters, old_leaves=size - MOST_COMPARED):
+        summer.add(replace(votes, model_a=place[votes.model_a], model_b=place[votes.model_b]), old=old)
+    sums = summer.sums()
     latest = snapshots.latest(connection)
     board = {}
     for view in ("raw", "defended", "style") if latest else ():
         rows = snapshots.read_rows(connection, latest.snapshot_id, view) if latest else []
         board[view] = {row["model"]: row for row in rows}
-    size, digest = seals.head(connection)
-    state = registry.as_of(at)
     styles_of = _styles(connection, size, state, numbers)
-    categories = np.flatnonzero(np.bincount(coded.category)).tolist()
+    categories = sorted(sums.categories())
     return AuditInput(
-        tuple(events), registry, coded, tuple(axis), dictionary.term_texts(connection, categories),
+        tuple(events), registry, sums, summer.take_compared(), tuple(axis),
+        dictionary.term_texts(connection, categories),
         snapshots.count_published(connection), tuple(audit_queries.find_falling_counts(connection)),
         audit_queries.first_published_at(connection), board, latest, _boards(connection, state), styles_of, size,
         digest, at,
@@ -264,3 +246,8 @@ def _described(answers: Int64, sums: Float64, squares: Float64) -> dict[str, Sty
     spread = np.sqrt(np.maximum(squares - answers * mean**2, 0.0) / (answers - 1))
     columns = zip(STYLE_FEATURES, mean.tolist(), spread.tolist(), strict=True)
     return {feature: StyleStatistics(m, sd, int(answers)) for feature, m, sd in columns}
+
+
+def release_times(state: RegistryState) -> dict[str, int]:
+    """Return model → time of its release in microseconds since 1970 UTC. Models that were not released are left out."""
+    return {name: model.released_at for name, model in state.models.items() if model.released_at is not None}

@@ -16,6 +16,7 @@ from pipeline.events.pseudonym import format_pseudonym
 from pipeline.formats.published_boards import read_published_boards
 from pipeline.jobs.audits import registry_audits
 from pipeline.jobs.audits.audit_input import AuditInput
+from pipeline.jobs.audits.vote_sums import ComparedVotes
 from pipeline.ratings import (
     PairCounts,
     RankSwap,
@@ -106,39 +107,39 @@ def _top(given: AuditInput) -> tuple[Sequence[Finding], Mapping[str, Any]]:
     return top_churn_findings(found), {"days": len(given.boards), "tests": 1, "changes": changes, **figures}
 
 
+def _compared(given: AuditInput) -> ComparedVotes:
+    if given.compared is None:
+        raise BadCounts("expected the voters of the votes, got an input that was read without them")
+    return given.compared
+
+
+def _left_out(votes: ComparedVotes) -> Mapping[str, Any]:
+    """Return how many older votes were not looked at, where there are any."""
+    return {"older_votes_left_out": votes.left_out} if votes.left_out else {}
+
+
 def _lockstep(given: AuditInput) -> tuple[Sequence[Finding], Mapping[str, Any]]:
-    votes = given.votes
-    voter = np.where(votes.voter == 0, -1, votes.voter)
-    left = np.minimum(votes.model_a, votes.model_b)
-    # The outcome from the side of the model with the lower number, so that the order of sides does not matter.
-    seen = np.where((votes.model_a != left) & (votes.outcome < 2), 1 - votes.outcome, votes.outcome)
-    pair = left * len(given.models) + np.maximum(votes.model_a, votes.model_b)
-    groups = lockstep.lockstep(voter, pair, seen, votes.cast_at, votes.prompt)
+    votes = _compared(given)
+    groups = lockstep.lockstep_of_cells(votes.voter, votes.what, votes.when, votes.prompt)
     found = lockstep.lockstep_findings(groups, len(np.unique(votes.voter)) if groups else 0, format_pseudonym)
-    return found, {"groups": len(groups), "tests": 1}
+    return found, {"groups": len(groups), "tests": 1, **_left_out(votes)}
 
 
 def _prompts(given: AuditInput) -> tuple[Sequence[Finding], Mapping[str, Any]]:
-    asked = np.where(given.votes.prompt == 0, -1, given.votes.prompt)
-    months = prompts.prompt_duplication(given.votes.cast_at // _MONTH, asked)
-    return prompts.prompt_findings(months), {"months": [asdict(month) for month in months]}
+    votes = _compared(given)
+    asked = votes.prompt != 0
+    months = prompts.prompt_duplication(votes.when[asked] // (_MONTH // lockstep.BUCKET), votes.prompt[asked])
+    return prompts.prompt_findings(months), {"months": [asdict(month) for month in months], **_left_out(votes)}
 
 
 def _task_mix(given: AuditInput) -> tuple[Sequence[Finding], Mapping[str, Any]]:
-    votes = given.votes
-    names, count = np.unique(votes.category, return_counts=True)
-    tasks = [int(name) for name, n in zip(names, count, strict=True) if name and n >= _LEAST_VOTES]
+    tasks = [name for name, n in given.votes.categories().items() if name and n >= _LEAST_VOTES]
     if len(tasks) < 2:
         raise BadCounts(f"expected two categories of at least {_LEAST_VOTES} votes, got {len(tasks)}")
-    rows = np.isin(votes.category, tasks)
-    whole = PairCounts.from_codes(given.models, votes.model_a[rows], votes.model_b[rows], votes.outcome[rows])
-    kept = select_rated_models(whole, least_share=0.0)[0].models
+    of_task = {task: given.votes.counts(task) for task in tasks}
+    kept = select_rated_models(PairCounts.merge(of_task.values()), least_share=0.0)[0].models
     codes = [given.models.index(name) for name in kept]
-    parts = {}
-    for task in tasks:
-        of = votes.category == task
-        counts = PairCounts.from_codes(given.models, votes.model_a[of], votes.model_b[of], votes.outcome[of])
-        parts[given.categories.get(task, str(task))] = counts.subset(codes)
+    parts = {given.categories.get(task, str(task)): counts.subset(codes) for task, counts in of_task.items()}
     found = task_mix.task_mix(parts)
     return task_mix.task_mix_findings(found), {"tasks": list(parts), "pairs": len(found.reordered)}
 

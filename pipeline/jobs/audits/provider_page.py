@@ -137,7 +137,7 @@ def _sources(given: AuditInput) -> dict[str, str]:
     if given.snapshot is not None:
         at = format_rfc3339(given.snapshot.published_at or 0, "seconds")
         snapshot = f"{given.snapshot.snapshot_id}, number {given.snapshot.sequence}, published {at}, defended view"
-    accepted = len(given.votes.voter)
+    accepted = given.votes.votes
     return {
         named.registry: f"{events:,} events" + (f" up to {format_rfc3339(newest)}" if newest else ""),
         named.votes: f"{given.log_size:,} sealed votes with root {given.log_digest}, {accepted:,} accepted",

@@ -82,7 +82,7 @@ def sweep(url: str, policy_file: Path | None = None, against: Path | None = None
             alert_counts = _update_alerts(connection, findings, discovered, given.at)
     return {
         "at": format_rfc3339(given.at),
-        "votes": len(given.votes.voter),
+        "votes": given.votes.votes,
         "findings": [{**finding_as_json(one), "discovery": yes} for one, yes in zip(findings, discovered, strict=True)],
         "audits": reports,
         "policy": [asdict(verdict) for verdict in verdicts],
@@ -151,7 +151,8 @@ def unannounced_removals(given: AuditInput, rule: Mapping[str, float]) -> dict[s
         Name of a model → description of its removal.
     """
     days = int(rule["days"])
-    old = len(given.days) and int(given.days.max() - given.days.min()) >= days
+    seen = given.votes.days.tolist()
+    old = bool(seen) and seen[-1] - seen[0] >= days
     recent = given.recent_votes(days) if old else {}
     return retraction.unannounced_removals(given.state, given.first_rated_at, recent, rule["votes"], days)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.store.db import dialect, schema
 from pipeline.store.db.sort_order import CodePointOrder
+from pipeline.store.log import leaf_index
 from pipeline.vocabulary.arrays import Bool, Int64
 from pipeline.vocabulary.fates import ACCEPTED
 from pipeline.vocabulary.time import DAY
@@ -55,15 +57,42 @@ def read_vote_columns(connection: Connection, *, voters: bool = True) -> VoteCol
         connection: reads the store.
         voters: False leaves the column `voter` at 0, for database roles that may not read voters.
     """
+    parts = [one for one, _ in read_vote_blocks(connection, voters=voters)]
+    if not parts:
+        return VoteColumns(*np.zeros((len(_NAMES), 0), dtype=np.int64))
+    return VoteColumns(*(np.concatenate([getattr(one, name) for one in parts]) for name in _NAMES))
+
+
+def read_vote_blocks(
+    connection: Connection, *, voters: bool = True, old_leaves: int = 0
+) -> Iterator[tuple[VoteColumns, bool]]:
+    """Yield all sealed votes whose fate is accepted, block by block, each with whether its votes are old.
+
+    Args:
+        connection: reads the store.
+        voters: False leaves the column `voter` at 0, for database roles that may not read voters.
+        old_leaves: number of first leaves of the log whose votes are old.
+    """
     nobody = sa.cast(sa.literal(0), sa.BigInteger)
     v, p = schema.vote.c, schema.partition.c
-    parts: list[Int64] = []
+    columns = [v[name] if voters or name != "voter" else nobody for name in _NAMES]
+    old = leaf_index.next_offsets(connection, old_leaves) if old_leaves > 0 else {}
     for part, end in connection.execute(sa.select(p.partition_no, p.sealed_offset).order_by(p.partition_no)).all():
-        columns = (v[name] if voters or name != "voter" else nobody for name in _NAMES)
-        query = sa.select(*columns).where(v.partition_no == part, v.offset < end, v.fate == ACCEPTED)
-        parts += dialect.read_integers(connection, query.order_by(v.offset), _ROWS)
-    table = np.concatenate(parts, axis=1) if parts else np.zeros((len(_NAMES), 0), dtype=np.int64)
-    return VoteColumns(*table)
+        cut = old.get(part, 0)
+        for first, last, is_old in ((0, cut, True), (cut, end, False)):
+            if first < last:
+                inside = (v.partition_no == part, v.offset >= first, v.offset < last, v.fate == ACCEPTED)
+                query = sa.select(*columns).where(*inside).order_by(v.offset)
+                for block in dialect.read_integers(connection, query, _ROWS):
+                    yield VoteColumns(*block), is_old
+
+
+def newest_cast_at(connection: Connection) -> int:
+    """Return the time of the newest sealed vote whose fate is accepted, in microseconds since 1970 UTC; 0 without."""
+    v, p = schema.vote.c, schema.partition.c
+    sealed = sa.and_(p.partition_no == v.partition_no, v.offset < p.sealed_offset)
+    query = sa.select(sa.func.max(v.cast_at)).join(schema.partition, sealed).where(v.fate == ACCEPTED)
+    return int(connection.scalar(query) or 0)
 
 
 def read_daily_boards(connection: Connection, view: str) -> list[tuple[int, list[Any]]]:

@@ -1,0 +1,200 @@
+"""Adds up the votes that audits judge, block by block, so that memory does not grow with most of what votes say.
+
+Only two audits need more than sums. `lockstep` and `prompts` compare votes with each other, which no sum can do. For
+them each vote keeps 24 bytes, of the newest votes alone if there are more than MOST_COMPARED.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.audits.lockstep import BUCKET, Integers
+from pipeline.ratings import PairCounts
+from pipeline.store.boards.audit_queries import VoteColumns
+from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.outcomes import OUTCOMES
+from pipeline.vocabulary.time import DAY
+
+MOST_COMPARED = 20_000_000
+"""Number of newest leaves whose votes are compared with each other. 20 million votes take 0.5 GB, and 1 GB while they
+are compared."""
+
+_OUTCOMES = len(OUTCOMES)
+_NEVER = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ComparedVotes:
+    """Votes as columns of length n, for the audits that compare votes with each other.
+
+    Attributes:
+        voter: int64[n], pseudonym, −1 without a voter.
+        what: integer of the pair of models and the outcome, seen from the model with the lower code.
+        when: integer of the ten minutes (`lockstep.BUCKET`) in which the vote was cast.
+        prompt: int64[n], 64 bits of the prompt's hash, 0 without a prompt.
+        left_out: number of older votes that are not compared.
+    """
+
+    voter: Int64
+    what: Integers
+    when: Integers
+    prompt: Int64
+    left_out: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VoteSums:
+    """Sums over the accepted votes in the log, without votes between two names of one model.
+
+    Attributes:
+        models: the K models.
+        votes: number of votes.
+        newest: time of the newest vote in microseconds since 1970 UTC; 0 without votes.
+        cells: int64[C], the integer of each combination of category, pair of models and outcome that occurs.
+        cell_votes: int64[C], its number of votes.
+        days: int64[D], the days with votes, counted from 1970-01-01 UTC, ascending.
+        battles: int64[D], number of votes of each day.
+        appearances: int64[D, K], number of votes of each day on each model.
+        late: int64[D, K], the same, of votes later in the day than the newest vote was in its day.
+        first_at: int64[K], time of the first vote on each model; the largest integer for a model without votes.
+        before_release: int64[K], number of votes on each model up to its release; 0 for a model without a release.
+    """
+
+    models: tuple[str, ...]
+    votes: int
+    newest: int
+    cells: Int64
+    cell_votes: Int64
+    days: Int64
+    battles: Int64
+    appearances: Int64
+    late: Int64
+    first_at: Int64
+    before_release: Int64
+
+    def categories(self) -> dict[int, int]:
+        """Return term number (term_no) of a category → its number of votes. 0 stands for no category."""
+        names, place = np.unique(self._split()[0], return_inverse=True)
+        total = np.zeros(len(names), dtype=np.int64)
+        np.add.at(total, place.ravel(), self.cell_votes)
+        return dict(zip(names.tolist(), total.tolist(), strict=True))
+
+    def counts(self, category: int | None = None) -> PairCounts:
+        """Return the pair counts of all votes, or of the votes of a category."""
+        of, low, high, outcome = self._split()
+        rows = np.ones(len(of), dtype=np.bool_) if category is None else of == category
+        table = np.zeros((int(rows.sum()), _OUTCOMES), dtype=np.int64)
+        table[np.arange(len(table)), outcome[rows]] = self.cell_votes[rows]
+        return PairCounts.from_rows(self.models, low[rows], high[rows], table)
+
+    def recent(self, days: int) -> Int64:
+        """Return int64[K], number of votes on each model in the `days` days before the newest vote."""
+        last = self.newest // DAY - days
+        total: Int64 = self.appearances[self.days > last].sum(axis=0) + self.late[self.days == last].sum(axis=0)
+        return total
+
+    def _split(self) -> tuple[Int64, Int64, Int64, Int64]:
+        """Return category, lower model code, higher model code and outcome of each cell."""
+        rest, outcome = np.divmod(self.cells, _OUTCOMES)
+        rest, high = np.divmod(rest, max(len(self.models), 1))
+        category, low = np.divmod(rest, max(len(self.models), 1))
+        return category, low, high, outcome
+
+
+class VoteSummer:
+    """Adds up blocks of votes.
+
+    Args:
+        models: the K models.
+        newest: time of the newest vote in microseconds since 1970 UTC.
+        released_at: model → time of its release.
+        compared: whether votes are kept for the audits that compare them.
+    """
+
+    def __init__(self, models: tuple[str, ...], newest: int, released_at: Mapping[str, int], *, compared: bool) -> None:
+        size = len(models)
+        self._models, self._newest, self._votes, self._left_out = models, newest, 0, 0
+        self._until = np.array([released_at.get(name, np.iinfo(np.int64).min) for name in models], dtype=np.int64)
+        self._cells = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+        self._days: dict[int, npt.NDArray[np.int64]] = {}
+        self._first_at, self._before = np.full(size, _NEVER), np.zeros(size, dtype=np.int64)
+        self._kept: list[list[Integers]] | None = [[], [], [], []] if compared else None
+
+    def add(self, votes: VoteColumns, *, old: bool = False) -> None:
+        """Add votes, whose models are positions in `models`. Votes that are `old` are not compared with others."""
+        different = votes.model_a != votes.model_b
+        votes = votes if different.all() else votes.filter(different)
+        size = len(votes.voter)
+        if not size:
+            return
+        self._votes += size
+        low, high = np.minimum(votes.model_a, votes.model_b), np.maximum(votes.model_a, votes.model_b)
+        outcome = np.where((votes.model_a > votes.model_b) & (votes.outcome < 2), 1 - votes.outcome, votes.outcome)
+        what = (low * len(self._models) + high) * _OUTCOMES + outcome
+        self._add_cells(votes.category * (len(self._models) ** 2 * _OUTCOMES) + what)
+        self._add_days(votes)
+        for side in (votes.model_a, votes.model_b):
+            np.minimum.at(self._first_at, side, votes.cast_at)
+            self._before += np.bincount(side[votes.cast_at <= self._until[side]], minlength=len(self._models))
+        if old:
+            self._left_out += size
+        elif self._kept is not None:
+            voter = np.where(votes.voter == 0, -1, votes.voter)
+            columns = voter, _small(what), _small(votes.cast_at // BUCKET), votes.prompt.copy()
+            for blocks, column in zip(self._kept, columns, strict=True):
+                blocks.append(column)
+
+    def _add_cells(self, cells: Int64) -> None:
+        found, times = np.unique(cells, return_counts=True)
+        known, votes = self._cells
+        merged, place = np.unique(np.concatenate([known, found]), return_inverse=True)
+        total = np.zeros(len(merged), dtype=np.int64)
+        np.add.at(total, place.ravel(), np.concatenate([votes, times]))
+        self._cells = merged, total
+
+    def _add_days(self, votes: VoteColumns) -> None:
+        """Add to each day its votes, its votes on each model, and those later in the day than the newest vote."""
+        size = len(self._models)
+        days, place = np.unique(votes.cast_at // DAY, return_inverse=True)
+        place = place.ravel()
+        late = votes.cast_at % DAY > self._newest % DAY
+        sums = np.zeros((len(days), 1 + 2 * size), dtype=np.int64)
+        sums[:, 0] = np.bincount(place, minlength=len(days))
+        for side in (votes.model_a, votes.model_b):
+            cell = place * size + side
+            sums[:, 1 : 1 + size] += np.bincount(cell, minlength=len(days) * size).reshape(-1, size)
+            sums[:, 1 + size :] += np.bincount(cell[late], minlength=len(days) * size).reshape(-1, size)
+        for day, row in zip(days.tolist(), sums, strict=True):
+            self._days[day] = self._days[day] + row if day in self._days else row
+
+    def sums(self) -> VoteSums:
+        """Return the sums over the votes that were added."""
+        size, days = len(self._models), sorted(self._days)
+        table = np.array([self._days[day] for day in days], dtype=np.int64).reshape(len(days), 1 + 2 * size)
+        return VoteSums(
+            self._models, self._votes, self._newest, *self._cells, np.array(days, dtype=np.int64), table[:, 0],
+            table[:, 1 : 1 + size], table[:, 1 + size :], self._first_at, self._before,
+        )  # fmt: skip
+
+    def take_compared(self) -> ComparedVotes | None:
+        """Return the votes to compare, and keep them no longer; None if they were not asked for."""
+        kept, self._kept = self._kept, None
+        if kept is None:
+            return None
+        columns: list[npt.NDArray[Any]] = []
+        while kept:  # the blocks of one column after the other are given back to the system
+            columns.append(np.concatenate(kept.pop() or [np.zeros(0, dtype=np.int64)]))
+        prompt, when, what, voter = columns
+        return ComparedVotes(voter, what, when, prompt, self._left_out)
+
+
+def _small(values: Int64) -> Integers:
+    """Return the integers in 32 bits if they fit."""
+    limits = np.iinfo(np.int32)
+    fit = not len(values) or (values.min() >= limits.min and values.max() <= limits.max)
+    return values.astype(np.int32) if fit else values
