@@ -14,6 +14,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from pipeline.errors import Unavailable
+from pipeline.vocabulary.url_passwords import without_passwords
 
 
 def read_file(place: str, name: str) -> bytes:
@@ -24,7 +25,7 @@ def read_file(place: str, name: str) -> bytes:
         name: path of the file below the place.
 
     Raises:
-        Unavailable: the file is missing, or the place cannot be read.
+        Unavailable: the file is missing, or the place cannot be read. The message has no password of the address.
     """
     try:
         if "://" not in place:
@@ -34,7 +35,9 @@ def read_file(place: str, name: str) -> bytes:
             return bytes(file.read())
     except (OSError, pa.ArrowException, ValueError) as error:
         what = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise Unavailable(f"expected the ledger's file {join(place, name)}, got: {what}") from error
+        message = f"expected the ledger's file {join(place, name)}, got: {what}"
+        # Without its cause, whose message may have the address too, and which a log would show.
+        raise Unavailable(without_passwords(message)) from None
 
 
 def join(place: str, name: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from traceback import format_exception
 
 import numpy as np
 import pyarrow as pa
@@ -104,6 +105,15 @@ def test_a_segment_is_read_from_an_address(tmp_path: Path) -> None:
     gone = replace(here, place=f"file://{tmp_path}/gone")
     with pytest.raises(Unavailable, match=f"expected the ledger's file file://{tmp_path}/gone/0.parquet, got: "):
         gone.read_rows()
+
+
+@pytest.mark.parametrize("query", ["", "?region=eu-west-1"])
+def test_a_key_in_an_address_is_in_no_message(query: str) -> None:
+    place = f"s3://NAME:se/cr+et@bucket/ledger{query}"
+    with pytest.raises(Unavailable) as caught:
+        ledger_place.read_file(place, "a/b")
+    assert f"expected the ledger's file s3://NAME:***@bucket/ledger/a/b{query}, got: " in str(caught.value)
+    assert "se/cr+et" not in "".join(format_exception(caught.value))
 
 
 def test_the_query_of_an_address_stays_at_its_end() -> None:
