@@ -23,11 +23,11 @@ from pipeline.evidence.cells import WEIGHTS
 from pipeline.vocabulary.arrays import Bool, Float64, Int32, Int64
 
 SHARES = (0.03, 0.1, 0.3, 0.6, 0.95)
-"""The shares ε of biased voters in a cohort: a cohort may consist of nobody else."""
+"""The shares ε of biased voters in a cohort. Nearly all voters of a cohort may be biased."""
 
 TIE_VOTES, TIES_RAISED = 100.0, 0.3
-"""How many votes of the board's share of ties are added to those of a cohort, and by how many logits it is raised at
-least."""
+"""How many votes with the board's share of ties are added to the votes of a cohort; and the least number of logits by
+which the cohort's share of ties is raised."""
 
 # ln of the largest ratio of one cell, so that the products stay finite.
 _MAX_LOG = 30.0

@@ -81,7 +81,8 @@ def by_age(votes: BacklogVotes, since: Int64) -> Cohorts:
 
     Args:
         votes: the votes of the backlog.
-        since: int64[n], the time at which the account of each vote's voter was made; NO_TIME if unknown.
+        since: int64[n], the time at which the account of each vote's voter was made, in microseconds since 1970 UTC;
+            NO_TIME if unknown.
     """
     known = (since != NO_TIME) & (votes.at != NO_TIME)
     age = np.maximum(np.where(known, votes.at, 0) - np.where(known, since, 0), 0)

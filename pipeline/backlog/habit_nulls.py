@@ -29,7 +29,7 @@ WIDE_SHARE, WIDE = 0.1, 1.5
 """The share of honest voters whose habits spread more than those of the others, and how many times as much."""
 
 BIASED = (1.5, 6.0)
-"""The readiness of voters with a habit, in logits above that of others."""
+"""The readiness of voters with a habit, in logits above the readiness of other voters."""
 
 _MOST_SPREAD = 2.5
 _READINESS = np.arange(-9.0, 9.01, 0.1)

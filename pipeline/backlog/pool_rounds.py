@@ -25,7 +25,7 @@ from pipeline.vocabulary.arrays import Bool, Float64, Int8, Int64, UInt64
 
 HALVES, BLOCKS = 2, 5
 MEMBER = 0.9
-"""A voter with this probability is a member of the group."""
+"""The probability from which on a voter is named as a member of the group."""
 
 ALPHA = 0.05
 """The tolerated probability that any model of a board is reported falsely."""
@@ -59,7 +59,7 @@ class PooledFinding:
     expected: float
     votes: int
     accomplices: bool = False
-    """Whether the model is known from voters who were found alone, who are not among the members."""
+    """Whether the model is known from voters who were found alone. These voters are not among the members."""
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ LESS = ("shorter answers", "answers with fewer headers", "answers with fewer lis
 BOTH_BAD = "both answers are bad"
 
 LEAST_VOTES = 15
-"""Fewer votes that could show a habit are no evidence."""
+"""The least number of votes that could show a habit. Fewer votes are no evidence."""
 
 FOUND_AT = 100.0
 """The e-value from which a voter is reported."""
