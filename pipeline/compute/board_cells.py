@@ -40,8 +40,8 @@ class Label:
 ALL = Label("all")
 
 MAX_LABELS = 1_000
-"""Number of categories and languages of a log that are counted. A vote with another one counts on the board of all
-votes and on those of its other labels."""
+"""Largest number of categories and languages of a log that are counted. A vote with any other label counts on the board
+of all votes and on the boards of its counted labels."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
