@@ -18,7 +18,7 @@ ALL_VOTES = np.repeat(
     [0.15 / len(_WINS), 0.5 / len(_WINS), 0.35 / len(_LOSSES)], [len(_WINS), len(_WINS), len(_LOSSES)]
 )
 DECIDED_VOTES = np.repeat([1 / len(_WINS), 1e-300], [len(_WINS), SHIFTS - len(_WINS)])
-"""Weights of the alternatives: of all three kinds, and of wins of decided votes alone."""
+"""Weights of the alternatives. ALL_VOTES is for all three kinds, DECIDED_VOTES for wins of decided votes alone."""
 
 
 def log_ratios(table: Float64, shift: Float64, least_ties: Float64, most_ties: Float64) -> Int64:

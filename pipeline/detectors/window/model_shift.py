@@ -200,7 +200,7 @@ class _EvaluatedSums:
         return cls(sums, excess, information, sums.by_slot("decided"), ratios, log_e, tested)
 
     def likeliest_slot(self, at: tuple[int, int]) -> int:
-        """Return the slot in which the change of a model and a direction most likely began."""
+        """Return the position of the slot in which the change most likely began; `at` is as in `reading`."""
         return int(self.ratios.logs[at].argmax())
 
     def readings(self) -> Mapping[tuple[int, int], ShiftReading]:

@@ -26,7 +26,7 @@ import numpy as np
 from pipeline.vocabulary.arrays import Bool, Float64
 
 BAND = 0.05
-"""How far the logit of an unchanged model may drift."""
+"""How far the logit of an unchanged model may drift, in logits."""
 
 SIZES = np.array([0.25, 0.5])
 """The sizes δ of a change, in logits."""

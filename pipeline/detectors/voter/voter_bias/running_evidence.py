@@ -23,8 +23,8 @@ NO_NEXT_LEVEL = 2**30
 NEXT_LEVEL_BOUNDS = np.array([int(np.floor(np.log(LEVELS[0]) / LOG_UNIT)), *[NO_NEXT_LEVEL] * len(LEVELS)])
 """For each emitted level, the bound of ln e (in 2⁻²⁰ nats) from which on the evidence against the band is computed.
 
-A voter with an alert is evaluated at fixed numbers of votes (`mixture_evidence.is_look`), so its entry is
-NO_NEXT_LEVEL, which no bound reaches."""
+A voter with an alert is evaluated at fixed numbers of votes (`mixture_evidence.is_look`). So the entries of the levels
+with an alert are NO_NEXT_LEVEL, which no bound reaches."""
 
 
 @dataclass(frozen=True)
