@@ -14,7 +14,7 @@ class BattleIssued(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
 
     Attributes:
         battle_id: unique name of the battle. If events with the same id fall in one window, the battle counts once.
-        at: when the battle was shown.
+        at: when the battle was shown, with an offset from UTC.
         model_a, model_b: the two models.
         schema: major version of the event's format, SCHEMA.
     """

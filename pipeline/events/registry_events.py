@@ -19,7 +19,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag_f
         schema: major version of the event's format, SCHEMA.
         event_id: unique name of the event. If an event with the same id is stored, an identical event is ignored and
             a different event is rejected.
-        at: when the event takes effect.
+        at: when the event takes effect, with an offset from UTC.
     """
 
     schema: int
