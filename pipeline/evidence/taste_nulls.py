@@ -46,7 +46,7 @@ EVEN_TIES = 1.05
 MOST_TOLD = 11.0
 """ln of the largest ratio of losses that became ties. With this limit, a cell has less evidence by these ratios alone
 than an exclusion needs, since a voter may have a reason to tie more on one model. Together with other ratios, such as
-that of too few losses, the same votes may exclude a voter."""
+the ratio of too few losses, the same votes may exclude a voter."""
 
 _NODES = np.array([-2, -1, -0.5, *np.arange(-0.25, 3.01, 0.25), 3.5, 4, 4.5, 5, 5.5, 6, 6.5, np.inf])
 _WEIGHTS = np.diff(ndtr(_NODES), prepend=0.0)

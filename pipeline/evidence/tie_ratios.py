@@ -46,8 +46,9 @@ _ONE_SIDED = np.minimum(_HONEST, ONE_SIDED_TIES)
 GENERIC_TIE_RATIOS = _ratios(np.concatenate([_ONE_SIDED, _ONE_SIDED, (_ONE_SIDED + _HONEST) / 2], axis=1))
 """Ratios of always left, always right and against the rating: int64[256, 2, 3], with axes as in TARGET_TIE_RATIOS.
 
-"Against the rating" ties half as often as a voter who always presses one side and an honest voter together. A voter who
-ties less than that by nature is compared with itself: then the alternative ties as the voter does."""
+By "against the rating", the probability of a tie is the mean of two: of a voter who always presses one side, and of an
+honest voter. If the honest voter's probability is below ONE_SIDED_TIES, each alternative ties as often as this
+voter."""
 
 MAX_TIE_RATIO = np.maximum(np.concatenate([TARGET_TIE_RATIOS, GENERIC_TIE_RATIOS], axis=2).max(axis=2), 0)
 """For each tie level and outcome, the largest ratio over all these alternatives, at least 0: int64[256, 2]."""
