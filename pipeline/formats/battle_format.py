@@ -11,13 +11,14 @@ from typing import Any
 from pipeline.vocabulary.outcomes import Outcome
 
 FLAGS = ("anonymous", "refusal", "code", "deduplicated", "identity_leak")
-"""The flags of a vote: cast without the models' names in view, answered by a refusal, about code, left out by the
-publisher's deduplication of frequent prompts, and cast on a conversation that tells which model answers. `code` serves
-a rating alone, the others are fields of a vote."""
+"""The flags that a vote may state. `anonymous`: the voter did not see the names of the models. `refusal`: a model
+refused to answer. `code`: the conversation is about code. `deduplicated`: the publisher's deduplication of frequent
+prompts left the vote out. `identity_leak`: the conversation tells which model answers. Only ratings use `code`; the
+other flags are fields of a vote."""
 
 CONVERSATION = "\0conversation"
-"""Key of what a log identifies a vote by: the name of a conversation, and a turn. No event contains it; `vote_ids`
-derives the id of the vote from it."""
+"""Key of the text by which a log identifies a vote: the name of a conversation, and a turn. No event contains this
+text; `vote_ids` derives the id of the vote from it."""
 
 CODE = "code"
 """The flag that a vote event does not have."""

@@ -20,7 +20,7 @@ from pipeline.vocabulary.parquet_pages import ChunkSizes, chunk_sizes
 
 _MIB = 1024 * 1024
 PIECE_ROWS = 5_000
-"""Rows to read at a time where no text is repeated outside of a dictionary."""
+"""Number of rows that are read at a time if no text is repeated outside of a dictionary."""
 
 # So many rows, and so many for every byte of the file: a vote without an id takes some bits of three columns.
 _FREE_ROWS, _ROWS_PER_BYTE = 1_000_000, 4

@@ -26,7 +26,7 @@ MAX_COUNT = 2**31 - 1
 """Largest count and turn of a vote."""
 
 MAX_TEXT = 300
-"""Characters of a text that are read; the decoder refuses more than 200."""
+"""Number of characters of a text that are read. The decoder refuses a text of more than 200 characters."""
 
 # PostgreSQL writes t and f, and a table with a missing value writes 1.0 and 0.0.
 _TRUE = frozenset({"true", "1", "1.0", "yes", "t"})

@@ -32,7 +32,7 @@ SUFFIXES: dict[str, Kind] = {
     ".tsv": "tsv",
     ".parquet": "parquet",
 }
-"""Suffix → kind; .json is an array where it begins with a bracket."""
+"""Suffix → kind. A .json file is read as an array if it begins with a bracket."""
 
 _FAMILY: dict[Kind, str] = {
     "json array": "JSON",

@@ -11,7 +11,8 @@ from pipeline.errors import UnknownFormat
 from pipeline.events.strict_checks import MAX_BYTES
 
 MAX_RECORD = 2 * 1024 * 1024
-"""Bytes of an element; records of public files contain whole conversations, events have at most 64 KiB."""
+"""Largest size of an element in bytes. Records of public files contain whole conversations; events have at most 64
+KiB."""
 
 MARK = b"\xef\xbb\xbf"
 """The byte order mark of UTF-8, which may stand at the beginning of a file."""

@@ -22,7 +22,7 @@ EXPLANATIONS = {
     NO_VOTE: "no vote",
     SELF_BATTLE: "a model against itself",
 }
-"""What people are told of a record that was left out; other reasons are those of rejects."""
+"""Reason → what people are told about a record that was left out. All other reasons are reasons of rejects."""
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from pipeline.vocabulary.parquet_pages import ChunkSizes
 
 LONG = 1_000
-"""Bytes of a text from which on no column of it is read as it is: no name is as long."""
+"""Largest size in bytes of a text in the dictionary of a column that is read as plain texts. No name is as long."""
 
 # With more row groups, each is so small that its dictionary is too.
 _MOST_GROUPS = 256

@@ -14,7 +14,7 @@ from pipeline.formats.text_hashes import HALF, hash_texts
 from pipeline.vocabulary.arrays import Bool, Int64, UInt64
 
 MAX_ID = 200
-"""Characters of an id that the decoder accepts."""
+"""Largest number of characters of an id that the decoder accepts."""
 
 
 class RepeatedIds:

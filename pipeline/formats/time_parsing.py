@@ -7,7 +7,8 @@ from pipeline.vocabulary.time import END_TIME, FIRST_TIME, SECOND, format_rfc333
 
 SECONDS_BELOW = 1e11
 MILLISECONDS_BELOW = 1e14
-"""Numbers below are seconds (up to the year 5138), then milliseconds up to the same time, then microseconds."""
+"""Numbers below SECONDS_BELOW are seconds (up to the year 5138). From there on, numbers below MILLISECONDS_BELOW are
+milliseconds, and larger numbers are microseconds."""
 
 # Characters of an invalid value that are passed on.
 _MAX_TEXT = 100

@@ -25,7 +25,8 @@ PROMPT = "prompt_hash"
 """The field of text that only a rule about frequent prompts needs."""
 
 CHECKED_TEXTS = (PROMPT, "network", "session")
-"""The fields of text that no rating collects as text, or not every one. A record is refused if one is too long."""
+"""The fields of text that no rating, or not every rating, collects as text. A record is refused if such a text is too
+long."""
 
 MAX_CATEGORIES = 63
 

@@ -42,4 +42,4 @@ FORMATS = (
     llmfao.FORMAT,
     fastchat_battles.FORMAT,
 )
-"""In the order in which a file's columns are tried; the first format that matches is used."""
+"""The formats, in the order in which they are compared with a file's columns. The first format that matches is used."""

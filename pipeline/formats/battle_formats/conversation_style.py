@@ -19,7 +19,8 @@ CONV_METADATA: Mapping[str, Mapping[str, ValueSource]] = {
 """Side → our style feature → its source. Headers, lists and bold are maps of counts; emoji are not counted."""
 
 CATEGORY_TAGS: tuple[ValueSource, ...] = (at("category_tag"),)
-"""A map of a classifier's name → its labels, a map of label → true or false; other values, such as scores, are none."""
+"""Source of the categories: a map of a classifier's name → its labels, which are a map of label → true or false. Other
+values, such as scores, are no categories."""
 
 DEDUPLICATED = Flag(at("dedup_tag", "high_freq"), unless=at("dedup_tag", "sampled"))
 """The publisher leaves out a vote on a prompt of high frequency unless the vote is in a sample."""

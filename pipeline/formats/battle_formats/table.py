@@ -55,7 +55,8 @@ TABLE = "table"
 _TEXTS = ("vote_id", "voter_id", "session", "language", "category", "network", "prompt_hash")
 _LABELS = ("categories", "category_tag", "occupational_tags")
 PUBLISHED = frozenset({"category_tag", "occupational_tags", "conv_metadata", "dedup_tag", "languages"})
-"""Columns with parts, by which the published sets are read also where another of their columns is missing."""
+"""Columns of the published sets whose values have parts. They show that a table is a published set, even if it lacks
+another column of the set."""
 
 _TIMES = ("cast_at", "voter_since")
 _ONE_HOT: Mapping[str, Outcome] = {f"winner_{outcome}": outcome for outcome in OUTCOMES}

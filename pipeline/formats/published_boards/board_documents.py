@@ -20,7 +20,7 @@ MANIFESTS = ("manifest.json", "previous.json")
 """The files of a bundle with boards: the manifest, and the one before it."""
 
 MAX_DOCUMENT = 64 * 1024 * 1024
-"""Bytes of a JSON document that is decoded at once."""
+"""Largest size in bytes of a JSON document that is decoded at once."""
 
 _FIGURES = ("rating", "lower", "upper", "rank", "votes")
 _PLAIN = (str, int, float)

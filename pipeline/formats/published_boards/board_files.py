@@ -21,7 +21,7 @@ SUBSETS = frozenset(
         "vision_style_control", "webdev", "webdev_style_control",
     }
 )  # fmt: skip
-"""Names of boards that a single file's name or folder may be."""
+"""Names of boards. A file or folder with such a name contains the board with this name."""
 
 # Parts of a path that name no board.
 _GENERIC = frozenset(
