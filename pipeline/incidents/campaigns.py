@@ -22,7 +22,7 @@ from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.time import DAY
 
 GAP = 3 * DAY
-"""Alerts with the same claim are one campaign if no longer pause is between them, in microseconds."""
+"""The longest pause between alerts with the same claim that are one campaign, in microseconds."""
 
 MOSTLY = 0.5
 """The share of a group's votes beyond expectation, or of its voters, that makes it a side effect of another group."""
