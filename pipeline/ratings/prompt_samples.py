@@ -16,7 +16,7 @@ LEAST = 10
 """A prompt with at most this many votes is never frequent."""
 
 PER_FREQUENT = 200
-"""Of so many distinct prompts at most one is frequent."""
+"""Of this many distinct prompts, at most one is frequent."""
 
 
 def threshold(spectrum: Int64) -> int:
