@@ -15,7 +15,7 @@ NO_TIME = np.iinfo(np.int64).min
 """The time of a vote without a time."""
 
 LEAST_VOTERS = 10
-"""Standard errors are clustered by voter from so many voters on, counted by `effective_voters`."""
+"""Least number of voters (`effective_voters`) with which standard errors are clustered by voter."""
 
 _COLUMNS = (
     "model_a", "model_b", "outcome", "position", "voter", "prompt", "session", "time", "category", "language", "turn",

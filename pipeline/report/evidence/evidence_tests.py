@@ -12,7 +12,7 @@ POOLED_KINDS = {
     PROMPT: "votes under one prompt",
     SESSION: "sessions of several voters",
 }
-"""The kinds of cohorts, for people."""
+"""Kind of cohorts → its name for people."""
 
 POOLED_ALPHA = 0.05 / (3 + len(POOLED_KINDS))
 """The tolerated probability of any false finding about groups of voters. It is the same for cohorts of one kind, for

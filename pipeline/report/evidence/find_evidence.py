@@ -18,10 +18,11 @@ from pipeline.report.report_votes import NO_TIME, ReportVotes
 from pipeline.vocabulary.time import SECOND
 
 LEAST_VOTERS = 5
-"""With fewer voters there are no others to compare a voter with."""
+"""The least number of voters. With fewer voters there are no others with whom a voter can be compared."""
 
 MOST_SHARED = 5
-"""If more votes than this share a second, on average, times are those of batches or days, not of single votes."""
+"""The largest mean number of votes in a second with votes. With more, the times are times of batches or days, not of
+single votes."""
 
 
 def find_evidence(

@@ -30,7 +30,7 @@ from pipeline.vocabulary.arrays import Bool, Float64, Int64
 from pipeline.vocabulary.time import DAY, HOUR, format_rfc3339
 
 RATIO = 3.0
-"""Less than so many times the share is no burst."""
+"""A burst has more than this many times the expected number of votes."""
 
 # Bins before and after one; the least votes of a burst; the largest table of bins and models.
 _AROUND = {HOUR: 84, DAY: 14}
@@ -45,7 +45,7 @@ class _Bins:
 
     Attributes:
         width: width of a bin in microseconds.
-        start: int64[B], the start of each bin with votes; 0 for bins without votes.
+        start: int64[B], the start of each bin with votes, in microseconds since 1970 UTC; 0 for bins without votes.
         votes: int64[B], number of votes in each bin.
         shown: int64[B, K], number of votes on each model in each bin.
     """

@@ -19,7 +19,7 @@ from pipeline.vocabulary.outcomes import OUTCOME_CODES
 from pipeline.vocabulary.time import SECOND
 
 LEAST_ODDS = 1e6
-"""The evidence from which a voter is named. A honest voter of two votes a minute reaches it once in 10⁶ votes."""
+"""The evidence from which a voter is named. An honest voter of two votes a minute reaches it once in 10⁶ votes."""
 
 # Members of a group that are named.
 _NAMED = 100
