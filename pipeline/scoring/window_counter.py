@@ -43,7 +43,7 @@ COLUMNS = ("kind", "group", "model", *MEASURES)
 COHORT, NETWORK, PROMPT, TRAFFIC = range(4)
 
 MAX_ROWS = 2_048
-"""Largest number of rows of one kind in one window and partition; so many rows have about 25 KB when compressed."""
+"""Largest number of rows of one kind in one window and partition. This many rows have about 25 KB when compressed."""
 
 HASH_BITS = (32, 16, 12, 10, 8, 6, 4, 2, 0)
 """Numbers of bits to which hashes are shortened, longest first. The column `kind` contains kind + 4 · position here."""
@@ -109,7 +109,8 @@ def account_cohorts(cast_at: Int64, voter_since: Int64) -> Int64:
 
     Args:
         cast_at: int64[n], when the vote was cast, microseconds since 1970 UTC.
-        voter_since: int64[n], when the voter's account was made, or NO_TIME, which gives the cohort `unknown`.
+        voter_since: int64[n], when the voter's account was made, in microseconds since 1970 UTC; NO_TIME gives the
+            cohort `unknown`.
     """
     age = np.where(voter_since == NO_TIME, 0, cast_at - voter_since)
     return np.where(voter_since == NO_TIME, 0, np.where(age <= NEW_ACCOUNT, 2, 1))
