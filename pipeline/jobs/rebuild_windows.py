@@ -60,7 +60,11 @@ class _WindowTimes:
         self._newest = np.iinfo(np.int64).min
 
     def take(self, batch: pa.RecordBatch) -> tuple[Int64, Bool]:
-        """Return the time of each vote, and which votes count only with their outcome."""
+        """Return the time at which windows count each of n votes, and whether only the vote's outcome is counted.
+
+        Returns:
+            int64[n], microseconds since 1970 UTC; and bool[n].
+        """
         cast, fate = to_numpy(batch, "cast_at"), to_numpy(batch, "fate")
         appended = batch["appended_at"].cast(pa.int64()).to_numpy()
         newest = np.maximum(np.maximum.accumulate(np.minimum(cast, appended)), self._newest)

@@ -103,7 +103,7 @@ class BacklogInput:
         """Return the period of the votes as (first, end), in microseconds since 1970 UTC.
 
         Args:
-            voters: only votes of these voters, given as indices in `votes.names`; None for all votes.
+            voters: int64[n], indices in `votes.names` of the voters whose votes are considered; None for all voters.
 
         Returns:
             (first, end): the time of the first vote, and the time of the last vote plus one microsecond. (0, 1) if

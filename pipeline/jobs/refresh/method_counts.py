@@ -32,12 +32,14 @@ def board_name(label: Label) -> str:
 def left_out_rows(counts: LabelCounts, method: Method, fates: Collection[int]) -> Int64:
     """Return the rows of `counts` whose votes a rule of the method leaves out.
 
-    A row has the number of votes of a pair of models with one outcome, one fate and one combination of flags.
-
     Args:
         counts: the counts of votes by label and flags.
         method: the method.
         fates: only rows with these fates are returned.
+
+    Returns:
+        int64[n, 6], rows of `LabelCounts`. A row has the number of votes of a pair of models with one outcome, one fate
+        and one combination of flags.
     """
     rows, of_fates, left_out = _masks(counts, ALL, method, fates)
     found: Int64 = rows[of_fates & left_out]
@@ -45,9 +47,13 @@ def left_out_rows(counts: LabelCounts, method: Method, fates: Collection[int]) -
 
 
 def left_out_by_rule(rows: Int64, method: Method) -> dict[str, int]:
-    """Return rule → number of votes that the rule leaves out. `rows` are the result of `left_out_rows`.
+    """Return rule → number of votes that the rule leaves out.
 
     A vote that several rules leave out is counted under the first of them.
+
+    Args:
+        rows: int64[n, 6], the result of `left_out_rows`.
+        method: the method.
     """
     return count_by_first_rule(rows[:, _FLAGS], rows[:, _VOTES], method.rules)
 
@@ -60,6 +66,9 @@ def counted_rows(counts: LabelCounts, label: Label, method: Method, fates: Colle
         label: a category, a language, or ALL for all votes.
         method: the method.
         fates: only rows with these fates are returned.
+
+    Returns:
+        int64[n, 6], rows of `LabelCounts`.
     """
     rows, of_fates, left_out = _masks(counts, label, method, fates)
     found: Int64 = rows[of_fates & ~left_out]
@@ -77,8 +86,9 @@ def labels_by_size(
         fates: fates of the votes that count.
 
     Returns:
-        Two mappings. The first is label with enough votes → the rows of `counts` that count for it. The second is name
-        of a board with too few votes → number of its votes. A label without votes that count is in neither.
+        Two mappings. The first is label with enough votes → the rows of `counts` that count for it, int64[n, 6]. The
+        second is name of a board with too few votes → number of its votes. A label without votes that count is in
+        neither.
     """
     large, small = {}, {}
     for label in sorted(counts.keys() - {ALL}, key=board_name):

@@ -19,13 +19,14 @@ _COLUMNS = ("voter", "who", "model_a", "model_b", "outcome")
 class OrderedVotes:
     """The n votes from which a reference is estimated, sorted by voter and then from oldest to newest.
 
-    The votes of one voter are adjacent. Each attribute is an array with one entry for each vote.
+    The votes of one voter are adjacent.
 
     Attributes:
-        voter: pseudonym of the voter, ascending; 0 for a vote without a voter. Votes without a voter come first.
-        who: number of the voter in this order, counted from 0.
-        model_a, model_b: model numbers of the store (model_no).
-        outcome: index into OUTCOMES.
+        voter: int64[n], pseudonym of the voter, ascending; 0 for a vote without a voter. Votes without a voter come
+            first.
+        who: int32[n], number of the voter in this order, counted from 0.
+        model_a, model_b: int32[n], model numbers of the store (model_no).
+        outcome: int8[n], index into OUTCOMES.
     """
 
     voter: Int64
@@ -35,13 +36,16 @@ class OrderedVotes:
     outcome: Int8
 
     def where(self, kept: Bool) -> OrderedVotes:
-        """Return the votes for which the mask `kept` is true."""
+        """Return the votes for which the mask `kept`, bool[n], is true."""
         return OrderedVotes(*(getattr(self, name)[kept] for name in _COLUMNS))
 
     def among(self, number: Int64) -> OrderedVotes:
         """Return the votes between the models with these numbers.
 
         In the result, a model is given by its position in `number`.
+
+        Args:
+            number: int64[K], model numbers of the store (model_no).
         """
         code = codes_of(number, int(max(self.model_a.max(initial=0), self.model_b.max(initial=0))))
         a, b = code[self.model_a], code[self.model_b]
@@ -97,8 +101,12 @@ def order_by_voter(votes: NewestVotes) -> OrderedVotes:
 def codes_of(number: Int64, largest: int) -> Int32:
     """Return an array that converts a value to its position in `number`.
 
-    Element i is the position of the value i, or −1 if `number` lacks it. The array has an element for each value up to
-    `largest` and up to the largest value of `number`.
+    Args:
+        number: int64[K], different values ≥ 0.
+        largest: the result has an element for each value up to this one, and up to the largest value of `number`.
+
+    Returns:
+        int32[values]. Element i is the position of the value i, or −1 if `number` lacks it.
     """
     code = np.full(max(largest, int(number.max(initial=0))) + 1, -1, dtype=np.int32)
     code[number] = np.arange(len(number))

@@ -93,7 +93,13 @@ def run_stream(stream: PlantedStream) -> StreamFindings:
 def snapshot_reference(votes: RealVotes, flagged: Int64, sequence: int) -> Reference | None:
     """Estimate the reference of a snapshot from these votes, without the votes of flagged voters.
 
-    The result is None if the remaining votes do not suffice to rate the models.
+    Args:
+        votes: the votes before the snapshot.
+        flagged: int64[n], the numbers of the flagged voters.
+        sequence: sequence number of the snapshot.
+
+    Returns:
+        The reference; None if the remaining votes do not suffice to rate the models.
     """
     kept = votes.take(~np.isin(votes.voter, flagged))
     n = len(kept.voter)
@@ -143,12 +149,12 @@ class BacklogVerdicts:
 
     @property
     def warned(self) -> Int64:
-        """The numbers of the voters with a finding about the voter alone, not as a member of a group."""
+        """int64[n], numbers of the voters with a finding about the voter alone, not as a member of a group."""
         return self.names[self.e_value >= 1 / ALPHA]
 
     @property
     def excluded(self) -> Int64:
-        """The numbers of the voters whom the policy excludes without a person's decision."""
+        """int64[n], numbers of the voters whom the policy excludes without a person's decision."""
         return self.names[self.strict >= CRITICAL]
 
 

@@ -159,7 +159,7 @@ def _false_figures(name: str, found: _People, *, careful: bool) -> Iterator[Accu
 
 
 def published_flags(stream: PlantedStream, streamed: StreamFindings) -> dict[str, Int64]:
-    """Return name of a published rule → int64, numbers of the voters whom the rule flags."""
+    """Return name of a published rule → int64[n], numbers of the voters whom the rule flags."""
     votes = stream.votes
     ability = estimate_abilities(votes)
     found = {_AM_ELO: streamed.names[ability <= 0]}
@@ -178,11 +178,11 @@ def worker_slopes(votes: RealVotes, workers: Int64) -> Float64:
 
     Args:
         votes: all votes of a board.
-        workers: numbers of the workers.
+        workers: int64[n], numbers of the workers.
 
     Returns:
-        float64, in the order of `workers`. A worker is left out if the board cannot be rated without the worker's
-        votes.
+        float64[at most n], in the order of `workers`. A worker is left out if the board cannot be rated without the
+        worker's votes.
     """
     found = []
     for worker in workers.tolist():

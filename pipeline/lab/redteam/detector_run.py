@@ -274,5 +274,10 @@ def fit_ratings(stream: SimulatedStream, kept: Bool) -> Float64:
 
 
 def rank_of(theta: Float64, model: int) -> int:
-    """Return the rank of a model by strength; 1 is the best. `model` is its position in `theta`."""
+    """Return the rank of a model by strength; 1 is the best.
+
+    Args:
+        theta: float64[K], strengths of the models.
+        model: position of the model in `theta`.
+    """
     return int((theta > theta[model]).sum()) + 1

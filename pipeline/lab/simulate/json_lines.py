@@ -56,13 +56,17 @@ def json_strings(names: Sequence[str], codes: npt.NDArray[Any]) -> list[str]:
 
     Args:
         names: the names.
-        codes: n positions in `names`. The result has n strings.
+        codes: integers[n], positions in `names`. The result has n strings.
     """
     quoted = [msgspec.json.encode(name).decode() for name in names]
     return [quoted[code] for code in codes.tolist()]
 
 
 def json_times(values: Int64) -> list[str]:
-    """Convert microseconds since 1970 to JSON strings in RFC 3339, without a fraction for whole seconds."""
+    """Convert times to JSON strings in RFC 3339, without a fraction for whole seconds.
+
+    Args:
+        values: int64[n], microseconds since 1970 UTC.
+    """
     written = np.datetime_as_string(values.astype("datetime64[us]"), unit="us").tolist()
     return [f'"{text}Z"'.replace(".000000Z", "Z") for text in written]

@@ -59,7 +59,7 @@ def hash_normal(seed: int, purpose: int, *keys: npt.ArrayLike) -> Float64:
 
 
 def to_hex(values: UInt64) -> list[str]:
-    """Format each number as 16 lower-case hexadecimal digits."""
+    """Format each number of `values`, uint64[n], as 16 lower-case hexadecimal digits."""
     text = values.astype(">u8").tobytes().hex()
     return [text[i : i + 16] for i in range(0, len(text), 16)]
 

@@ -53,7 +53,7 @@ class PairRates:
     bad: Float64
 
     def pairs_of(self, model: int) -> Int64:
-        """Return the positions of the pairs that include a model; `model` is its code."""
+        """Return the positions of the pairs that include a model, int64[n], ascending. `model` is its code."""
         return np.flatnonzero((self.a == model) | (self.b == model))
 
 
@@ -95,7 +95,7 @@ def averaged_logit(probability: Float64, sd: float) -> Float64:
     With logit(p) instead of l, tastes would move the average rate towards one half.
 
     Args:
-        probability: array of average rates p. The result has the same shape.
+        probability: float64 of any shape, average rates p. The result has the same shape.
         sd: standard deviation of the voters' tastes for the pair, in logits.
     """
     if sd == 0:

@@ -71,7 +71,11 @@ class SimulatedStream:
         return self.attack >= 0
 
     def take(self, rows: npt.NDArray[Any] | slice) -> SimulatedStream:
-        """Return some of the votes. `rows` is a mask, a slice or an array of ascending positions."""
+        """Return some of the N votes.
+
+        Args:
+            rows: bool[N], a slice, or integers[n] that are ascending positions.
+        """
         columns = {name: getattr(self, name)[rows] for name in self._columns()}
         return SimulatedStream(models=self.models, seed=self.seed, **columns)
 

@@ -55,10 +55,15 @@ class TargetOnly(Attack):
         return self.target
 
     def draw_battles(self, simulator: VoteSimulator, rng: np.random.Generator, voter: Int64) -> ShownBattles:
-        """Draw the battles that the attackers vote on.
+        """Draw a battle for each vote of the attackers.
 
         With `otherwise` "abstain", all battles include the target. Otherwise the share `sampling` of the battles
         includes the target or, if `sampling` is None, the same share as for honest voters.
+
+        Args:
+            simulator: draws battles of the board.
+            rng: random number generator.
+            voter: int64[N], code of the voter of each vote.
         """
         holding = simulator.pair_rates.pairs_of(simulator.pair_rates.models.index(self.target))
         if self.otherwise == "abstain":

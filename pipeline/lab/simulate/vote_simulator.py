@@ -42,7 +42,12 @@ class ShownBattles:
     right: Int64
 
     def where(self, mine: Bool, other: ShownBattles) -> ShownBattles:
-        """Merge two arrays of N battles: battle i is taken from this object if `mine[i]` is true, else from `other`."""
+        """Merge two arrays of N battles. Battle i is taken from this object if `mine[i]` is true, else from `other`.
+
+        Args:
+            mine: bool[N].
+            other: N other battles of the same voters.
+        """
         return ShownBattles(
             voter=self.voter,
             pair=np.where(mine, self.pair, other.pair),
@@ -73,7 +78,7 @@ class VoteSimulator:
         Args:
             rng: random number generator.
             voter: int64[N], codes of the voters.
-            among: positions of the pairs to draw from; None for all pairs.
+            among: int64[n], positions of the pairs to draw from; None for all pairs.
         """
         share = self.pair_rates.share if among is None else self.pair_rates.share[among]
         edges = np.cumsum(share)

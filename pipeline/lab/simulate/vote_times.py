@@ -43,7 +43,7 @@ def draw_times(rng: np.random.Generator, n: int, *, rates: Float64, start: int, 
     Args:
         rng: random number generator.
         n: number of times.
-        rates: rate of each hour from `start` on.
+        rates: float64[hours], rate of each hour from `start` on.
         start: start of the stream, in microseconds since 1970 UTC.
         begin: first possible time, in days after `start`.
         end: end of the possible times (not included), in days after `start`.

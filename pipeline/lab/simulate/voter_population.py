@@ -109,7 +109,7 @@ def draw_prompts(rng: np.random.Generator, n: int) -> Int64:
 
 
 def network_hashes() -> Int64:
-    """Return the hashes by which windows count the votes of networks. Returns int64, in the order of NETWORKS."""
+    """Return the hashes by which windows count the votes of networks: int64[n], in the order of NETWORKS."""
     return np.array([network_hash(name) for name in NETWORKS], dtype=np.int64)
 
 
