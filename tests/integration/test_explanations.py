@@ -166,6 +166,6 @@ def test_a_rank_that_excluded_votes_would_give_is_a_sentence() -> None:
     assert [one.text for one in board_sentences([model], 2)] == [
         "Its only rated model, m, is at rank 9 with 1,000.0 points (95% interval 990.0 to 1,010.0).",
         "If the votes that are left out counted, m would be at rank 1 instead of 9.",
-        "2 models of it are under test and not named before the release.",
+        "2 models of it are under test or withdrawn, and not named before a release.",
     ]
     assert "None of its models" in board_sentences([], 0)[0].text

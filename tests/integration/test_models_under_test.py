@@ -159,7 +159,7 @@ def test_nothing_that_the_public_reads_names_a_model_under_test_before_its_relea
         assert client.get(f"/charts/{last}/rating.svg", params={"model": SECRET}).status_code == 404
         assert client.get("/api/v1/alerts", params={"subject": SECRET}).json()["rows"] == []
         assert client.get("/api/v1/models").json()["under_test"] == 2
-        assert "1 model under test: not listed until released" in client.get("/provider?provider=Bee").text
+        assert "1 model under test or withdrawn: not listed until released" in client.get("/provider?provider=Bee").text
         assert len(client.get("/api/v1/alerts", params={"subject_kind": "model"}).json()["rows"]) >= 2
         assert SECRET.encode() in client.get(f"/api/v1/snapshots/{last}/manifest").content
 

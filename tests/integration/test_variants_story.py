@@ -139,8 +139,11 @@ def test_the_variants_case_is_one_page_and_every_figure_can_be_counted_again(boa
         page = client.get("/variants").text
         permanent = client.get(story["address"]).text
         same = client.get(f"/api/v1{story['address']}").json()
+        provider = client.get("/provider?provider=Metro").text
         alert = client.get(f"/api/v1/alerts/{sentences(story, 'variants_at_once')[0]['alert']}").json()
     assert same == story
+    assert "26 models under test or withdrawn: not listed until released." in provider
+    assert "spider-20; 26 models under test or withdrawn</span>" in provider
     assert story["found"] == 6
     assert (story["since"], story["events"]) == (at(-5), max(numbers.values()))
 

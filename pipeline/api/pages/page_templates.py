@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pipeline import alert_text
 from pipeline.api.request_params import VIEWS
 from pipeline.audits.facts import format_figure
+from pipeline.store.boards.hidden_models import PLACEHOLDER
 from pipeline.vocabulary.method_rules import SENTENCES
 from pipeline.vocabulary.visible_text import visible
 
@@ -106,6 +107,14 @@ def _day(text: str | None) -> str:
     return "–" if text is None else f"{text[:10]} {text[11:16]} UTC"
 
 
+def _details(names: Sequence[str]) -> str:
+    """Return the names behind a fact as text. Models that the public does not read the names of are counted."""
+    known = [name for name in names if name != PLACEHOLDER]
+    hidden = len(names) - len(known)
+    count = [] if not hidden else [f"{hidden:,} {'model' if hidden == 1 else 'models'} under test or withdrawn"]
+    return "; ".join([*known, *count])
+
+
 _FILTERS: dict[str, Callable[..., Any]] = {
     "n": lambda value: f"{value:,}",
     "many": lambda value, one, more: f"{value:,} {one if value == 1 else more}",
@@ -114,6 +123,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "figure": format_figure,
     "percent": lambda value: "–" if value is None else f"{value:.1%}",
     "day": _day,
+    "details": _details,
     "url": lambda text: quote(str(text), safe=""),
     "e_value": alert_text.format_e_value,
     "summary": alert_text.summarize,

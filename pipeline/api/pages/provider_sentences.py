@@ -74,7 +74,8 @@ def board_sentences(models: Sequence[Mapping[str, Any]], under_test: int) -> lis
     ]
     if under_test:
         verb = "is" if under_test == 1 else "are"
-        lines.append(f"{count(under_test, 'model')} of it {verb} under test and not named before the release.")
+        unnamed = "under test or withdrawn, and not named before a release"
+        lines.append(f"{count(under_test, 'model')} of it {verb} {unnamed}.")
     return [Sentence(line) for line in lines]
 
 
