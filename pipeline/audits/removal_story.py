@@ -24,7 +24,10 @@ _PERIODS = {"retracted after it was scored": "retracted after a snapshot had rat
 
 
 def failed_claims(given: StoryInput) -> StoryCheck:
-    """Check which claimed benchmark scores exceed the scores measured by others by more than chance explains."""
+    """Check which claimed benchmark scores exceed the scores measured by others by more than chance explains.
+
+    The findings of the audits `perturbation_gap` and `arena_gap` are included.
+    """
     found = [sentence for one in given.claims if (sentence := _claim(one, given)) is not None]
     for finding in given.findings_of("perturbation_gap", "arena_gap"):
         gap = finding.evidence["gap" if finding.audit == "perturbation_gap" else "gained"]
