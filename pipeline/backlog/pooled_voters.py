@@ -71,8 +71,8 @@ class PooledCells:
             raised: number of logits by which the honest chances are raised.
 
         Returns:
-            The e-values of these cells. A cell is left out if fewer than LEAST_VOTES of the counted votes are on two
-                models of the reference.
+            The likelihood ratios of these cells. A cell is left out if fewer than LEAST_VOTES of the counted votes are
+                on two models of the reference.
         """
         cells = evaluator.cells
         large = (cells.votes >= LEAST_VOTES) & who[cells.voter]
