@@ -61,7 +61,7 @@ def text_column(array: pa.Array) -> pa.DictionaryArray:
     """Return a column of single values as dictionary-encoded texts.
 
     Raises:
-        Undecided: a value has no plain text, for example a map.
+        Undecided: a value has no plain text, for example a map or a time.
     """
     kind = array.type
     if pa.types.is_dictionary(kind) and pa.types.is_string(kind.value_type):
@@ -80,7 +80,7 @@ def text_column(array: pa.Array) -> pa.DictionaryArray:
 def count_column(array: pa.Array) -> Int64:
     """Return int64[n], the count in each row; −1 for a row without a count.
 
-    A row with a map of counts has their sum.
+    If a row has a struct of counts, the result is the sum of these counts.
 
     Raises:
         Undecided: a value is not a count.

@@ -70,7 +70,7 @@ def bundle_rows(path: Path) -> dict[str, Rows]:
         path: the folder or the zip of a bundle.
 
     Raises:
-        UnknownFormat: the file is not a zip, or a manifest cannot be read as one.
+        UnknownFormat: the file is not a zip, or a manifest is not JSON or lacks the views of a snapshot.
     """
     found = {}
     for name, data in _manifests(path):
