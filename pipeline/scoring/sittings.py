@@ -106,7 +106,10 @@ def without_voters(voters: WindowVoters, forgotten: Int64) -> WindowVoters:
 
 
 def _thinned(rows: Int64, bits: int) -> Int64:
-    """Return the rows of voters whose number ends in `bits` zero bits. Without a voter, other networks become 0."""
+    """Return the rows of voters whose number ends in `bits` zero bits, and all rows without a voter.
+
+    In the rows without a voter, a network whose hash does not end in `bits` zero bits becomes 0.
+    """
     if not bits:
         return rows
     mask = (1 << bits) - 1
