@@ -149,20 +149,24 @@ def test_a_resolved_alert_about_a_model_stays_resolved_while_the_weeks_slide(boa
     one = given(board)
     first, end = one.period()
     period = PeriodFinding(1, first, first + 28 * DAY, "promotes", 15.0, 9, 4)
-    record(board, one, findings(one, [pool(3, 4)], [period]))
+    styled = StyleFinding(1, first, first + 28 * DAY, "longer answers", 15.0, 9, 4)
+    record(board, one, findings(one, [pool(3, 4)], [period], styles=[styled]))
     for row in alerts(board, subject_kind="model"):
         resolve(board, row["alert_id"])
     later = given(board, since=(first + end) // 2)
     members = [int(np.flatnonzero(later.votes.names == one.votes.names[v])[0]) for v in (3, 4)]
     assert later.period(np.array(members))[0] > one.period(np.array([3, 4]))[0]
     for night in range(1, 4):
-        slid = replace(period, first=first + night * DAY, end=first + (28 + night) * DAY)
-        record(board, later, findings(later, [pool(*members)], [slid]))
+        weeks: dict[str, Any] = {"first": first + night * DAY, "end": first + (28 + night) * DAY}
+        found = findings(later, [pool(*members)], [replace(period, **weeks)], styles=[replace(styled, **weeks)])
+        record(board, later, found)
     assert {row["state"] for row in alerts(board, subject_kind="model")} == {"resolved"}
-    assert len(alerts(board, subject_kind="model")) == 2
-    after = replace(period, first=first + 28 * DAY, end=first + 56 * DAY)
-    record(board, later, findings(later, [], [after]))
-    assert [row["state"] for row in alerts(board, detector="model_period")].count("open") == 1, "other weeks are news"
+    assert len(alerts(board, subject_kind="model")) == 3
+    weeks = {"first": first + 28 * DAY, "end": first + 56 * DAY}
+    record(board, later, findings(later, [], [replace(period, **weeks)], styles=[replace(styled, **weeks)]))
+    for detector in ("model_period", "model_style"):
+        states = [row["state"] for row in alerts(board, detector=detector)]
+        assert states.count("open") == 1, "other weeks are news"
 
 
 def test_new_votes_of_the_group_open_a_resolved_alert_again(board: Board) -> None:

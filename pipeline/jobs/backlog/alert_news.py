@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.events.pseudonym import parse_pseudonym
-from pipeline.jobs.backlog.backlog_alerts import PERIOD, whole_hours
+from pipeline.jobs.backlog.backlog_alerts import PERIOD, STYLE, whole_hours
 from pipeline.scoring.signals import AlertSignal
 from pipeline.store.alerting import voter_record
 from pipeline.store.db import schema
@@ -96,7 +96,7 @@ def _same_votes(row: Any, one: AlertSignal) -> bool:
     evidence = json.loads(row.evidence)
     times = evidence.get("window") or evidence["period"]
     first, end = whole_hours((parse_rfc3339(times[0]), parse_rfc3339(times[1])))
-    if one.detector == PERIOD:
+    if one.detector in (PERIOD, STYLE):
         return 2 * (min(one.at, end) - max(one.offset, first)) >= one.at - one.offset
     return end >= one.at
 
