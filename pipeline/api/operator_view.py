@@ -42,7 +42,9 @@ def operator_dependency(reader: StoreReader) -> Any:
 
 
 def policy(operator: bool) -> Mapping[str, str]:
-    """Return the caching headers of a response. They keep a response for an operator out of every cache.
+    """Return header name → value of the caching headers of a response.
+
+    They keep a response for an operator out of every cache.
 
     Args:
         operator: whether the response is for an operator.

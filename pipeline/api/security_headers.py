@@ -52,7 +52,7 @@ _FRAMED, _PICTURES = "/embed/board", ("/badges/", "/cards/")
 
 
 def headers_for(path: str) -> tuple[Header, ...]:
-    """Return the security headers of a response. `path` is the path of the request."""
+    """Return the security headers of a response, as pairs (name, value). `path` is the path of the request."""
     if path.startswith("/api/"):
         return OF_THE_API
     if path == _FRAMED:

@@ -112,7 +112,7 @@ class StoreReader:
             raise Problem(404, f"snapshot {snapshot.snapshot_id[:12]} has no board {board}: {reason}")
 
     def provider(self, connection: Connection, name: str) -> dict[str, Any] | None:
-        """Return the page of facts about a provider that the last refresh stored; None if it stored none."""
+        """Return the page of facts about a provider, without names of hidden models. None if no page is stored."""
         found: dict[str, Any] | None = prepared_answers.read(connection, name, "provider")
         return None if found is None else self.hidden(connection).provider_page(found)
 

@@ -52,7 +52,7 @@ class AirflowServices:
             raise Unavailable("expected the extra `airflow`, got none: run `make setup`")
 
     def environment(self) -> dict[str, str]:
-        """Return the environment variables of the three processes."""
+        """Return name → value of the environment variables of the three processes."""
         address = f"http://{LOOPBACK}:{self.port}"
         return {
             "AIRFLOW_HOME": str(self.home),

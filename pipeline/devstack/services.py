@@ -85,7 +85,7 @@ class StackServices:
 
     @cached_property
     def environment(self) -> dict[str, str]:
-        """Return the environment variables with which a command uses the store of this stack."""
+        """Return name → value of the environment variables with which a command uses the store of this stack."""
         return {
             "INTEGRITY_STORE": self._database("board"),
             "INTEGRITY_VOTER_KEY": self.state.voter_key,

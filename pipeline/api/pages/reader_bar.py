@@ -8,7 +8,13 @@ from pipeline.api.page_operator import PageOperator
 
 
 def page_policy(operator: PageOperator | None) -> Mapping[str, str]:
-    """Return the caching headers of a page. They keep a page for an operator out of every cache."""
+    """Return header name → value of the caching headers of a page.
+
+    They keep a page for an operator out of every cache.
+
+    Args:
+        operator: the operator who is signed in; None for the public.
+    """
     return {**(REVALIDATE if operator is None else NO_STORE), "vary": "Cookie"}
 
 

@@ -58,7 +58,7 @@ def audit_retractions(given: AuditInput) -> Audited:
 
 
 def vote_decreases(given: AuditInput) -> tuple[Finding, ...]:
-    """Return the findings about vote counts that decreased between this store's snapshots."""
+    """Return a finding for each decrease of a model's vote count between two snapshots of this store."""
     return tuple(
         retraction.fall_finding(model, f"snapshot {earlier}", f"snapshot {later}", before, after)
         for model, earlier, later, before, after in given.vote_decreases

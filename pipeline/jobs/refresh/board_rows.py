@@ -57,7 +57,11 @@ def _anchor(counts: PairCounts, options: Settings) -> tuple[str, float] | None:
 
 
 def board_rows(shown: Leaderboard) -> list[dict[str, Any]]:
-    """Convert a board to the rows of a snapshot: one dictionary for each model, sorted by name."""
+    """Convert a board to the rows of a snapshot, sorted by the name of the model.
+
+    Returns:
+        {"model", "rating", "lower", "upper", "rank", "rank_best", "rank_worst", "votes"} of each model.
+    """
     rows = [
         {"model": model} | {name: getattr(shown, name)[i].item() for name in _COLUMNS}
         for i, model in enumerate(shown.models)

@@ -157,7 +157,7 @@ def _read(url: str, options: Settings) -> None:
 
 
 def time_audits(url: str, options: Settings) -> dict[str, float]:
-    """Return the time in seconds of reading the input of the audits and of each audit, longest first.
+    """Return name of an audit, or "read_audit_input" for reading their input → time in seconds, longest first.
 
     An audit that raises BadCounts is timed until it raises the error.
     """
