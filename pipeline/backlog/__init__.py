@@ -1,4 +1,4 @@
-"""Evaluates a backlog: votes that were cast before the first snapshot, so that no snapshot could evaluate them.
+"""Evaluates a backlog: votes that are evaluated together, such as all votes from before the first snapshot.
 
 The voters are split into folds. The voters of a fold are evaluated by a reference that was fitted on the votes of all
 other folds (cross-fitting). A reference predicts how an honest voter votes. A cell has the votes of one voter on one

@@ -229,12 +229,12 @@ class PairNumbers:
         return np.where(known, place, len(self.code))
 
     def of_cells(self, cell: Int32) -> Int64:
-        """Return int64, the number of the pair (cohort and model) to which each cell belongs.
+        """Return int64[c], the number of the pair (cohort and model) to which each cell belongs.
 
         The number is `len(code)` for a pair that is not tested.
 
         Args:
-            cell: positions of the cells in `cohorts.cells`.
+            cell: int32[c], positions of the cells in `cohorts.cells`.
         """
         cells = self.cohorts.cells
         return self(cells.voter[cell].astype(np.int64), cells.model[cell].astype(np.int64))
