@@ -63,7 +63,7 @@ def write_feed(feed: Feed, site: str) -> bytes:
     """Return a feed as XML.
 
     Args:
-        feed: the feed.
+        feed: title, address and entries of the feed.
         site: the address of the site, with which links begin; "" for links without a host.
 
     Returns:

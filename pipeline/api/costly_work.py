@@ -77,7 +77,7 @@ def refuse_if_too_often(rates: ClientRates, request: Request, metrics: ApiMetric
     """Raise an error if the client of a request has reached its limit.
 
     Args:
-        rates: the limits of clients.
+        rates: counts the requests of each client, and has the limit.
         request: the request.
         metrics: counters of refused requests.
         what: what the client sends too often, such as "invalid tokens", for the message of the error.

@@ -83,7 +83,7 @@ def diff_document(reader: StoreReader, connection: Connection, found: BoardDiff)
     Args:
         reader: reads the store.
         connection: a connection to the store.
-        found: the comparison.
+        found: the two snapshots, and the moves of the models between them.
     """
     return {
         "before": summarize_snapshot(reader, connection, found.before),

@@ -48,7 +48,7 @@ def not_found(expected: str, got: str) -> Problem:
     """Return a `Problem` with status 404, for the caller to raise.
 
     Args:
-        expected: what was expected.
+        expected: what the client should have given, as the words after "expected" in the message.
         got: what the client gave. The message quotes its first 200 characters.
     """
     return Problem(404, f"expected {expected}, got {got[:200]!r}")

@@ -51,7 +51,7 @@ def list_incidents(
 
     Args:
         connection: reads the store.
-        wanted: the filter.
+        wanted: the conditions that an incident must meet.
         hidden: models whose names are hidden from the public.
         operator: whether the reader may see voters.
 

@@ -87,7 +87,7 @@ def follow_logs(
     """Send the lines of growing logs to Kafka, until a signal or, with `until_end`, until all lines are sent.
 
     Args:
-        plan: the options.
+        plan: the options of `publish --follow`, which name the logs and when to stop.
         to: servers and topic, as text for messages to the user.
         connect: connects to Kafka and returns a producer.
         preparer: converts records for publication.

@@ -22,7 +22,7 @@ def print_report(report: Report, saved: Path | None) -> None:
     """Print a report about votes to the terminal.
 
     Args:
-        report: the report.
+        report: the report, with its verdict and its parts.
         saved: the file to which the whole report was written. Only the verdict is printed then. None if no file was
             written.
     """

@@ -24,7 +24,7 @@ def decide(
     Args:
         connection: a write transaction.
         incident: id of the incident, as for `incident_decisions.find_incident`.
-        action: one of SCOPES.
+        action: a key of SCOPES, such as "exclude" or "note".
         operator: the person who decides.
         reason: reason of the decision, or the text of a note.
         hours: duration of a snooze; None to snooze until the next action of a person.

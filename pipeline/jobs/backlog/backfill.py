@@ -41,7 +41,7 @@ def backfill(
         url: address of the store.
         strict: whether to compute the nested form. Its e-values decide which voters the policy `backfill-voter/1`
             excludes. If True, votes that only the iterated form evaluated are evaluated again.
-        check: whether to write nothing.
+        check: whether to return the report only, and to write nothing to the store.
         progress: called after each block of votes as ("read", number of votes), and after each pass over some votes as
             ("evaluated", 1).
 

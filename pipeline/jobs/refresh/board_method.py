@@ -37,7 +37,7 @@ def describe_method(method: Method, left_out: Mapping[str, int], hidden: tuple[s
     """Return the fields by which the body of a snapshot states its method.
 
     Args:
-        method: the method.
+        method: the rules that leave votes out, and the rules for listing models.
         left_out: rule → number of votes that the rule leaves out.
         hidden: names of the models under test, which boards do not list.
     """

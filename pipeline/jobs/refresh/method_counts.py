@@ -34,7 +34,7 @@ def left_out_rows(counts: LabelCounts, method: Method, fates: Collection[int]) -
 
     Args:
         counts: the counts of votes by label and flags.
-        method: the method.
+        method: the rules that leave votes out.
         fates: only rows with these fates are returned.
 
     Returns:
@@ -53,7 +53,7 @@ def left_out_by_rule(rows: Int64, method: Method) -> dict[str, int]:
 
     Args:
         rows: int64[n, 6], the result of `left_out_rows`.
-        method: the method.
+        method: the rules, in the order in which a vote is counted.
     """
     return count_by_first_rule(rows[:, _FLAGS], rows[:, _VOTES], method.rules)
 
@@ -64,7 +64,7 @@ def counted_rows(counts: LabelCounts, label: Label, method: Method, fates: Colle
     Args:
         counts: the counts of votes by label and flags.
         label: a category, a language, or ALL for all votes.
-        method: the method.
+        method: the rules that leave votes out.
         fates: only rows with these fates are returned.
 
     Returns:

@@ -54,7 +54,7 @@ def simulate_clustered(
     Args:
         boards: number of boards for each spread.
         seed: seed of the simulation.
-        step: called after each board.
+        step: called without arguments after each board, to show progress.
     """
     found = []
     for taste in TASTES:

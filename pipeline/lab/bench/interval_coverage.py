@@ -60,7 +60,7 @@ def simulate_coverage(
     Args:
         rounds: number of boards.
         seed: seed of the simulation.
-        step: called after each board.
+        step: called without arguments after each board, to show progress.
     """
     design, theta = _design()
     rng = np.random.default_rng(seed)

@@ -120,7 +120,7 @@ def simulate_votes(
         rounds: number of boards.
         n: number of variants in the family.
         seed: seed of the simulation.
-        step: called after each board.
+        step: called without arguments after each board, to show progress.
 
     Returns:
         The errors of each estimator of the selected variant's quality.

@@ -80,7 +80,7 @@ def simulate_sequences(
         looks: number of evaluations of each board.
         taste: standard deviation of a voter's taste for a model, in logits.
         seed: seed of the simulation.
-        step: called after each evaluation.
+        step: called without arguments after each evaluation, to show progress.
     """
     rng = np.random.default_rng(seed)
     drawn = [draw_votes(rng, _MODELS, (looks + _FIRST - 1) * _STEP, taste) for _ in range(boards)]

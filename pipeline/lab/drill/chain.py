@@ -44,9 +44,9 @@ class Link:
     """One step of the pipeline that follows the votes of a drill, with its time.
 
     Attributes:
-        name: what happened.
+        name: the event that ends the step, such as "alert".
         seconds: time from the first vote to the step, in seconds; None if the step did not follow in time.
-        note: a remark for people.
+        note: a remark about the step for people; "" for none.
     """
 
     name: str

@@ -55,7 +55,7 @@ def json_strings(names: Sequence[str], codes: npt.NDArray[Any]) -> list[str]:
     """Return the name for each code as a JSON string. Each name is encoded only once.
 
     Args:
-        names: the names.
+        names: the names to choose from.
         codes: integers[n], positions in `names`. The result has n strings.
     """
     quoted = [msgspec.json.encode(name).decode() for name in names]
