@@ -6,6 +6,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+ALARM_LEVEL = 0.995
+"""Coverage of the interval that decides whether a probe fires that compares an estimate with a threshold.
+
+It is stricter than that of the intervals shown: several such probes look at each board, and errors are estimated from
+the votes, so that in small files some are too small.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeOptions:

@@ -3,9 +3,9 @@
 The votes are split into two parts, after the first turn and after later turns, and each part is rated. The figure is
 the number of pairs of models that the two parts order in opposite ways, beyond sampling error. For such a pair, each
 part has another model ahead. The gap between the two models differs between the parts by more than the joint critical
-value times the standard error of this difference. The two parts count as independent; votes of one voter in both parts
-make the standard errors too large, not too small. The probe fires if there is at least one such pair. There is no
-interval, since only pairs beyond sampling error are counted.
+value of 99.5% times the standard error of this difference. The two parts count as independent; votes of one voter in
+both parts make the standard errors too large, not too small. The probe fires if there is at least one such pair. There
+is no interval, since only pairs beyond sampling error are counted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pipeline.ratings import (
     simultaneous_rank_sets,
     with_clustered_covariance,
 )
-from pipeline.report.probe_result import ProbeOptions, ProbeResult, unavailable_result
+from pipeline.report.probe_result import ALARM_LEVEL, ProbeOptions, ProbeResult, unavailable_result
 from pipeline.report.probes.order_changes import difference_errors, kendall_tau, name_pairs
 from pipeline.report.probes.probe import Probe
 from pipeline.report.report_board import ReportBoard
@@ -48,7 +48,7 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
     both = Fit(
         parts[0].theta - parts[1].theta, parts[0].covariance + parts[1].covariance, parts[0].hessian, 0, 0.0, True
     )
-    critical = simultaneous_rank_sets(both, level=options.level, seed=options.seed).critical
+    critical = simultaneous_rank_sets(both, level=ALARM_LEVEL, seed=options.seed).critical
     gap = [part.theta[:, None] - part.theta[None, :] for part in parts]
     beyond = np.abs(gap[0] - gap[1]) > critical * difference_errors(both.covariance)
     pairs = [(names[i], names[j]) for i, j in np.argwhere(beyond & (gap[0] > 0) & (gap[1] < 0)).tolist()]

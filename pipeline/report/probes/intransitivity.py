@@ -4,7 +4,8 @@ A triad of models is cyclic if by the majority of decisive votes a beats b, b be
 Smith 1940, Biometrika 31). Some cycles occur by chance. The figure is the share of cyclic triads among triads with
 three decided pairs, minus the mean share of draws. The draws come from the Bradley-Terry fit of the decisive votes,
 with the same number of votes for each pair. Ties are left out of the fit, since cycles are counted among wins only. The
-interval has the percentiles of the difference over the draws. The probe fires if the whole interval is above 0.02.
+interval has the percentiles of the difference over the draws. The probe fires if the whole interval of
+99.5% is above 0.02.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from pipeline.errors import RatingError
 from pipeline.ratings import fit, select_rated_models
 from pipeline.ratings.newton import win_probability
-from pipeline.report.probe_result import ProbeOptions, ProbeResult, unavailable_result
+from pipeline.report.probe_result import ALARM_LEVEL, ProbeOptions, ProbeResult, unavailable_result
 from pipeline.report.probes.probe import Probe
 from pipeline.report.report_board import ReportBoard
 from pipeline.report.report_votes import ReportVotes
@@ -50,7 +51,7 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
     low, high = (observed - np.quantile(shares, [(1 + options.level) / 2, (1 - options.level) / 2])).tolist()
     return ProbeResult(
         id=_ID, title=_TITLE, figure=observed - expected, unit=_UNIT, interval=(low, high), threshold=_THRESHOLD,
-        fired=low > _THRESHOLD,
+        fired=observed - float(np.quantile(shares, (1 + ALARM_LEVEL) / 2)) > _THRESHOLD,
         sentence=(
             f"{cycles:,} of {triads:,} groups of three models are cycles ({observed:.1%}); one strength for each model "
             f"gives {expected:.1%}."

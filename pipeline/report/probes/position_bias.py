@@ -3,8 +3,8 @@
 Model: logit P(a beats b) = θ_a − θ_b + φ x, with x = 1 if a was shown first and −1 if b was (Agresti 2013, Categorical
 Data Analysis, section 11.6.2; `pipeline.ratings.pair_covariate`). The figure is φ in log-odds. Its interval is the Wald
 interval with the sandwich covariance, clustered by voter where voters are known. The probe fires if the whole interval
-is outside ±0.05: a smaller advantage changes a win rate of 50% by less than 1.3 points. `details` says which jointly
-separated pairs the correction reverses.
+of 99.5% is outside ±0.05: a smaller advantage changes a win rate of 50% by less than 1.3 points. `details` says which
+jointly separated pairs the correction reverses.
 
 The figure is not computed if the file does not say which model was shown first. Neither is it computed if the order of
 the two models in a vote has another meaning: they are sorted by name, the winner comes first or last, or each pair
@@ -17,7 +17,7 @@ import numpy as np
 from scipy.special import expit, ndtri
 
 from pipeline.ratings.pair_covariate import rate_with_covariate
-from pipeline.report.probe_result import ProbeOptions, ProbeResult, unavailable_result
+from pipeline.report.probe_result import ALARM_LEVEL, ProbeOptions, ProbeResult, unavailable_result
 from pipeline.report.probes.order_changes import kendall_tau, moved_models, name_pairs, reversed_pairs
 from pipeline.report.probes.probe import Probe
 from pipeline.report.report_board import ReportBoard
@@ -51,7 +51,8 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
     decisive = votes.outcome < 2
     wins = int((decisive & ((votes.outcome == 0) == (first_is_a == 1))).sum())
     flipped = reversed_pairs(board, found.theta)
-    fired = low > _THRESHOLD or high < -_THRESHOLD
+    margin = float(ndtri((1 + ALARM_LEVEL) / 2)) * found.effect_se
+    fired = abs(found.effect) - margin > _THRESHOLD
     rate = wins / max(int(decisive.sum()), 1)
     after = (
         f"correcting for it reverses {len(flipped)} separated pair{'s' * (len(flipped) != 1)} ({name_pairs(flipped)})"

@@ -8,7 +8,8 @@ The errors of θ make the estimate of c too small. So the estimate is divided by
 Σ w g² (regression calibration; Carroll et al. 2006, Measurement Error in Nonlinear Models, section 4.2). Here g is the
 gap of a vote's models, v the variance of the gap, and w = p (1 − p). The interval is a Wald interval. Its variance is
 the sum of two: the sandwich variance over the votes of one provider, clustered by voter if voters are known; and the
-variance that the errors of θ add (delta method). The probe fires if the whole interval is outside ±0.25.
+variance that the errors of θ add (delta method). The probe fires if the whole interval of 99.5% is outside
+±0.25.
 
 The figure is not computed in three cases: no two models have a known provider in common, fewer than 100 votes are
 between models of one provider, or the reliability is below ½.
@@ -22,7 +23,7 @@ from scipy.special import expit, ndtri
 from pipeline.ratings import Fit, PairCounts, fit, select_rated_models, with_clustered_covariance
 from pipeline.ratings.clustered_sandwich import voter_clusters
 from pipeline.ratings.residuals import OUTCOME_SCORES
-from pipeline.report.probe_result import ProbeOptions, ProbeResult, unavailable_result
+from pipeline.report.probe_result import ALARM_LEVEL, ProbeOptions, ProbeResult, unavailable_result
 from pipeline.report.probes.order_changes import difference_errors, moved_models, name_pairs, reversed_pairs
 from pipeline.report.probes.probe import Probe
 from pipeline.report.report_board import ReportBoard
@@ -69,7 +70,7 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
     )
     return ProbeResult(
         id=_ID, title=_TITLE, figure=scale - 1, unit=_UNIT, interval=(low, high), threshold=_THRESHOLD,
-        fired=low > _THRESHOLD or high < -_THRESHOLD,
+        fired=abs(scale - 1) - float(ndtri((1 + ALARM_LEVEL) / 2)) * se > _THRESHOLD,
         sentence=(
             f"In {len(inside):,} battles of two models of one provider, gaps are {scale:.2f} times those that the "
             f"other battles predict; {rest}."

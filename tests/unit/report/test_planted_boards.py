@@ -23,6 +23,8 @@ GOLDEN = {
     "same_provider": -0.03434,
 }
 
+TESTS = ("position_bias", "tie_rule", "intransitivity", "clustering", "first_turn", "same_provider")
+
 PLANTED = {
     "few votes": (PlantedBoard(votes=250), {"separation", "rank_resolution"}),
     "first slot": (PlantedBoard(first_bonus=0.35), {"position_bias"}),
@@ -53,6 +55,17 @@ def test_the_probe_of_a_defect_fires_and_no_other(name: str) -> None:
 @pytest.mark.long
 def test_of_20_honest_boards_at_most_one_fires() -> None:
     fired = [seed for seed in range(20) if any(one.fired for one in probes_of(PlantedBoard(seed=seed)).values())]
+    assert len(fired) <= 1
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("votes", "voters", "models"), [(300, 80, 8), (1_000, 300, 20)])
+def test_of_20_small_honest_boards_at_most_one_fires_a_test(votes: int, voters: int, models: int) -> None:
+    """What a small board cannot separate, and a voter with a tenth of its votes, are facts: no false alarms."""
+    fired = []
+    for seed in range(1_000, 1_020):
+        found = probes_of(PlantedBoard(votes=votes, voters=voters, models=models, seed=seed, prompts=50, sessions=100))
+        fired += [seed] * any(found[name].fired for name in TESTS)
     assert len(fired) <= 1
 
 
