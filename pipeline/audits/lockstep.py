@@ -89,9 +89,9 @@ def lockstep_of_cells(who: Int64, what: Integers, when: Integers, asked: Int64) 
 
     Args:
         who: int64[n], the voter of each vote, −1 for no voter.
-        what: an integer for the pair of models and the outcome of each vote.
-        when: the ten minutes (BUCKET) of each vote.
-        asked: an integer for the prompt of each vote.
+        what: int[n], an integer for the pair of models and the outcome of each vote.
+        when: int[n], the number of each vote's bucket of ten minutes (BUCKET).
+        asked: int[n], an integer for the prompt of each vote.
     """
     known = who != -1
     if not known.all():  # a copy of 20 million votes takes 0.5 GB
