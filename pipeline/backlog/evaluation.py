@@ -1,9 +1,15 @@
 """Evaluates a backlog: votes from before the first snapshot, or the votes of the last weeks. No store is needed.
 
-The evaluation has eight steps. It finds single voters with much evidence; their accomplices, who have fewer votes and
-promote or demote the same model; groups of voters with few votes each, who promote or demote a model together; cohorts
-that promote or demote a model; models whose results differ in one period; models whose answers changed their style;
-voters with unusual habits; and voters who seem to click at random.
+The evaluation has eight steps. They find, in this order:
+
+1. single voters with much evidence
+2. their accomplices, who have fewer votes and promote or demote the same model
+3. groups of voters with few votes each, who promote or demote a model together
+4. cohorts that promote or demote a model
+5. models whose results differ in one period
+6. models whose answers changed their style
+7. voters with unusual habits
+8. voters who seem to click at random
 
 A voter whom one step finds counts in no reference of the later steps, so that an attack is reported once. The last step
 is an exception: it uses the references of the first step, and skips voters who were found before.
