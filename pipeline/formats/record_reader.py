@@ -2,10 +2,14 @@
 
 Empty lines are skipped. A file that is still being written may end in an incomplete record. For such files, callers
 pass a callback, the argument `waits`: it is called with a description of the incomplete record, and the record is not
-yielded. Three kinds of records are then incomplete: a last line of JSON Lines without a newline, if the line is not a
-complete JSON object; a last line of a CSV or TSV file without a newline; and a last row of such a file whose quotes are
-open. Without a callback, the file is taken to be complete: a last line without a newline is a record, and open quotes
-at the end are an error.
+yielded. Three kinds of records are then incomplete:
+
+- a last line of JSON Lines without a newline, if the line is not a complete JSON object
+- a last line of a CSV or TSV file without a newline
+- a last row of a CSV or TSV file whose quotes are open
+
+Without a callback, the file is taken to be complete: a last line without a newline is a record, and open quotes at the
+end are an error.
 """
 
 from __future__ import annotations
