@@ -23,7 +23,7 @@ def _controller() -> ThreadpoolController:
 
 
 class _Limit:
-    """The limit of this process, which holds from the first block that needs it to the end of the last one."""
+    """The limit of this process, which holds while at least one block needs it."""
 
     def __init__(self) -> None:
         self._lock = Lock()
