@@ -104,8 +104,8 @@ class ReportVotes:
     def clusters(self) -> npt.NDArray[np.int64] | None:
         """Return the voters by which standard errors can be clustered; None if there are no voters, or too few.
 
-        The scores of all votes add up to 0, and with them those of a voter who cast them all. So few voters give errors
-        that are too small, and a single voter gives none at all.
+        The scores of all votes add up to 0, so standard errors clustered by a single voter would be 0. With a few
+        voters they would be too small.
         """
         voter = self.known("voter")
         return voter if voter is not None and effective_voters(voter) >= LEAST_VOTERS else None

@@ -1,6 +1,6 @@
 """Measures how far ranks move when the votes are drawn again.
 
-The votes are resampled with replacement, whole voters at a time where voters are known, and each resample is fitted
+The votes are resampled with replacement, whole voters at a time if there are enough voters. Each resample is fitted
 exactly (`pipeline.ratings.bootstrap`; Efron 1979, Annals of Statistics 7; for clusters Field & Welsh 2007, JRSS B 69).
 The rank interval of a model has the percentiles of its ranks, rounded outwards. The figure is the median number of
 ranks in these intervals. The interval of the figure is computed from 40 resamples, each of which takes the place of the

@@ -7,9 +7,8 @@ figure is c − 1, by maximum likelihood. At 0, models of one provider beat each
 The errors of θ make the estimate of c too small. So the estimate is divided by the reliability of the gaps, 1 − Σ w v /
 Σ w g² (regression calibration; Carroll et al. 2006, Measurement Error in Nonlinear Models, section 4.2). Here g is the
 gap of a vote's models, v the variance of the gap, and w = p (1 − p). The interval is a Wald interval. Its variance is
-the sum of two: the sandwich variance over the votes of one provider, clustered by voter if voters are known; and the
-variance that the errors of θ add (delta method). The probe fires if the whole interval of 99.5% is outside
-±0.25.
+the sum of two: the sandwich variance over the votes of one provider, clustered by voter if there are enough voters; and
+the variance that the errors of θ add (delta method). The probe fires if the whole interval of 99.5% is outside ±0.25.
 
 The figure is not computed in three cases: no two models have a known provider in common, fewer than 100 votes are
 between models of one provider, or the reliability is below ½.
@@ -90,8 +89,8 @@ def fit_scale(fitted: Fit, votes: ReportVotes) -> tuple[float, float, float]:
         votes: the N votes.
 
     Returns:
-        Three values: c, corrected for the errors of θ; its standard error, clustered by voter; and the reliability by
-            which both were divided (not divided if it is 0 or less).
+        Three values: c, corrected for the errors of θ; its standard error, clustered by voter if there are enough
+            voters; and the reliability by which both were divided (not divided if it is 0 or less).
     """
     a, b = votes.model_a, votes.model_b
     gap, score = fitted.theta[a] - fitted.theta[b], OUTCOME_SCORES[votes.outcome]

@@ -3,8 +3,8 @@
 Two neighbours are separated, tested alone ("each"), if their difference exceeds z standard errors of the difference.
 They are separated jointly if the difference exceeds the critical value of all pairs of models together, times the
 standard error (max |t|, Romano & Wolf 2005, Econometrica 73; the one-step version of `pipeline.ratings.rank_sets`).
-Whether the intervals of the two models overlap does not decide it. The standard error is clustered by voter where
-voters are known.
+Whether the intervals of the two models overlap does not decide it. The standard error is clustered by voter if there
+are enough voters (`ReportVotes.clusters`).
 
 The figure is the share of neighbours that are not separated jointly. Its interval has the percentiles of this share
 over draws of θ from the normal distribution around the estimate. The probe fires if more than a quarter is not
