@@ -3,7 +3,7 @@
 The votes are split into two parts, after the first turn and after later turns, and each part is rated. The figure is
 the number of pairs of models that the two parts order in opposite ways, beyond sampling error. For such a pair, each
 part has another model ahead. The gap between the two models differs between the parts by more than the joint critical
-value of 99.5% times the standard error of this difference. The two parts count as independent; votes of one voter in
+value (at 99.5%) times the standard error of this difference. The two parts count as independent; votes of one voter in
 both parts make the standard errors too large, not too small. The probe fires if there is at least one such pair. There
 is no interval, since only pairs beyond sampling error are counted.
 """

@@ -4,8 +4,8 @@ A triad of models is cyclic if by the majority of decisive votes a beats b, b be
 Smith 1940, Biometrika 31). Some cycles occur by chance. The figure is the share of cyclic triads among triads with
 three decided pairs, minus the mean share of draws. The draws come from the Bradley-Terry fit of the decisive votes,
 with the same number of votes for each pair. Ties are left out of the fit, since cycles are counted among wins only. The
-interval has the percentiles of the difference over the draws. The probe fires if the whole interval of
-99.5% is above 0.02.
+interval has the percentiles of the difference over the draws. The probe fires if the whole 99.5% interval is above
+0.02.
 """
 
 from __future__ import annotations

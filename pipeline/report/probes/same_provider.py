@@ -8,7 +8,7 @@ The errors of θ make the estimate of c too small. So the estimate is divided by
 Σ w g² (regression calibration; Carroll et al. 2006, Measurement Error in Nonlinear Models, section 4.2). Here g is the
 gap of a vote's models, v the variance of the gap, and w = p (1 − p). The interval is a Wald interval. Its variance is
 the sum of two: the sandwich variance over the votes of one provider, clustered by voter if there are enough voters; and
-the variance that the errors of θ add (delta method). The probe fires if the whole interval of 99.5% is outside ±0.25.
+the variance that the errors of θ add (delta method). The probe fires if the whole 99.5% interval is outside ±0.25.
 
 The figure is not computed in three cases: no two models have a known provider in common, fewer than 100 votes are
 between models of one provider, or the reliability is below ½.
