@@ -20,6 +20,8 @@ from pipeline.settings import Settings, shown
 _OF_ONE_BOARD = frozenset({"store", "board", "voter_key", "ledger_key", "ledger_key_before"})
 _TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword")
 _POSTGRES = ("postgres", "postgresql")
+# A task unpickles what a cluster sends, so whoever names the cluster can run programs in the task, which has the keys.
+_NOT_IN_RUNS = ("compute", "compute_ledger")
 
 
 @contextmanager
@@ -47,7 +49,7 @@ def use_board(given: Mapping[str, Any]) -> Iterator[str]:
     if connection is not None:
         place = f"Airflow Connection {given['connection_id']}"
         values |= {"store": store_url(connection, place), **_extra(connection, place)}
-    values |= _public(given["run"], "parameter `settings` of the run")
+    values |= _of_run(given["run"])
     with settings.override(Settings(**values)):
         yield settings.load().store
 
@@ -93,6 +95,15 @@ def _public(found: Mapping[str, Any], place: str) -> dict[str, Any]:
         if name == "store" or shown(name, "value") != "value":
             raise Usage(f"{place}: expected no keys, passwords and stores, got {name}: the Airflow Connection has them")
     return dict(found)
+
+
+def _of_run(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings in the parameter of a run, which people may set who must not run programs in a task."""
+    place = "parameter `settings` of the run"
+    for name in _NOT_IN_RUNS:
+        if name in found:
+            raise Usage(f"{place}: expected no engine and no place of the ledger, got {name}: set it for the board")
+    return _public(found, place)
 
 
 def _expect_settings(found: Mapping[str, Any], place: str) -> None:

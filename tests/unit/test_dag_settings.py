@@ -87,6 +87,11 @@ def test_the_fields_of_a_connection_are_a_url(fields, url):
         ({"run": {"hold_places": "many"}}, "INTEGRITY_HOLD_PLACES: expected an integer"),
         ({"run": {"voter_key": "5e" * 32}}, "of the run: expected no keys, passwords and stores, got voter_key"),
         ({"run": {"store": "other.db"}}, "of the run: expected no keys, passwords and stores, got store"),
+        (
+            {"run": {"compute": "dask://other:8786"}},
+            "of the run: expected no engine .* got compute: set it for the board",
+        ),
+        ({"run": {"compute_ledger": "s3://other"}}, "of the run: expected no engine .* got compute_ledger"),
         ({"settings": {"ledger_key": "5e" * 32}}, "settings: expected no keys, passwords and stores, got ledger_key"),
     ],
 )
