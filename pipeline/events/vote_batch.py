@@ -38,7 +38,7 @@ class VoteBatch:
     Attributes:
         partition: partition number (partition_no) of each vote.
         offset: offset of the vote in that partition.
-        appended_at, cast_at: microseconds since 1970 UTC.
+        appended_at, cast_at: when the vote was appended and when it was cast, in microseconds since 1970 UTC.
         key: uint64[n, 2], the first 128 bits of SHA-256(vote_id).
         side: uint8[n], the lowest bit of SHA-256(vote_id). It picks one side of each vote, 0 for a and 1 for b.
             Sampling tests count only the model on this side.
