@@ -17,7 +17,7 @@ class PublishedBoard:
         rank, style_rank: float64[m], ranks without and with style control, NaN where missing.
         score, lower, upper: float64[m], ratings and bounds of their intervals in points; bounds are NaN where missing.
         votes: int64[m], number of votes on each model.
-        organizations, licenses: as published, "" where missing.
+        organizations, licenses: the organisation and the licence of each model as published, "" where missing.
     """
 
     board: str
