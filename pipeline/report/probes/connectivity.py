@@ -1,10 +1,10 @@
 """Measures how many votes connect the weakest cut of the board, and which models no votes connect with the others.
 
 The figure is the conductance of the weakest cut: the votes across the cut, divided by the votes on the models of its
-smaller side (`pipeline.audits.graph_health`). The probe fires if it is below 1/8, or if at least 5% of the votes are
-outside the strongly connected component of the win digraph that is rated: other models cannot be compared with it (Ford
-1957, "Solution of a ranking problem from binary comparisons", Amer. Math. Monthly 64(8)). Which pairs of models got
-votes is decided by the board's sampling, and is taken as given. So there is no interval.
+smaller side (`pipeline.audits.graph_health`). The probe fires if the figure is below 1/8, or if at least 5% of the
+votes are outside the strongly connected component of the win digraph that is rated: other models cannot be compared
+with it (Ford 1957, "Solution of a ranking problem from binary comparisons", Amer. Math. Monthly 64(8)). Which pairs of
+models got votes is decided by the board's sampling, and is taken as given. So there is no interval.
 """
 
 from __future__ import annotations
