@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from pipeline.cli.app import emit_or_print, out
-from pipeline.cli.exclusion_prompt import confirm, is_done, show_preview
+from pipeline.cli.exclusion_prompt import confirm, is_done, next_refresh_lines, show_preview
 from pipeline.jobs import moderation
 from pipeline.store import Store
 from pipeline.store.alerting import alert_queries, operators_log
@@ -50,5 +50,6 @@ def decide(
                 results.append(moderation.change_alert_state(connection, one, action, who, reason, hours))
             elif not is_done(results, partial(moderation.targets_of, connection, action, one)):
                 results.append(moderation.change_exclusion(connection, action, one, who, reason))
-    text = "\n".join(one["done"] for one in results)
+        later = next_refresh_lines(connection) if action in {"resolve", "reopen"} else []
+    text = "\n".join([*(one["done"] for one in results), *later])
     emit_or_print(as_json, results if len(names) > 1 else results[0], text, out, soft_wrap=True)

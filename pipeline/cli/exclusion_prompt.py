@@ -7,12 +7,15 @@ import typer
 from sqlalchemy.engine import Connection
 
 from pipeline.cli.app import err
+from pipeline.cli.on_call_text import both_times
 from pipeline.cli.terminal import print_paragraphs
 from pipeline.errors import Usage
 from pipeline.incident_text import count
 from pipeline.jobs import exclusion_preview
 from pipeline.jobs.exclusion_preview import ExclusionPreview, RankMove
+from pipeline.open_store import now
 from pipeline.store.boards.exclusion_effect import ExclusionTarget
+from pipeline.store.boards.refresh_rhythm import read_rhythm
 
 _MOVES_SHOWN = 8
 
@@ -32,7 +35,14 @@ def show_preview(
     found = exclusion_preview.preview(connection, action, targets)
     accounts = sum(kind == "voter" for kind, _ in targets)
     what = count(accounts, "account") if accounts else "the selected votes"
-    print_paragraphs([f"{action} {what} of {about}: {found.effect}", *_details(found, accounts, models)], console=err)
+    lines = [f"{action} {what} of {about}: {found.effect}", *_details(found, accounts, models)]
+    print_paragraphs([*lines, *next_refresh_lines(connection)], console=err)
+
+
+def next_refresh_lines(connection: Connection) -> list[str]:
+    """Return a sentence about when the next refresh comes, as a list; empty if that is not known."""
+    rhythm = read_rhythm(connection, now())
+    return [] if rhythm is None else [f"When: {rhythm.sentence(both_times(rhythm.expected_at))}."]
 
 
 def _details(found: ExclusionPreview, accounts: int, models: Collection[str]) -> list[str]:

@@ -36,6 +36,9 @@ Action = Literal[
     "export",
 ]  # fmt: skip
 
+_VOTED = frozenset({"model", "provider", "habit"})
+"""Kinds of incidents whose votes a decision leaves out or counts again, at the next refresh."""
+
 _Listed = tuple[dict[str, Any], str]
 """An incident with its headline, and when its first vote was cast."""
 
@@ -137,18 +140,20 @@ def _print_list(listed: Sequence[_Listed], total: int, as_json: bool) -> None:
 
 def _show(opened: Store, given: str, verbose: bool, as_json: bool) -> dict[str, Any]:
     """Return an incident as data; print it unless JSON is asked for."""
+    from pipeline.cli.exclusion_prompt import next_refresh_lines  # noqa: PLC0415
     from pipeline.jobs import incident_accounts, incident_decisions  # noqa: PLC0415  # slow to import; lists do not need it
 
     with opened.read() as connection:
         incident, private = incident_decisions.find_incident(connection, given)
         alerts = alert_queries.read_alerts(connection, incident["alert_ids"])
+        later = next_refresh_lines(connection) if incident["about"][0]["kind"] in _VOTED else []
         standing = None if as_json else incident_accounts.read_standing(connection, private["voters"], alerts)
     document = {
         **incident, "headline": incident_text.headline(incident, private), "private": private, "evidence": alerts,
     }  # fmt: skip
     if standing is None:
         return document
-    print_paragraphs(incident_text.explain_lines(incident, private, local_time, standing))
+    print_paragraphs([*incident_text.explain_lines(incident, private, local_time, standing), *later])
     print_paragraphs(
         f"  {both_times(one['at'])}  {one['action']} by {one['name']}: {one['reason']}" for one in incident["history"]
     )

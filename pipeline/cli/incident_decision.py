@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from pipeline.cli.app import emit_or_print, out
-from pipeline.cli.exclusion_prompt import confirm, is_done, show_preview
+from pipeline.cli.exclusion_prompt import confirm, is_done, next_refresh_lines, show_preview
 from pipeline.errors import Usage
 from pipeline.jobs import incident_decisions, moderation
 from pipeline.store import Store
@@ -57,7 +57,8 @@ def decide(
                     results.append(incident_decisions.change_state(connection, one, action, who, reason, hours))
                 elif not is_done(results, partial(incident_decisions.exclusion_targets, connection, one, action)):
                     results.append(incident_decisions.change_exclusions(connection, one, action, who, reason))
-    text = "\n".join(one["done"] for one in results)
+        later = next_refresh_lines(connection) if action in {"resolve", "reopen"} else []
+    text = "\n".join([*(one["done"] for one in results), *later])
     emit_or_print(as_json, results if len(results) > 1 else results[0], text, out, soft_wrap=True)
 
 

@@ -3,6 +3,7 @@
     claims          reduces an alert to what it states: a model or provider and a direction, or a habit of voters
     carriers        represents an alert together with the votes and the voters that the alert is about
     leanings        finds the models that a voter votes for or against far more often than honest voters do
+    sampling_facts  recognises the facts about how often models are drawn, which have one cause
     campaigns       explains alerts that are about the same votes by one campaign, the strongest first
     grouping        groups alerts into incidents, and applies the splits and merges that people decided
 

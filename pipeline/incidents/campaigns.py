@@ -5,6 +5,11 @@ demoted; the attackers' network has a burst of votes; the board has more traffic
 or voters as the attack. So groups of alerts with the same claim are processed from the strongest to the weakest. A
 group joins a stronger group if most of its votes or voters belong to the stronger group.
 
+More votes than usual on a provider are those on its models: they join the attack on one of them. Without an attack, its
+models with more votes than usual join the provider.
+
+Facts about how often models are drawn have one cause, the sampler, and are one group (`sampling_facts`).
+
 At first there are two kinds of groups. All alerts about one voter are a group. The claim of this group is the claim of
 its strongest alert. Each alert of a window detector is a group of its own. Then groups with the same claim are joined
 if there is no long pause between them.
@@ -17,7 +22,27 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from pipeline.incidents.carriers import AlertSpan, CarriedAlert, common, union
-from pipeline.incidents.claims import AIMLESS, AT_RANDOM, BOARD, FACT, HABIT, LIFTED, MORE, NETWORK, Claim
+from pipeline.incidents.claims import (
+    AIMLESS,
+    AT_RANDOM,
+    BOARD,
+    FACT,
+    HABIT,
+    LIFTED,
+    MODEL,
+    MORE,
+    NETWORK,
+    PROVIDER,
+    Claim,
+)
+from pipeline.incidents.sampling_facts import (
+    SAMPLING,
+    SAMPLING_GAP,
+    are_effect_of,
+    drawn_more,
+    is_about_board,
+    is_sampling,
+)
 from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.time import DAY
 
@@ -99,17 +124,16 @@ def _explain(groups: Iterable[Campaign]) -> list[Campaign]:
 
 def _leans_to(one: Campaign, other: Campaign) -> bool:
     """Return whether the voter of `one` votes for or against the model of `other`, a campaign at the same time."""
-    apart = one.begun_at > other.last_at + GAP or other.begun_at > one.last_at + GAP
-    return not apart and any(other.claim in alert.leanings for alert in one.alerts)
+    return not _are_apart(one, other, GAP) and any(other.claim in alert.leanings for alert in one.alerts)
 
 
 def _rank(one: Campaign) -> int:
     if one.claim.kind == FACT:
-        return 5
+        return 2 if is_sampling(one.claim) else 7
     if one.claim.kind == BOARD:
-        return 4
+        return 6
     if one.claim.is_crowd:
-        return 3 if one.claim.kind == NETWORK else 2
+        return {PROVIDER: 3, NETWORK: 5}.get(one.claim.kind, 4)
     return 0 if one.by_voters else 1
 
 
@@ -150,7 +174,7 @@ def _join_claims(groups: Iterable[Campaign]) -> list[Campaign]:
         chain: list[Campaign] = []
         end = 0
         for one in same:
-            if chain and one.begun_at > end + GAP:
+            if chain and one.begun_at > end + (SAMPLING_GAP if is_sampling(one.claim) else GAP):
                 joined.append(_sum(chain))
                 chain = []
             end = max(end, one.last_at) if chain else one.last_at
@@ -161,6 +185,8 @@ def _join_claims(groups: Iterable[Campaign]) -> list[Campaign]:
 
 def _same(claim: Claim) -> Claim:
     """Return the claim under which groups are joined."""
+    if is_sampling(claim):
+        return SAMPLING
     return _AIMLESS if claim.kind == HABIT and claim.name in AIMLESS else claim
 
 
@@ -170,7 +196,7 @@ def _sum(groups: Sequence[Campaign]) -> Campaign:
     for one in groups:
         strength[one.claim] = strength.get(one.claim, 0.0) + one.strength
     return Campaign(
-        max(strength, key=lambda claim: (round(strength[claim], 6), claim)),
+        max(strength, key=lambda claim: (not is_about_board(claim), round(strength[claim], 6), claim)),
         tuple(sorted((one for group in groups for one in group.alerts), key=lambda one: one.order)),
         union([one.votes for one in groups]),
         union([one.core for one in groups]),
@@ -186,10 +212,12 @@ def _share_in(group: Campaign, other: Campaign) -> float:
 
     The result is the larger of two shares, from 0 to 1: of its votes beyond expectation, and of its voters.
     """
-    if group.begun_at > other.last_at + GAP or other.begun_at > group.last_at + GAP:
+    if _are_apart(group, other, SAMPLING_GAP if is_sampling(other.claim) else GAP):
         return 0.0
-    if group.claim.is_crowd and (group.claim.kind, group.claim.name) == (other.claim.kind, other.claim.name):
-        return 1.0  # more votes than usual on the model of an attack
+    if is_sampling(group.claim) or is_sampling(other.claim):
+        return float(_is_by_sampler(group, other))
+    if group.claim.is_crowd and _is_on_same(group, other.claim, other.alerts):
+        return 1.0
     votes = min(1.0, common(group.core, other.votes) / max(1.0, min(group.excess, len(group.core))))
     if group.by_voters or not other.by_voters:
         # A named voter is not of a campaign only because it voted where the campaign did.
@@ -197,13 +225,53 @@ def _share_in(group: Campaign, other: Campaign) -> float:
     return max(votes, common(group.voters, other.voters) / max(1, len(group.voters)))
 
 
+def _is_by_sampler(group: Campaign, other: Campaign) -> bool:
+    """Return whether sampling explains more votes than usual, or an attack explains what sampling seems to be."""
+    if is_sampling(other.claim):
+        return group.claim.is_crowd and not _subjects(group).isdisjoint(drawn_more(one.claim for one in other.alerts))
+    return are_effect_of((one.claim for one in group.alerts), other.claim)
+
+
+def _is_on_same(crowd: Campaign, claim: Claim, alerts: Iterable[CarriedAlert]) -> bool:
+    """Return whether more votes than usual are on what another campaign, with this claim and these alerts, is about.
+
+    That is the model of an attack, a model of the provider that has more votes, or the provider of the model.
+    """
+    mine = crowd.claim
+    if (mine.kind, mine.name) == (claim.kind, claim.name):
+        return True
+    if claim.kind == MODEL and mine.kind == PROVIDER:
+        return claim.name in _subjects(crowd)
+    return claim.is_crowd and mine.kind == MODEL and any(mine.name in one.members for one in alerts)
+
+
+def _subjects(group: Campaign) -> set[str]:
+    """Return what a group is about, and the models of the provider if it is about one."""
+    return {group.claim.name}.union(*(one.members for one in group.alerts))
+
+
+def _are_apart(one: Campaign, other: Campaign, gap: int) -> bool:
+    return one.begun_at > other.last_at + gap or other.begun_at > one.last_at + gap
+
+
 def _absorb(strong: Campaign, weak: Campaign) -> Campaign:
     """Return the strong campaign with the weak one as side effect. The votes and voters of the strong one stay.
 
-    The claim stays too, with one exception: MORE about a model becomes LIFTED if the weak campaign states it.
+    The claim stays too, with two exceptions. MORE about a model becomes LIFTED if the weak campaign states it. MORE
+    about a provider becomes MORE about its model if only one model has it (`_crowd_of`).
     """
     alerts = tuple(sorted((*strong.alerts, *weak.alerts), key=lambda one: one.order))
     claim = strong.claim
     if claim.effect == MORE and weak.claim == Claim(claim.kind, claim.name, LIFTED):
         claim = weak.claim
+    elif claim.is_crowd and weak.claim.is_crowd:
+        claim = _crowd_of(alerts) or claim
     return replace(strong, claim=claim, alerts=alerts)
+
+
+def _crowd_of(alerts: Iterable[CarriedAlert]) -> Claim | None:
+    """Return what has more votes than usual if one provider has: its one model that has too, else the provider."""
+    crowds = {one.claim for one in alerts if one.claim.is_crowd}
+    providers = [one for one in crowds if one.kind == PROVIDER]
+    models = [one for one in crowds if one.kind == MODEL]
+    return None if len(providers) != 1 else models[0] if len(models) == 1 else providers[0]

@@ -39,6 +39,7 @@ class CarriedAlert:
         excess: how many more votes `core` has than expected; None if the evidence states no expectation.
         leanings: one claim for each model that the voter votes for or against far more often than honest voters do
             (`leanings.find_leanings`). Empty unless the alert is about a voter.
+        members: names of the provider's models. Empty unless the alert is about a provider.
     """
 
     alert_id: str
@@ -54,6 +55,7 @@ class CarriedAlert:
     voters: Int64 = field(default_factory=lambda: NONE)
     excess: float | None = None
     leanings: tuple[Claim, ...] = ()
+    members: frozenset[str] = frozenset()
 
     @property
     def order(self) -> tuple[int, str]:

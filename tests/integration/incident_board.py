@@ -12,6 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
+
 from pipeline.events.codenames import codename
 from pipeline.events.pseudonym import format_pseudonym
 from pipeline.open_store import now
@@ -21,6 +23,9 @@ from pipeline.store.alerting import alert_lifecycle, incident_grouping, incident
 from pipeline.vocabulary.time import HOUR, to_microseconds
 from tests.integration.board_of_votes import OPTIONS, START, Board, event, using
 
+# Parameters of a fixture, or of a test that names its fixture indirectly, for a board on either database. A board on
+# PostgreSQL is made anew for each test.
+EITHER = ("sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.long]))
 SYBILS, EACH = 12, 5
 HONEST = 300
 FEW = ("friend 0", "friend 1")
@@ -41,6 +46,16 @@ def _original(name: str) -> TemporaryDirectory[str]:
     with using(OPTIONS), filled(f"{folder.name}/{name}", Path(folder.name)).store() as store:
         raise_alerts(store)
     return folder
+
+
+def on_database(request: pytest.FixtureRequest, folder: Path) -> Board:
+    """A board with all incidents on the database that `request.param` names, one of EITHER; without it on SQLite."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return copied(folder / "board.db")
+    made = filled(str(request.getfixturevalue("postgres_url")), folder)
+    with made.store() as store:
+        raise_alerts(store)
+    return made
 
 
 def filled(url: str, folder: Path) -> Board:

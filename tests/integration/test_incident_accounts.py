@@ -21,9 +21,9 @@ WHO = Operator("erin", "cli", "test")
 
 
 @pytest.fixture
-def board(tmp_path: Path) -> Iterator[Board]:
+def board(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Board]:
     with using(OPTIONS):
-        yield incident_board.copied(tmp_path / "board.db")
+        yield incident_board.on_database(request, tmp_path)
 
 
 def accounts(board: Board) -> tuple[AccountStanding, ...]:
@@ -49,6 +49,7 @@ def states(board: Board) -> set[tuple[bool, bool]]:
     return {(one.counts_now, one.counts_next) for one in found}
 
 
+@pytest.mark.parametrize("board", incident_board.EITHER, indirect=True)
 def test_an_account_counts_now_as_the_newest_snapshot_counts_it(board: Board) -> None:
     assert states(board) == {(True, True)}
     decide(board, "exclude")

@@ -24,9 +24,9 @@ CRITICAL = 9
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """The board on which `auto-voter/1` leaves out nine of the twelve accounts that lift `dog`."""
-    with using(OPTIONS), incident_board.copied(tmp_path / "board.db").store() as opened:
+    with using(OPTIONS), incident_board.on_database(request, tmp_path).store() as opened:
         dog = {"what": "promotes", "model": "dog"}
         signals = [
             incident_board.of_voter(opened, f"sybil {n}", 900 + n, dog, detector="voter_rate", severity="critical",
@@ -58,6 +58,7 @@ def plain(text: str) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", text).split())
 
 
+@pytest.mark.parametrize("store", incident_board.EITHER, indirect=True)
 def test_undoing_is_offered_only_where_a_person_left_votes_out(store: Store, client: TestClient) -> None:
     address = f"/incidents/{incidents(store)['dog']['id']}"
     text = client.get(address).text
@@ -87,6 +88,7 @@ def test_the_page_names_the_accounts_that_still_count_to_operators_alone(store: 
     assert f"<dd>{votes}</dd>" in public
 
 
+@pytest.mark.parametrize("store", incident_board.EITHER, indirect=True)
 def test_resolving_says_first_which_votes_of_a_policy_count_again(store: Store, client: TestClient) -> None:
     address = f"/incidents/{incidents(store)['dog']['id']}"
     text = plain(client.get(address).text)

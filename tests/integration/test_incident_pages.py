@@ -28,8 +28,8 @@ from tests.integration.test_pages import RULES, SWITCHES, WIDTHS
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with using(OPTIONS), incident_board.copied(tmp_path / "board.db").store() as opened:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    with using(OPTIONS), incident_board.on_database(request, tmp_path).store() as opened:
         yield opened
 
 
@@ -55,7 +55,7 @@ def browser(chromium: str) -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(params=[("desktop", "light"), ("phone", "dark")], ids=["desktop-light", "phone-dark"])
+@pytest.fixture
 def contexts(request: pytest.FixtureRequest, browser: Browser, site: str) -> Iterator[tuple[BrowserContext, ...]]:
     """A browser without JavaScript, and one with it, in which axe runs."""
     kind, scheme = request.param
@@ -114,8 +114,15 @@ def write_token(page: Page, token: str) -> None:
         page.keyboard.press("Enter")
 
 
+# The pages are the same over either database: each screen reads one of them.
 @pytest.mark.chromium
 @pytest.mark.long
+@pytest.mark.parametrize(
+    ("store", "contexts"),
+    [("sqlite", ("desktop", "light")), pytest.param("postgres", ("phone", "dark"), marks=pytest.mark.postgres)],
+    indirect=True,
+    ids=["desktop-light", "phone-dark"],
+)
 def test_an_operator_finds_decides_and_undoes_by_keyboard_without_javascript(
     contexts: tuple[BrowserContext, ...], store: Store
 ) -> None:
@@ -168,6 +175,7 @@ def test_an_operator_finds_decides_and_undoes_by_keyboard_without_javascript(
                    ("login", "page"), ("login.failed", "page")]  # fmt: skip
 
 
+@pytest.mark.parametrize("store", incident_board.EITHER, indirect=True)
 def test_the_page_of_a_model_names_every_incident_and_alert_about_it(store: Store) -> None:
     found = incidents(store)
     with TestClient(create_app(store)) as client:

@@ -18,16 +18,10 @@ from tests.integration.board_of_votes import OPTIONS, Board, using
 SETTINGS = {"INTEGRITY_VOTER_KEY": OPTIONS.voter_key, "INTEGRITY_ANCHOR": ""}
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(params=incident_board.EITHER)
 def board(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Board]:
     with using(OPTIONS):
-        if request.param == "sqlite":
-            yield incident_board.copied(tmp_path / "board.db")
-            return
-        made = incident_board.filled(str(request.getfixturevalue("postgres_url")), tmp_path)
-        with made.store() as store:
-            incident_board.raise_alerts(store)
-        yield made
+        yield incident_board.on_database(request, tmp_path)
 
 
 @pytest.mark.long

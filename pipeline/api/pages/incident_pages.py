@@ -30,9 +30,11 @@ from pipeline.api.store_reader import StoreReader
 from pipeline.errors import Usage
 from pipeline.jobs import exclusion_preview, incident_actions, incident_decisions, moderation
 from pipeline.jobs.exclusion_preview import ExclusionPreview
+from pipeline.open_store import now
 from pipeline.store.alerting import incident_table
 from pipeline.store.boards import snapshots
 from pipeline.store.boards.exclusion_list import POLICIES
+from pipeline.store.boards.refresh_rhythm import read_rhythm
 from pipeline.vocabulary.alert_states import ALERT_STATES
 from pipeline.vocabulary.time import format_rfc3339
 
@@ -92,8 +94,9 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork, se
             with reader.connect() as connection:
                 found = find_incident(connection, incident, reader.hidden(connection), operator=True)
                 effect = _preview(connection, found, action)
+                rhythm = read_rhythm(connection, now())
             return templates.page(
-                "incident_preview", page_policy(signed), incident=found, action=action,
+                "incident_preview", page_policy(signed), incident=found, action=action, refresh=rhythm,
                 **_preview_values(found, effect), **reader_values(signed, f"/incidents/{found['id']}"),
             )  # fmt: skip
 
@@ -150,6 +153,7 @@ def _incident_values(
         "choices": find_choices(connection, found, operator),
         "counting": still_counting(found),
         "runbook": runbook_of(found),
+        "refresh": read_rhythm(connection, now()),
         "published": None if newest is None else format_rfc3339(newest.published_at),
         "newest": newest.snapshot_id if newest and charted else None,
         "points": _ratings(reader, connection, about["name"]) if newest and charted else [],

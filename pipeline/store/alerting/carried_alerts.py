@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,14 +20,15 @@ from sqlalchemy.engine import Connection
 
 from pipeline.errors import Usage
 from pipeline.events.pseudonym import parse_pseudonym
+from pipeline.events.registry_events import Submitted
 from pipeline.incidents.carriers import NONE, CarriedAlert
-from pipeline.incidents.claims import LIFTED, LOWERED, MODEL, Claim, claim_of
+from pipeline.incidents.claims import LIFTED, LOWERED, MODEL, PROVIDER, Claim, claim_of
 from pipeline.incidents.leanings import find_leanings
 from pipeline.scoring.window import NEW_ACCOUNT
 from pipeline.store.alerting.alert_queries import format_alert, select_alerts, select_votes, with_end
 from pipeline.store.boards.voter_labels import is_label
 from pipeline.store.db import dialect, schema
-from pipeline.store.votes import closed_windows
+from pipeline.store.votes import closed_windows, registry_events
 from pipeline.store.votes.packed_positions import pack_positions
 from pipeline.store.votes.vote_selections import VoteSelection, prompt_bits
 from pipeline.vocabulary.arrays import Bool, Int64
@@ -95,14 +96,30 @@ def read_carried(connection: Connection) -> list[tuple[CarriedAlert, dict[str, A
     windows = [one for row in rows if (one := _select(shown[row["alert_id"]], closed)) is not None]
     votes = _read_selected(connection, windows)
     by_voter = _read_voters(connection, [row for row in rows if row["subject_kind"] == "voter"])
+    members = _models_by_provider(connection, rows)
     found = []
     for row in rows:
         alert = shown[row["alert_id"]]
         mine = by_voter.get(row["subject"], _NO_VOTES) if row["subject_kind"] == "voter" else None
         # A member of a group is claimed to do what the alert about the group states.
         claim = claim_of(shown.get(alert["evidence"].get("group", ""), alert))
-        found.append((_carry(row, alert, claim, votes.get(row["alert_id"]), mine), alert))
+        carried = _carry(row, alert, claim, votes.get(row["alert_id"]), mine)
+        if row["subject_kind"] == PROVIDER:
+            carried = replace(carried, members=members.get(row["subject"], frozenset()))
+        found.append((carried, alert))
     return found
+
+
+def _models_by_provider(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
+    """Return provider → its models by the registry. Empty without an alert about a provider."""
+    about_provider = any(row["subject_kind"] == PROVIDER for row in rows)
+    if not about_provider or not dialect.may_read(connection, "registry_event", "body"):
+        return {}
+    found: dict[str, set[str]] = {}
+    for event in registry_events.read_since(connection, 0)[0]:
+        if isinstance(event, Submitted):
+            found.setdefault(event.provider, set()).add(event.model)
+    return {provider: frozenset(models) for provider, models in found.items()}
 
 
 def voter_number(subject: str) -> int:

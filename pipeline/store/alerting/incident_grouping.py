@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.events.pseudonym import format_pseudonym
 from pipeline.incidents.carriers import NONE, CarriedAlert
+from pipeline.incidents.claims import BOARD, FACT
 from pipeline.incidents.grouping import Incident, group_alerts
 from pipeline.store.alerting import incident_table, public_incidents
 from pipeline.store.alerting.carried_alerts import read_carried
@@ -32,6 +33,7 @@ from pipeline.vocabulary.fates import COUNTED
 from pipeline.vocabulary.time import HOUR, format_rfc3339
 
 _BLOCK = 200_000
+_NAMED_FACTS = 5
 _OF_EXCLUSIONS = ("accounts_left_out", "votes_left_out", "excluded_by", "rank", "awaits_refresh")
 
 
@@ -83,7 +85,6 @@ def _stored(
     left_out_voters = {one.target for one in mine if one.kind == "voter"}
     about = incident.claims[0]
     e_values = [one["e_value"] for one in alerts if one["e_value"] is not None]
-    facts = [str(one["evidence"].get("what", "")) for one in alerts]
     body = {
         "id": incident.incident_id,
         "opened_at": _hour(incident.opened_at),
@@ -92,7 +93,7 @@ def _stored(
         "severity": _severity(incident),
         "state": _state(one["state"] for one in alerts),
         "about": [{"kind": one.kind, "name": one.name, "effect": one.effect} for one in incident.claims],
-        "what": facts[0] if about.kind == "fact" else "",
+        "what": _what(incident, alerts),
         "e_value": max(e_values, default=None),
         "alerts": len(alerts),
         "alert_ids": [one.alert_id for one in incident.alerts],
@@ -117,6 +118,22 @@ def _stored(
         "networks": _networks(connection, incident),
     }
     return StoredIncident(incident.incident_id, incident.opened_at, body, private)
+
+
+def _what(incident: Incident, alerts: Sequence[Mapping[str, Any]]) -> str:
+    """Return what a fact states, and which other subjects its incident has facts about; "" for other incidents."""
+    about = incident.claims[0]
+    if about.kind != FACT:
+        return ""
+    facts = [(one.claim, alert) for one, alert in zip(incident.alerts, alerts, strict=True) if one.claim.kind == FACT]
+    what, subject = next(
+        (str(alert["evidence"].get("what", "")), alert["subject"]["id"]) for claim, alert in facts if claim == about
+    )
+    others = sorted({alert["subject"]["id"] for _, alert in facts} - {subject, BOARD})
+    if not what or not others:
+        return what
+    more = len(others) - _NAMED_FACTS
+    return f"{what}; also about {', '.join(others[:_NAMED_FACTS])}{f' and {more} more' if more > 0 else ''}"
 
 
 def _pseudonyms(incident: Incident, shown: Mapping[str, Mapping[str, Any]]) -> set[str]:

@@ -38,7 +38,7 @@ class StoredIncident:
     private: dict[str, Any]
 
 
-_FORM = 4
+_FORM = 5
 """Changes with the fields of `StoredIncident.body` and with the rules of grouping: incidents are then made again."""
 
 

@@ -11,6 +11,7 @@ excluded_votes      finds the votes that exclusions exclude
 exclusion_effect    counts the votes that a decision moves into or out of the defended view
 drill_mark          marks a store as a test, into which drills may send votes
 notices             stores correction notices on published snapshots
+refresh_rhythm      estimates when the next refresh comes
 publication_holds   stores which candidates wait for a person's decision
 verdicts            stores the verdicts of the expectation suites
 erased_traces       removes what would link erased votes to their voter

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.incidents.campaigns import GAP
 from pipeline.incidents.carriers import CarriedAlert, common, incident_id
-from pipeline.incidents.claims import BOARD, FACT, HABIT, LIFTED, LOWERED, MODEL, MORE, Claim
+from pipeline.incidents.claims import BOARD, FACT, HABIT, LIFTED, LOWERED, MODEL, MORE, PROVIDER, Claim
 from pipeline.incidents.grouping import Incident, Merge, Split, group_alerts
 from pipeline.vocabulary.time import DAY, HOUR
 
@@ -34,7 +34,9 @@ def window_alert(name: str, claim: Claim, votes: np.ndarray, at: int = 0, streng
 
 CLAIMS = [
     Claim(MODEL, "a", LIFTED), Claim(MODEL, "a", LOWERED), Claim(MODEL, "b", LIFTED), Claim(MODEL, "a", MORE),
-    Claim(HABIT, "clicks at random"), Claim(BOARD, "board", MORE), Claim(FACT, "sampling_skew a", "more"),
+    Claim(HABIT, "clicks at random"), Claim(BOARD, "board", MORE), Claim(FACT, "audit_ledger b", "broken"),
+    Claim(FACT, "sampling_skew a", "more often than declared"), Claim(FACT, "sampling_skew board", "not as declared"),
+    Claim(FACT, "silent_deprecation b", "no longer sampled"),
 ]  # fmt: skip
 
 
@@ -56,6 +58,7 @@ def shape(incidents: list[Incident]) -> list[tuple]:
     return [(one.incident_id, one.claims, [alert.alert_id for alert in one.alerts]) for one in incidents]
 
 
+@settings(deadline=None)
 @given(some_alerts(), st.randoms(use_true_random=False))
 def test_the_order_of_alerts_changes_nothing(alerts: list[CarriedAlert], shuffle: random.Random) -> None:
     shuffled = list(alerts)
@@ -63,6 +66,7 @@ def test_the_order_of_alerts_changes_nothing(alerts: list[CarriedAlert], shuffle
     assert shape(group_alerts(shuffled)) == shape(group_alerts(alerts))
 
 
+@settings(deadline=None)
 @given(some_alerts())
 def test_each_alert_is_in_one_incident_which_is_found_by_every_former_id(alerts: list[CarriedAlert]) -> None:
     incidents = group_alerts(alerts)
@@ -73,6 +77,7 @@ def test_each_alert_is_in_one_incident_which_is_found_by_every_former_id(alerts:
 
 
 @pytest.mark.long
+@settings(deadline=None)
 @given(some_alerts(), st.data())
 def test_split_and_merge_undo_each_other(alerts: list[CarriedAlert], data: st.DataObject) -> None:
     before = group_alerts(alerts)
@@ -121,6 +126,57 @@ def test_a_voter_is_not_of_a_campaign_because_it_voted_in_the_same_hour() -> Non
     window = window_alert("window", CLAIMS[0], numbers((1000, 1050), (9000, 9004)), at=HOUR)
     found = group_alerts([*attack, window, voter_alert("n", 9, CLAIMS[4], at=HOUR)])
     assert [sorted(one.voters) for one in found] == [[1, 2, 3, 4, 5], [9]]
+
+
+def fact(name: str, detector: str, subject: str, effect: str, at: int = 0, strength: float = 10.0) -> CarriedAlert:
+    claim = Claim(FACT, f"{detector} {subject}", effect)
+    return CarriedAlert(name, claim, 0, strength, True, at, at, at)
+
+
+def test_facts_about_sampling_are_one_incident_which_names_a_model_and_explains_more_votes_on_it() -> None:
+    more, less = "more often than declared", "less often than declared"
+    facts = [
+        fact("board", "sampling_skew", "board", "not as declared", strength=90.0),
+        fact("m1", "sampling_skew", "m1", more, at=HOUR),
+        fact("m2", "sampling_skew", "m2", less, at=9 * DAY, strength=12.0),
+        fact("m3", "silent_deprecation", "m3", "no longer sampled", at=30 * DAY),
+        fact("daily", "sampling_fairness", "p2", "more than declared", at=2 * DAY),
+    ]
+    other = fact("audit", "audit_ledger", "b", "broken")
+    crowds = [window_alert(f"{n}", Claim(MODEL, f"m{n}", MORE), numbers((n * 900, n * 900 + 90))) for n in (1, 2)]
+    found = group_alerts([*facts, other, *crowds])
+    assert {one.claims[0].name: {alert.alert_id for alert in one.alerts} for one in found} == {
+        "sampling_skew m2": {"board", "m1", "m2", "m3", "daily", "1"},
+        "audit_ledger b": {"audit"},
+        "m2": {"2"},
+    }
+
+
+def test_an_attack_explains_that_its_target_seems_to_be_drawn_more_often() -> None:
+    attack = [voter_alert(f"c{i}", i, CLAIMS[0], at=i * HOUR) for i in range(1, 6)]
+    seen = [
+        fact("board", "sampling_skew", "board", "not as declared"),
+        fact("a", "sampling_skew", "a", "more often than declared", at=HOUR),
+    ]
+    assert [len(one.alerts) for one in group_alerts([*attack, *seen])] == [7]
+    other = fact("b", "sampling_skew", "b", "less often than declared", at=HOUR)
+    assert sorted(len(one.alerts) for one in group_alerts([*attack, *seen, other])) == [3, 5]
+
+
+def test_more_votes_on_a_provider_are_those_on_its_models() -> None:
+    def burst(kind: str, name: str, place: int) -> CarriedAlert:
+        return window_alert(name, Claim(kind, name, MORE), numbers((place, place + 90)), strength=10.0 + place % 7)
+
+    maker = CarriedAlert("maker", Claim(PROVIDER, "maker", MORE), 0, 9.0, True, 0, 0, HOUR, members=frozenset("abc"))
+    a, b, other = (burst(MODEL, name, 900 * n) for n, name in enumerate("abz", 1))
+    attack = [voter_alert(f"c{i}", 100 + i, CLAIMS[0], at=i * HOUR) for i in range(1, 6)]
+
+    def found(*alerts: CarriedAlert) -> list[tuple[Claim, int]]:
+        return sorted((one.claims[0], len(one.alerts)) for one in group_alerts(alerts))
+
+    assert found(maker, a, b, other) == [(other.claim, 1), (maker.claim, 3)]
+    assert found(maker, a, other) == [(a.claim, 2), (other.claim, 1)]
+    assert found(maker, a, b, *attack) == [(CLAIMS[0], 7), (b.claim, 1)]
 
 
 def test_an_attack_after_a_long_pause_is_another_incident() -> None:

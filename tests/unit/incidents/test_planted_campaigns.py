@@ -2,29 +2,66 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
 
-from pipeline.lab.redteam.attack_scenarios import HONEST_DAYS, SCENARIOS
+from pipeline.detectors import WINDOW
+from pipeline.incidents.carriers import CarriedAlert
+from pipeline.incidents.claims import claim_of
+from pipeline.incidents.grouping import group_alerts
+from pipeline.lab.redteam import detector_run, sampling_scenarios
+from pipeline.lab.redteam.attack_scenarios import HONEST_DAYS, SCENARIOS, AttackScenario, target_and_rival_names
 from pipeline.lab.redteam.scenario_result import run_scenario
 from pipeline.lab.simulate import Omnidirectional
+from pipeline.lab.simulate.simulated_board import SimulatedBoard
 from tests.streams.attack_mixes import draw_mix, run_attacks, run_mix
 from tests.streams.run_incidents import carried_alerts, find_incidents, match_attacks
 
-SCENARIO = {one.name: one for one in SCENARIOS}
+
+@pytest.mark.long
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name)
+def test_a_scenario_of_the_red_team_is_at_most_two_incidents(
+    scenario: AttackScenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Three days of attack on a small board, and a day from which windows learn.
+    monkeypatch.setattr(detector_run, "_LEARNING_WINDOWS", 288)
+    last = max([one.from_day for one in scenario.plan(*target_and_rival_names())], default=0.0)
+    run = run_scenario(replace(scenario, days=max(21.0, last + 1)), 8_000, seed=3)
+    incidents, alerts = find_incidents(run), carried_alerts(run)
+    named = [one for one in incidents if not one.is_note]
+    assert len(named) <= {"no alert": 0}.get(scenario.must, 2)
+    # Nothing is hidden: every alert is in an incident or a note.
+    assert sorted(one.alert_id for group in incidents for one in group.alerts) == sorted(one.alert_id for one in alerts)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["S1a", "S2", "S4", "S18"])
-def test_a_campaign_is_one_incident(name: str) -> None:
-    # Six days of attack on a board of half the size, as in the tests of the red team.
-    run = run_scenario(replace(SCENARIO[name], days=24.0), 20_000, seed=3)
-    incidents = [one for one in find_incidents(run) if not one.is_note]
-    assert len(run.alerts) > 5
-    assert 1 <= len(incidents) <= 2
-    # Nothing is hidden: every alert is in an incident or a note.
-    assert sum(len(one.alerts) for one in find_incidents(run)) == len(carried_alerts(run))
+@pytest.mark.parametrize("name", ["S10", "S11"])
+def test_a_board_that_is_not_sampled_as_declared_is_at_most_two_incidents(name: str) -> None:
+    alerts = sampling_alerts(name)
+    assert len(alerts) > 5
+    assert len(group_alerts(alerts)) <= 2
+
+
+def sampling_alerts(name: str) -> list[CarriedAlert]:
+    """The alerts of a sampling scenario of three days. They are about no particular votes."""
+    case, day = sampling_scenarios.sampling_cases()[name], 288
+    board = SimulatedBoard(
+        days=3, votes=360_000 / (30 * day), seed=2, models=40, providers=8, weights=tuple(case.weights.tolist()),
+        effects=[case.effect(day, 3 * day)],
+    )  # fmt: skip
+    found: dict[str, CarriedAlert] = {}
+    for _, _, signals in board.alerts(WINDOW):
+        for one in signals:
+            stated = {"detector": one.detector, "subject": {"kind": one.subject_kind, "id": one.subject}}
+            claim = claim_of({**stated, "direction": one.direction, "evidence": one.evidence})
+            key = f"{one.detector} {one.subject} {one.direction}"
+            strength = math.log(one.e_value) if one.e_value else 0.0
+            models = frozenset(f"m{i:03d}" for i in range(40) if f"p{i % 8}" == one.subject)
+            critical = one.severity == "critical"
+            found[key] = CarriedAlert(key, claim, 0, strength, critical, one.at, one.at, one.at, members=models)
+    return list(found.values())
 
 
 @pytest.mark.long

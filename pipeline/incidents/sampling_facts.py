@@ -1,0 +1,47 @@
+"""Recognises the facts about how often models are drawn for battles, which have one cause: the sampler.
+
+If one model is drawn more often than declared, others are drawn less often, and each is an alert of its own. So all
+such facts of the same time are one group. More votes than usual on a model that is drawn more often are a side effect.
+In turn, an attack on one model makes it seem to be drawn more often than declared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pipeline.incidents.claims import FACT, MODEL, PROVIDER, Claim
+from pipeline.vocabulary.time import DAY
+
+SAMPLING = Claim(FACT, "sampling")
+"""The claim under which the facts about sampling are joined."""
+
+SAMPLING_GAP = 30 * DAY
+"""The longest pause between two of these facts of one group, in microseconds. Rare models show them late."""
+
+_DETECTORS = frozenset({"sampling_skew", "silent_deprecation", "sampling_fairness"})
+_BOARD = "board"
+
+
+def is_sampling(claim: Claim) -> bool:
+    """Return whether a claim is a fact about how often models are drawn."""
+    return claim.kind == FACT and claim.name.partition(" ")[0] in _DETECTORS
+
+
+def is_about_board(claim: Claim) -> bool:
+    """Return whether a fact is about sampling as a whole, so that a fact that names a model says more."""
+    return is_sampling(claim) and _subject(claim) == _BOARD
+
+
+def drawn_more(claims: Iterable[Claim]) -> frozenset[str]:
+    """Return the models and providers that facts about sampling state to be drawn more often than declared."""
+    return frozenset(_subject(one) for one in claims if is_sampling(one) and one.effect.startswith("more"))
+
+
+def are_effect_of(claims: Iterable[Claim], attack: Claim) -> bool:
+    """Return whether facts about sampling name the target of an attack as drawn more often, and nothing else."""
+    named = [one for one in claims if is_sampling(one) and not is_about_board(one)]
+    return attack.kind in (MODEL, PROVIDER) and drawn_more(named) == {attack.name} == {_subject(one) for one in named}
+
+
+def _subject(claim: Claim) -> str:
+    return claim.name.partition(" ")[2]
