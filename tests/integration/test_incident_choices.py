@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from pipeline.api.app import create_app
@@ -14,8 +15,11 @@ from pipeline.events.codenames import codename
 from pipeline.open_store import now
 from pipeline.store import Store
 from pipeline.store.alerting import alert_lifecycle, incident_grouping
+from pipeline.store.db import schema
+from pipeline.vocabulary.time import HOUR, format_rfc3339
+from tests.command import called
 from tests.integration import incident_board
-from tests.integration.board_of_votes import OPTIONS, Board, using
+from tests.integration.board_of_votes import OPTIONS, Board, event, using
 from tests.integration.incident_board import EACH, SYBILS, incidents, new_token
 from tests.security.test_page_forms import HTML, SITE, field, sign_in
 
@@ -179,3 +183,30 @@ def test_runbooks_about_votes_that_policies_leave_out_warn_before_resolving(name
     assert "then count again" in ignore
     assert "integrity incidents snooze ID" in over
     assert "integrity incidents resolve" not in over
+
+
+@pytest.mark.long
+def test_page_and_command_say_when_the_next_refresh_is_expected(
+    store: Store, client: TestClient, tmp_path: Path
+) -> None:
+    address = f"/incidents/{incidents(store)['dog']['id']}"
+    assert "next refresh is expected" not in client.get(address).text  # two snapshots are no rhythm
+    board = Board(store.url, tmp_path)
+    board.files = 100  # those of the copied board stay
+    board.read(*(event(5_000 + n) for n in range(12)))
+    board.refresh()
+    latest = now()
+    c = schema.snapshot.c
+    with store.write() as connection:
+        numbers = connection.scalars(sa.select(c.sequence).where(c.sequence.is_not(None)).order_by(c.sequence)).all()
+        assert len(numbers) == 3
+        for sequence in numbers:
+            at = latest - (numbers[-1] - sequence) * HOUR
+            connection.execute(sa.update(schema.snapshot).where(c.sequence == sequence).values(published_at=at))
+    at = format_rfc3339(latest + HOUR)
+    sentence = f"next refresh is expected about {at[:10]} {at[11:16]} UTC (every hour)"
+    for page in (address, f"{address}/exclude"):
+        assert sentence in plain(client.get(page).text), page
+    settings = {"INTEGRITY_VOTER_KEY": OPTIONS.voter_key, "INTEGRITY_ANCHOR": "", "TZ": "UTC"}
+    found = called("incidents", "show", address.rpartition("/")[2][:8], "--store", store.url, settings=settings)
+    assert sentence in " ".join(found.stdout.split())
