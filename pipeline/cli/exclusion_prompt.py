@@ -92,7 +92,7 @@ def confirm(command: str, *, yes: bool, required: bool = True) -> None:
         command: the command, for messages, such as "incidents exclude".
         yes: whether the person has agreed already, by an option.
         required: whether the command must stop if nobody can be asked, because standard input is no terminal. If False,
-            it goes on.
+            the command continues.
 
     Raises:
         Exit: the person refused. The status is 1.

@@ -1,11 +1,11 @@
 """Gives the tasks of a DAG the settings of the board for which the DAG runs.
 
-If a setting is set in several places, the last one in this order counts: the settings of the process, the file of
-boards, the board's Airflow Connection, the parameter of the run.
+A setting can be set in four places: the process, the file of boards, the board's Airflow Connection, and the parameter
+of the run. If several places set it, the last of them counts.
 
 The fields of the Connection name the store. Its field "extra" may have further settings, also keys and passwords. For a
-board with a Connection, the store, the name of the board and the keys in the settings of the process are ignored, so
-that no board uses the keys of another.
+board with a Connection, the store, name and keys in the settings of the process are ignored. So no board uses the keys
+of another.
 """
 
 from collections.abc import Iterator, Mapping

@@ -44,7 +44,7 @@ class VoteProofDocument(Document):
 
 
 class ReceiptDocument(Document):
-    """The receipt of a vote: its leaf, the proof that the leaf is in the vote log, and the views that count it."""
+    """The receipt of a vote: its leaf, the proof that the log has the leaf, and the views that count it."""
 
     vote: str
     leaf: int

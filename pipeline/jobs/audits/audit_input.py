@@ -36,7 +36,8 @@ class AuditInput:
         events: events of the registry, in the order of arrival.
         registry: the registry that these events make up.
         votes: sums over the accepted votes in the log. Votes between two names of one model are left out.
-        compared: the newest of these votes as columns, for audits that compare votes; None if voters were not read.
+        compared: the newest of these votes as columns, for the audits that compare votes with each other. None if
+            voters were not read.
         models: keys of the models, sorted. The key of a renamed model is its first name.
         categories: term number (term_no) of a category → its text.
         published: number of published snapshots.
@@ -84,7 +85,7 @@ class AuditInput:
 
     @cached_property
     def appearances(self) -> DailyAppearances:
-        """Battles of each model on each day with votes, and the share that the sampling policy declares."""
+        """Number of battles of each model on each day with votes, and the share that the sampling policy declares."""
         days, sums = self.votes.days.tolist(), self.votes
         labels = tuple(from_microseconds(day * DAY).date().isoformat() for day in days)
         declared = np.array([self._declared(day * DAY) for day in days]).reshape(len(days), len(self.models))

@@ -115,7 +115,7 @@ def policy_facts(
     Args:
         given: the input of the audits.
         rules: rule → its parameters.
-        findings: the findings of the sweep, of which those about retraction and sampling are passed on.
+        findings: the findings of the sweep. Only findings about retraction and sampling are used.
     """
     released = variants.release_times(given.state)
     public = [m for m in given.state.models.values() if m.visibility == "public" or m.name in released]

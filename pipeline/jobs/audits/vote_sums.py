@@ -1,7 +1,7 @@
-"""Adds up the votes that audits judge, block by block, so that memory does not grow with most of what votes say.
+"""Sums the votes that audits evaluate, block by block, so that little memory is needed for each vote.
 
-Only two audits need more than sums. `lockstep` and `prompts` compare votes with each other, which no sum can do. For
-them each vote keeps 24 bytes, of the newest votes alone if there are more than MOST_COMPARED.
+Most audits need only sums. The audits `lockstep` and `prompts` compare votes with each other, so 24 bytes are kept for
+each vote. If there are more than MOST_COMPARED votes, only the newest ones are kept.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ _NEVER = np.iinfo(np.int64).max
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ComparedVotes:
-    """Votes as columns of length n, for the audits that compare votes with each other.
+    """The n votes that are kept for the audits that compare votes with each other. Each attribute is a column.
 
     Attributes:
-        voter: int64[n], pseudonym, −1 without a voter.
-        what: integer of the pair of models and the outcome, seen from the model with the lower code.
-        when: integer of the ten minutes (`lockstep.BUCKET`) in which the vote was cast.
-        prompt: int64[n], 64 bits of the prompt's hash, 0 without a prompt.
-        left_out: number of older votes that are not compared.
+        voter: int64[n], pseudonym of the voter; −1 for a vote without a voter.
+        what: integers[n], one number for the pair of models and the outcome. The outcome is given for the model with
+            the lower code first.
+        when: integers[n], number of the ten minutes (`lockstep.BUCKET`) in which the vote was cast.
+        prompt: int64[n], 64 bits of the prompt's hash; 0 for a vote without a prompt.
+        left_out: number of older votes that are not kept.
     """
 
     voter: Int64
@@ -49,20 +50,24 @@ class ComparedVotes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VoteSums:
-    """Sums over the accepted votes in the log, without votes between two names of one model.
+    """Sums over the accepted votes in the log. Votes between two names of one model are left out.
+
+    A cell is a combination of category, pair of models and outcome that has votes.
 
     Attributes:
-        models: the K models.
+        models: names of the K models.
         votes: number of votes.
         newest: time of the newest vote in microseconds since 1970 UTC; 0 without votes.
-        cells: int64[C], the integer of each combination of category, pair of models and outcome that occurs.
-        cell_votes: int64[C], its number of votes.
+        cells: int64[C], the number that encodes each cell.
+        cell_votes: int64[C], number of votes in each cell.
         days: int64[D], the days with votes, counted from 1970-01-01 UTC, ascending.
-        battles: int64[D], number of votes of each day.
-        appearances: int64[D, K], number of votes of each day on each model.
-        late: int64[D, K], the same, of votes later in the day than the newest vote was in its day.
-        first_at: int64[K], time of the first vote on each model; the largest integer for a model without votes.
-        before_release: int64[K], number of votes on each model up to its release; 0 for a model without a release.
+        battles: int64[D], number of votes on each day.
+        appearances: int64[D, K], number of votes on each day that name each model.
+        late: int64[D, K], like `appearances`, but only for votes at a later time of day than the newest vote.
+        first_at: int64[K], time of the first vote that names each model, in microseconds since 1970 UTC; the largest
+            integer for a model without votes.
+        before_release: int64[K], number of votes that name each model up to its release; 0 for a model without a
+            release.
     """
 
     models: tuple[str, ...]
@@ -78,14 +83,21 @@ class VoteSums:
     before_release: Int64
 
     def categories(self) -> dict[int, int]:
-        """Return term number (term_no) of a category → its number of votes. 0 stands for no category."""
+        """Return category → its number of votes.
+
+        A category is given by its term number (term_no); 0 stands for none.
+        """
         names, place = np.unique(self._split()[0], return_inverse=True)
         total = np.zeros(len(names), dtype=np.int64)
         np.add.at(total, place.ravel(), self.cell_votes)
         return dict(zip(names.tolist(), total.tolist(), strict=True))
 
     def counts(self, category: int | None = None) -> PairCounts:
-        """Return the pair counts of all votes, or of the votes of a category."""
+        """Return the pair counts of all votes, or of the votes in one category.
+
+        Args:
+            category: term number (term_no) of the category; None for all votes.
+        """
         of, low, high, outcome = self._split()
         rows = np.ones(len(of), dtype=np.bool_) if category is None else of == category
         table = np.zeros((int(rows.sum()), _OUTCOMES), dtype=np.int64)
@@ -93,7 +105,7 @@ class VoteSums:
         return PairCounts.from_rows(self.models, low[rows], high[rows], table)
 
     def recent(self, days: int) -> Int64:
-        """Return int64[K], number of votes on each model in the `days` days before the newest vote."""
+        """Return the number of votes that name each model in the `days` days before the newest vote, int64[K]."""
         last = self.newest // DAY - days
         total: Int64 = self.appearances[self.days > last].sum(axis=0) + self.late[self.days == last].sum(axis=0)
         return total
@@ -107,13 +119,13 @@ class VoteSums:
 
 
 class VoteSummer:
-    """Adds up blocks of votes.
+    """Sums blocks of votes as they are read, so that all votes need not be in memory at once.
 
     Args:
-        models: the K models.
+        models: names of the K models.
         newest: time of the newest vote in microseconds since 1970 UTC.
-        released_at: model → time of its release.
-        compared: whether votes are kept for the audits that compare them.
+        released_at: model → time of its release in microseconds since 1970 UTC.
+        compared: whether votes are kept for the audits that compare votes with each other.
     """
 
     def __init__(self, models: tuple[str, ...], newest: int, released_at: Mapping[str, int], *, compared: bool) -> None:
@@ -126,7 +138,12 @@ class VoteSummer:
         self._kept: list[list[Integers]] | None = [[], [], [], []] if compared else None
 
     def add(self, votes: VoteColumns, *, old: bool = False) -> None:
-        """Add votes, whose models are positions in `models`. Votes that are `old` are not compared with others."""
+        """Add a block of votes to the sums.
+
+        Args:
+            votes: the votes. A model is given by its position in `models`.
+            old: whether these votes are too old to be kept for the audits that compare votes.
+        """
         different = votes.model_a != votes.model_b
         votes = votes if different.all() else votes.filter(different)
         size = len(votes.voter)
@@ -158,7 +175,7 @@ class VoteSummer:
         self._cells = merged, total
 
     def _add_days(self, votes: VoteColumns) -> None:
-        """Add to each day its votes, its votes on each model, and those later in the day than the newest vote."""
+        """Add votes to the sums of each day: all votes, the votes that name each model, and those late in the day."""
         size = len(self._models)
         days, place = np.unique(votes.cast_at // DAY, return_inverse=True)
         place = place.ravel()
@@ -182,7 +199,7 @@ class VoteSummer:
         )  # fmt: skip
 
     def take_compared(self) -> ComparedVotes | None:
-        """Return the votes to compare, and keep them no longer; None if they were not asked for."""
+        """Return the votes that were kept, and free their memory here. None if `compared` is false."""
         kept, self._kept = self._kept, None
         if kept is None:
             return None
@@ -194,7 +211,7 @@ class VoteSummer:
 
 
 def _small(values: Int64) -> Integers:
-    """Return the integers in 32 bits if they fit."""
+    """Return the integers as int32 if all of them fit, else unchanged."""
     limits = np.iinfo(np.int32)
     fit = not len(values) or (values.min() >= limits.min and values.max() <= limits.max)
     return values.astype(np.int32) if fit else values

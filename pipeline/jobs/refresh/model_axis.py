@@ -1,4 +1,8 @@
-"""Converts stored counts, which name models by their numbers, to pair counts, which name models by codes."""
+"""Converts stored counts to pair counts.
+
+Stored counts name a model by its number in the store. Pair counts name it by its code, which is its position on an axis
+of models.
+"""
 
 from collections.abc import Mapping
 from typing import Any
