@@ -112,8 +112,7 @@ def read_vote_input(
         "conflicting_ids": conflicting,
         "notes": notes,
     }
-    left = _left_out_phrases(left_out, rules.name, by_rule)
-    left += _phrases(repeated, "with the id of an earlier one")
+    left = _left_out_phrases(left_out, rules.name, by_rule) + _phrases(repeated, "with the id of an earlier one")
     left += _phrases(among.unrated["votes"], "on models that cannot be compared")
     refused = among.refused if len(battles) else _no_votes(file, records, left)
     return VoteInput(among.battles, notes, document, left, refused)
@@ -124,9 +123,8 @@ def _no_votes(file: BattleFile, records: int, left_out: list[str]) -> BadCounts:
     name = file.parts[0].container.name if len(file.parts) == 1 else f"{len(file.parts):,} files"
     if not records:
         return BadCounts(f"{name}: expected at least one vote, found no record")
-    return BadCounts(
-        f"{name}: expected at least one vote that counts, found {records:,} records: {', '.join(left_out)}"
-    )
+    found = f"{records:,} records: {', '.join(left_out)}"
+    return BadCounts(f"{name}: expected at least one vote that counts, found {found}")
 
 
 # Many parameters: those of `read_vote_input`, in another form.
