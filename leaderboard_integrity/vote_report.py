@@ -92,7 +92,7 @@ class VoteReport(BoardResult):
 
         Args:
             part: "board" for the rows of the board; "evidence" for the findings, in each test the strongest first;
-                "probes" for the conditions on which the order of the board depends.
+                "probes" for the probes, which measure on what the order of the board depends.
         """
         if part == "board":
             return pa.Table.from_pylist([dict(row) for row in self.rows])
