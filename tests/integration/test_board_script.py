@@ -180,6 +180,18 @@ def test_an_address_a_step_back_and_a_hostile_name_work_with_the_script(both: tu
     same_as_from_the_server(quick, plain)
 
 
+def test_the_board_of_a_language_is_filtered_too(both: tuple[Page, Page]) -> None:
+    quick, plain = both
+    quick.goto("/?board=language/en")
+    quick.get_by_role("searchbox").fill("model-2")
+    settled(quick, "#shown", "10 of 60 models.")
+    quick.locator("thead").get_by_role("link", name="Votes", exact=True).click()
+    quick.locator("th[aria-sort=descending]").wait_for()
+    same_as_from_the_server(quick, plain)
+    assert "board=language%2Fen" in quick.url
+    assert Axe().run(quick, options=RULES).response["violations"] == []
+
+
 def test_the_board_is_ordered_by_keyboard_and_says_aloud_what_changed(both: tuple[Page, Page]) -> None:
     quick, _ = both
     quick.goto("/")
