@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -30,6 +31,18 @@ def registered(board: Board) -> None:
          "provider": PROVIDERS[k % 3], "visibility": "public", "license": ("open", "proprietary")[k % 2]}
         for k, name in enumerate(MODELS)
     ]  # fmt: skip
+    variants = [f"variant-{k}" for k in range(5)]
+    common = {"provider": PROVIDERS[0], "visibility": "private", "license": "open"}
+    claim: dict[str, Any] = {"model": MODELS[3], "benchmark": "exam"}
+    more: list[dict[str, Any]] = [
+        *({"type": "model.submitted", "model": name, **common} for name in variants),
+        *({"type": "model.retracted", "model": name, "reason": "over"} for name in variants[1:]),
+        {"type": "model.deprecated", "model": MODELS[5], "reason": "old"},
+        {"type": "benchmark.claim", **claim, "score": 0.95, "source": "a note"},
+        {"type": "benchmark.result", **claim, "score": 0.5, "n": 900, "evaluator": "a lab"},
+    ]
+    events += [{"schema": 1, "event_id": f"m{k}", "at": f"2026-01-{k + 2:02}T00:00:00Z", **one}
+               for k, one in enumerate(more)]  # fmt: skip
     file = board.folder / "registry.jsonl"
     file.write_text("".join(json.dumps(one) + "\n" for one in events))
     with board.store() as store:
@@ -209,6 +222,19 @@ def test_the_board_is_ordered_by_keyboard_and_says_aloud_what_changed(both: tupl
     quick.keyboard.press("Enter")
     assert quick.evaluate("performance.getEntriesByType('navigation').length") == 1
     assert Axe().run(quick, options=RULES).response["violations"] == []
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_story_with_findings_is_accessible_and_fits_its_width(
+    browser: Browser, site: str, width: int, scheme: Literal["light", "dark"]
+) -> None:
+    page = browser.new_page(base_url=site, viewport={"width": width, "height": 844}, color_scheme=scheme)
+    page.goto("/variants")
+    assert "3 checks of 6 found something." in page.locator(".lead").inner_text()
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    assert Axe().run(page, options=RULES).response["violations"] == []
+    page.close()
 
 
 def test_without_its_rows_the_script_leaves_the_work_to_the_server(both: tuple[Page, Page]) -> None:
