@@ -106,7 +106,7 @@ COMMANDS: dict[str, CommandEntry] = {
     ),
     "doctor": CommandEntry(
         "store_commands",
-        "Show versions, every setting with its source, and the state of store and topics. Exit 1 if one has a fault.",
+        "Check this installation: versions, settings and where each comes from, the store, and the topics of Kafka.",
     ),
     "backup": CommandEntry(
         "backup_commands",

@@ -102,7 +102,10 @@ def doctor(
     source: Annotated[str, typer.Option(help="Also connect to kafka://HOST:PORT, and say what we may do there.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Show versions, every setting with its source, and the state of store and topics. Exit 1 if one has a fault."""
+    """Check this installation: versions, settings and where each comes from, the store, and the topics of Kafka.
+
+    Exit 1 if the store or the topics have a fault, or if the method cannot be read. Topics need --source.
+    """
     options = settings.load()
     report: dict[str, Any] = {
         "versions": {"python": platform.python_version(), "leaderboard-integrity": version("leaderboard-integrity"),

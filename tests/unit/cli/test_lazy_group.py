@@ -4,9 +4,11 @@ import os
 import pkgutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from inspect import cleandoc
 
+import click
 import pytest
 import typer
 
@@ -43,6 +45,28 @@ def everything_registered(application: typer.Typer) -> dict[str, tuple[str, str]
 def test_the_table_has_the_module_and_the_help_of_every_command(application, table):
     listed = {name: (f"pipeline.cli.{entry.module}", entry.summary) for name, entry in table.items()}
     assert listed == everything_registered(application)
+
+
+def commands(group: click.Group, *before: str) -> Iterator[tuple[str, click.Command]]:
+    """Every command with its whole name."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        one = group.get_command(context, name)
+        if hasattr(one, "list_commands"):
+            yield from commands(one, *before, name)
+        else:
+            yield " ".join([*before, name]), one
+
+
+def test_the_contract_names_every_command_without_json():
+    without = {
+        name
+        for name, one in commands(typer.main.get_command(app))
+        if not any("--json" in parameter.opts for parameter in one.params)
+    }
+    assert without == {
+        "serve", "exporter", "witness init", "witness watch", "witness sign", "witness ask", "witness logs"
+    }  # fmt: skip
 
 
 def run(*words: str, **variables: str) -> tuple[str, set[str]]:
