@@ -22,6 +22,7 @@ class SealedSegment:
         leaves: number of leaves.
         place: folder or address of the ledger's files.
         rows: path of the file with the leaves below the place.
+        rows_sha256: SHA-256 of the file with the leaves.
         labels: path of the file with the labels of the votes below the place; None if no vote has a label.
         labels_sha256: SHA-256 of the file of labels; "" if there is none.
     """
@@ -30,6 +31,7 @@ class SealedSegment:
     leaves: int
     place: str
     rows: str
+    rows_sha256: str
     labels: str | None
     labels_sha256: str
 
@@ -47,10 +49,10 @@ class SealedSegment:
         """Return the leaves of the segment, a table with `ledger.leaf.SCHEMA`.
 
         Raises:
-            Refuted: the file is not a segment file.
+            Refuted: the content of the file is not what was sealed, or is no segment.
             Unavailable: the file is missing.
         """
-        return segment.read(read_file(self.place, self.rows), self.name)[0]
+        return segment.read(self._read("segment", "leaves", self.rows, self.rows_sha256), self.name)[0]
 
     def read_labels(self) -> pa.Table:
         """Return the labels of the segment, a table with `ledger.leaf_labels.SCHEMA`; no rows if it has no labels.
@@ -61,7 +63,11 @@ class SealedSegment:
         """
         if self.labels is None:
             return leaf_labels.SCHEMA.empty_table()
-        data = read_file(self.place, self.labels)
-        if sha256(data).hexdigest() != self.labels_sha256:
-            raise Refuted("labels", self.name, f"expected labels with SHA-256 {self.labels_sha256}, got another file")
+        data = self._read("labels", "labels", self.labels, self.labels_sha256)
         return leaf_labels.read(data, self.name, self.first, self.leaves)
+
+    def _read(self, reason: str, what: str, path: str, digest: str) -> bytes:
+        data = read_file(self.place, path)
+        if sha256(data).hexdigest() != digest:
+            raise Refuted(reason, self.name, f"expected {what} with SHA-256 {digest}, got another file")
+        return data

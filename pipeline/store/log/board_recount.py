@@ -41,6 +41,7 @@ def sealed_segments(connection: Connection, files: LedgerFiles, place: str = "")
             leaves=int(row.leaves),
             place=folder,
             rows=path(row.sha256),
+            rows_sha256=row.sha256,
             labels=None if row.labels is None else path(row.labels),
             labels_sha256=row.labels or "",
         )

@@ -37,10 +37,12 @@ def written(folder: Path, first: int, votes: int, retracts: list[int], labels: b
         writer = SegmentWriter(sink)
         writer.append(rows, leaf_encoding.hashes(rows))
         writer.close()
+    digest = sha256(path.read_bytes()).hexdigest()
     if labels is None:
-        return SealedSegment(first, len(rows), str(folder), path.name, None, "")
+        return SealedSegment(first, len(rows), str(folder), path.name, digest, None, "")
     path.with_suffix(".labels").write_bytes(labels)
-    return SealedSegment(first, len(rows), str(folder), path.name, f"{first}.labels", sha256(labels).hexdigest())
+    of_labels = sha256(labels).hexdigest()
+    return SealedSegment(first, len(rows), str(folder), path.name, digest, f"{first}.labels", of_labels)
 
 
 def labels_of(leaves: list[int], rules: list[int], categories: list[list[str]], language: list[str | None]) -> bytes:
@@ -49,7 +51,7 @@ def labels_of(leaves: list[int], rules: list[int], categories: list[list[str]], 
 
 
 def test_the_error_of_a_segment_reaches_the_caller() -> None:
-    segments = [SealedSegment(at, 1, "/nowhere", "none", None, "") for at in range(3)]
+    segments = [SealedSegment(at, 1, "/nowhere", "none", "", None, "") for at in range(3)]
     with pytest.raises(Unavailable, match="expected the ledger's file /nowhere/none"):
         list(ThreadRunner().map(partial(board_counts.count_segment, numbers={}), segments))
 
@@ -94,6 +96,14 @@ def test_another_file_of_labels_is_refused(tmp_path: Path) -> None:
     (tmp_path / segment.labels).write_bytes(labels_of([0], [2], [[]], [None]))
     with pytest.raises(Refuted, match="segment of leaves 0 to 2: expected labels with SHA-256"):
         segment.read_labels()
+
+
+def test_another_file_of_leaves_is_refused(tmp_path: Path) -> None:
+    """A copy of the ledger in an object store may have been changed, or be damaged."""
+    segment = written(tmp_path, 0, 3, [])
+    assert written(tmp_path, 0, 3, [1]).rows == segment.rows, "the file of the segment is another one now"
+    with pytest.raises(Refuted, match=f"segment of leaves 0 to 2: expected leaves with SHA-256 {segment.rows_sha256}"):
+        segment.read_rows()
 
 
 def test_a_segment_is_read_from_an_address(tmp_path: Path) -> None:
