@@ -1,9 +1,9 @@
 """Runs in a process of its own, because Airflow reads its environment at import.
 
-python dag_run.py list DAGS           what the folder holds, as one JSON document on the last line
+python dag_run.py list DAGS FILE…     what the folder holds, as one JSON document on the last line; and what reading
+                                      each of these files of boards says
 python dag_run.py run DAGS DAG_ID     one run by dag.test(): its state, its tasks' states and results, its events; a
                                       third word is the run's configuration as JSON
-python dag_run.py faults FILE…        what reading each file of boards says
 python dag_run.py serve               one such run for each line of stdin, {environment, words, log}: in a process of
                                       its own, forked from this one, which has imported what takes seconds; what it
                                       prints is in the file `log`, its exit status is printed here
@@ -48,7 +48,7 @@ def described(dag: Any) -> dict[str, Any]:
     }
 
 
-def listed(folder: str) -> dict[str, Any]:
+def listed(folder: str, *files: str) -> dict[str, Any]:
     started = time.perf_counter()
     bag = BundleDagBag(dag_folder=folder, bundle_path=Path(folder))
     return {
@@ -57,6 +57,7 @@ def listed(folder: str) -> dict[str, Any]:
         "dags": {name: described(dag) for name, dag in bag.dags.items()},
         "files": {name: Path(dag.fileloc).name for name, dag in bag.dags.items()},
         "heavy": sorted({"pipeline", "numpy", "great_expectations"} & (set(sys.modules) - BEFORE)),
+        "boards": faults(*files),
     }
 
 
@@ -81,7 +82,6 @@ def events(dag_id: str, run_id: str) -> list[dict[str, Any]]:
 
 def faults(*files: str) -> dict[str, str]:
     """File of boards → the error that reading it raises, with its type."""
-    sys.path.append(os.environ["AIRFLOW__CORE__DAGS_FOLDER"])
     from integrity_boards import read_boards
 
     found = {}
@@ -95,7 +95,7 @@ def faults(*files: str) -> dict[str, str]:
 
 
 BEFORE = set(sys.modules)
-VERBS = {"list": listed, "run": ran, "faults": faults}
+VERBS = {"list": listed, "run": ran}
 
 
 def answer(verb: str, *words: str) -> None:

@@ -355,7 +355,7 @@ connection = "board_vision"
 settings = { hold_places = 3, board = "vision" }
 """
 FAULTS = {
-    "[[boards]\n": "boards.toml: expected TOML, got: ",
+    "[[boards]\n": ".toml: expected TOML, got: ",
     "": "expected a table [[boards]] for each board, got nothing",
     "boards = 3": "expected a table [[boards]] for each board, got 3",
     "board = 1\n" + TWO_BOARDS: "expected tables [[boards]] alone, got also 'board'",
@@ -373,32 +373,33 @@ FAULTS = {
 }
 
 
-@pytest.mark.long
-def test_a_fault_in_the_file_of_boards_is_named_with_its_place(airflow_environment, tmp_path):
-    files = {}
-    for number, text in enumerate(FAULTS):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        files[text] = folder / "boards.toml"
-        files[text].write_text(text, encoding="utf-8")
-    missing = str(tmp_path / "nowhere.toml")
-    command = [sys.executable, str(SCRIPT), "faults", *map(str, files.values()), missing]
-    found = last_document(output(command, airflow_environment))
-    for text, expected in FAULTS.items():
-        told = found[str(files[text])]
-        assert expected in told, f"{told}\n{text}"
-        assert told == "2 boards" or told.startswith(f"BoardsError: {files[text]}"), told
-    assert found[missing].startswith(f"BoardsError: {missing}: expected a file of boards that can be read")
-
-
-@pytest.mark.long
-def test_a_file_of_boards_makes_each_dag_for_each_board_also_without_the_repository(airflow_environment, tmp_path):
-    """The folder is copied, as to a managed Airflow, and its file of boards lies in it."""
-    folder = tmp_path / "dags"
+@pytest.fixture(scope="module")
+def copied_dags(airflow_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What Airflow finds in a copy of the folder, as on a managed Airflow; and what files of boards with faults say."""
+    folder = tmp_path_factory.mktemp("managed") / "dags"
     shutil.copytree(DAGS, folder, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "boards.toml").write_text(TWO_BOARDS, encoding="utf-8")
+    files = [folder.with_name(f"{number}.toml") for number in range(len(FAULTS))]
+    for file, text in zip(files, FAULTS, strict=True):
+        file.write_text(text, encoding="utf-8")
+    missing = folder.with_name("nowhere.toml")
     environment = airflow_environment | {"AIRFLOW__CORE__DAGS_FOLDER": str(folder)}
-    bag = last_document(output([sys.executable, str(SCRIPT), "list", str(folder)], environment))
+    command = [sys.executable, str(SCRIPT), "list", str(folder), *map(str, [*files, missing])]
+    return last_document(output(command, environment))
+
+
+@pytest.mark.long
+def test_a_fault_in_the_file_of_boards_is_named_with_its_place(copied_dags):
+    *told, missing = copied_dags["boards"].items()
+    for (file, found), (text, expected) in zip(told, FAULTS.items(), strict=True):
+        assert expected in found, text
+        assert found == "2 boards" or found.startswith(f"BoardsError: {file}"), text
+    assert missing[1].startswith(f"BoardsError: {missing[0]}: expected a file of boards that can be read")
+
+
+@pytest.mark.long
+def test_a_file_of_boards_makes_each_dag_for_each_board_also_without_the_repository(copied_dags):
+    bag = copied_dags
     assert (bag["errors"], bag["heavy"]) == ({}, [])
     assert sorted(bag["dags"]) == sorted(f"{path.stem}__{board}" for path in DAG_FILES for board in ("text", "vision"))
     dags = bag["dags"]
@@ -437,13 +438,15 @@ def test_each_board_is_published_in_the_store_of_its_connection_with_its_keys(
     }
     refused = run_dag("refresh_ratings__text", settings, {"settings": {"hold_placs": 3}})
     assert (refused["state"], refused["tasks"]["seal"], refused["tries"]["seal"]) == ("failed", "failed", 1)
-    for name, store in stores.items():
+    for store in stores.values():
         integrity(store, "work", "--source", str(vote_file), "--until-end")
-        run = run_dag(f"refresh_ratings__{name}", settings, {"settings": {"appeals": f"{name}@board.example"}})
-        assert run["state"] == "success", run
-        (event,) = run["events"]
-        assert event["asset"] == f"integrity_snapshot_{name}"
-        assert event["extra"]["board"] == name
-        assert leaderboard(store)["snapshot"] == event["extra"]["snapshot"] == run["returned"]["publish"]["snapshot"]
+    run = run_dag("refresh_ratings__text", settings, {"settings": {"appeals": "text@board.example"}})
+    assert run["state"] == "success", run
+    (event,) = run["events"]
+    assert (event["asset"], event["extra"]["board"]) == ("integrity_snapshot_text", "text")
+    board = leaderboard(stores["text"])
+    assert board["snapshot"] == event["extra"]["snapshot"] == run["returned"]["publish"]["snapshot"]
+    evaluated = run_dag("reevaluate__vision", settings, {"settings": {"nightly_weeks": 2}})
+    assert evaluated["returned"]["reevaluate"]["votes"] == VOTES
     assert not (tmp_path / "never.db").exists()
     assert (tmp_path / "ledger").is_dir()
