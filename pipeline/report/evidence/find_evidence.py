@@ -20,6 +20,9 @@ from pipeline.vocabulary.time import SECOND
 LEAST_VOTERS = 5
 """The least number of voters. With fewer voters there are no others with whom a voter can be compared."""
 
+MOST_MODELS = 1_000
+"""The largest number of models for which voters are compared: each of dozens of fits takes the cube of the number."""
+
 MOST_SHARED = 5
 """The largest mean number of votes in a second with votes. With more, the times are times of batches or days, not of
 single votes."""
@@ -41,13 +44,14 @@ def find_evidence(
     """
     voters = why_no_voters(votes)
     timed = voters or _why_no_own_times(votes)
-    if voters is None:
+    compared = voters or _why_not_compared(votes)
+    if compared is None:
         try:
             found = BacklogEvidence(votes, labels, key, progress=progress).sections()
         except RatingError as error:
             found = [one.unanswered(str(error)) for one in OF_BACKLOG]
     else:
-        found = [one.unanswered(voters) for one in OF_BACKLOG]
+        found = [one.unanswered(compared) for one in OF_BACKLOG]
     single, unusual, random, habit, group, cohort, weeks, styles = found
     return (
         single,
@@ -63,6 +67,13 @@ def find_evidence(
         styles,
         sides(votes),
     )
+
+
+def _why_not_compared(votes: ReportVotes) -> str | None:
+    """Return why voters are not compared with each other although there are enough of them; None if they are."""
+    if len(votes.models) > MOST_MODELS:
+        return f"voters are compared on boards of up to {MOST_MODELS:,} models, and this one has {len(votes.models):,}"
+    return None
 
 
 def why_no_voters(votes: ReportVotes) -> str | None:

@@ -17,13 +17,12 @@ from pipeline.ratings import (
     PairCounts,
     fit,
     select_rated_models,
-    simultaneous_rank_sets,
     with_clustered_covariance,
 )
 from pipeline.report.probe_result import ALARM_LEVEL, ProbeOptions, ProbeResult, unavailable_result
 from pipeline.report.probes.order_changes import difference_errors, kendall_tau, name_pairs
 from pipeline.report.probes.probe import Probe
-from pipeline.report.report_board import ReportBoard
+from pipeline.report.report_board import ReportBoard, joint_rank_sets
 from pipeline.report.report_votes import ReportVotes
 from pipeline.vocabulary.arrays import Bool
 
@@ -48,7 +47,7 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
     both = Fit(
         parts[0].theta - parts[1].theta, parts[0].covariance + parts[1].covariance, parts[0].hessian, 0, 0.0, True
     )
-    critical = simultaneous_rank_sets(both, level=ALARM_LEVEL, seed=options.seed).critical
+    critical = joint_rank_sets(both, ALARM_LEVEL, options.seed).critical
     gap = [part.theta[:, None] - part.theta[None, :] for part in parts]
     beyond = np.abs(gap[0] - gap[1]) > critical * difference_errors(both.covariance)
     pairs = [(names[i], names[j]) for i, j in np.argwhere(beyond & (gap[0] > 0) & (gap[1] < 0)).tolist()]

@@ -29,13 +29,17 @@ _THRESHOLD = 2.0
 _REPEATS = 40
 # Resamples that each repeat ranks; more change the interval little.
 _RANKED = 200
+# The time of a refit grows with the cube of the number of models.
+_MOST_REFITTED = 1_000
 
 
 def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResult:
     theta, drawn = board.fitted.theta, "resamples"
     try:
-        resampled = resampled_strengths(board, options)
+        resampled = resampled_strengths(board, options) if len(theta) <= _MOST_REFITTED else None
     except Disconnected:
+        resampled = None
+    if resampled is None:
         resampled, drawn = _normal_strengths(board, options), "normal distribution"
     low, high = rank_intervals(resampled, options.level)
     widths = high - low + 1

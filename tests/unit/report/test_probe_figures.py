@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.ratings.intervals import standard_errors
+from pipeline.report.evidence.find_evidence import find_evidence
+from pipeline.report.evidence.random_labels import RandomLabels
 from pipeline.report.probe_result import ProbeOptions
 from pipeline.report.probes import run_probes
 from pipeline.report.probes.intransitivity import cyclic_triads
@@ -146,3 +148,28 @@ def test_pairs_that_met_once_say_nothing_about_the_order_in_which_models_are_sho
     found = probes_of(PlantedBoard(models=80, votes=1_500, first_bonus=0.5))["position_bias"]
     assert found.unavailable is None
     assert found.fired
+
+
+def test_cycles_of_many_models_that_met_few_others_are_counted_in_sparse_matrices() -> None:
+    rng = np.random.default_rng(3)
+    wins = np.where(rng.random((400, 400)) < 0.03, rng.integers(1, 4, (400, 400)), 0).astype(np.float64)
+    np.fill_diagonal(wins, 0)
+    beats = (wins > wins.T).astype(np.float64)
+    either = beats + beats.T
+    expected = np.trace(beats @ beats @ beats) / 3, np.trace(either @ either @ either) / 6
+    assert cyclic_triads(wins) == expected
+    assert expected[0] > 100
+
+
+def test_a_board_of_a_thousand_models_and_more_compares_no_voters_and_refits_no_resamples() -> None:
+    models = 1_001
+    first, step = np.divmod(np.arange(4 * models), 4)
+    votes = ReportVotes(
+        models=tuple(f"m{k}" for k in range(models)),
+        model_a=first.astype(np.int32),
+        model_b=((first + np.array([1, 2, 300, 401])[step]) % models).astype(np.int32),
+        outcome=(first + step).astype(np.int32) % 3,
+        voter=(first % 50).astype(np.int64),
+    )
+    found = find_evidence(votes, RandomLabels(1, ""), b"")
+    assert found[0].unavailable == "voters are compared on boards of up to 1,000 models, and this one has 1,001"
