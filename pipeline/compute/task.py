@@ -37,23 +37,29 @@ class Failed:
     Attributes:
         kind: class of the error.
         args: arguments of the error, as the exception has them.
+        given: arguments from which Python would make the error again. Those of a file error include the file's name.
         state: attributes of the error.
         traceback: the traceback in the worker, as text.
     """
 
     kind: type[Exception]
     args: tuple[Any, ...]
+    given: tuple[Any, ...]
     state: dict[str, Any]
     traceback: str
 
     @classmethod
     def of(cls, error: Exception) -> Failed:
         """Split an error into parts that can be pickled."""
-        return cls(type(error), error.args, dict(error.__dict__), "".join(format_exception(error)))
+        given = error.__reduce__()[1]
+        return cls(type(error), error.args, tuple(given), dict(error.__dict__), "".join(format_exception(error)))
 
     def error(self) -> Exception:
         """Return the error that the parts stand for, with the traceback of the worker as a note."""
-        error = self.kind.__new__(self.kind)
+        try:
+            error = self.kind(*self.given)
+        except Exception:  # its constructor takes other arguments
+            error = self.kind.__new__(self.kind)
         error.args = self.args
         error.__dict__.update(self.state)
         error.add_note(f"In a worker:\n{self.traceback}")

@@ -85,6 +85,8 @@ def refuse(part: Part, at: int, error: Callable[[], Exception]) -> int:
     "error",
     [
         partial(ValueError, "a number"),
+        partial(FileNotFoundError, 2, "No such file or directory", "/ledger/7"),
+        partial(UnicodeDecodeError, "utf-8", b"\xff", 0, 1, "invalid start byte"),
         partial(Refuted, "leaf", "leaf 7", "expected the hash of its row"),
         partial(BadRecord, "votes.jsonl", 3, "outcome", "expected an outcome"),
     ],
