@@ -202,6 +202,10 @@ def _standing(incident: Mapping[str, Any]) -> str:
     if rank is None or not _are_left_out(incident):
         return ""
     if some_still_count(incident):
-        return f"; #{rank['raw']} counting all votes; #{rank['defended']} now, with {_part(incident)} left out"
+        raw, defended = rank["raw"], rank["defended"]
+        both = (
+            f"#{raw} counting all votes and now" if raw == defended else f"#{raw} counting all votes; #{defended} now"
+        )
+        return f"; {both}, with {_part(incident)} left out"
     same = " with or" if rank["raw"] == rank["defended"] else ""
     return f";{same} without them it stands at #{rank['defended']}"

@@ -26,7 +26,7 @@ __all__ = [
     "what_was_done",
 ]
 
-_CONFIDENCE = ((1e8, "practically certain"), (1e6, "very strong"), (1e4, "strong"), (1e2, "moderate"))
+_CONFIDENCE = ((1e8, "overwhelming"), (1e6, "very strong"), (1e4, "strong"), (1e2, "moderate"))
 
 
 _SHORT = 8
@@ -150,8 +150,14 @@ def explain_lines(
 def _when(incident: Mapping[str, Any], private: Mapping[str, Any] | None, local: Callable[[str], str] | None) -> str:
     first, last = ("begun_at", "last_at") if private is None else ("first", "last")
     times = [(private or incident)[name] for name in (first, last)]
-    utc = " to ".join(f"{one[:10]} {one[11:16]}" for one in times)
-    return f"{utc} UTC" if local is None else f"{utc} UTC, local {' to '.join(map(local, times))}"
+    utc = _from_to([f"{one[:10]} {one[11:16]}" for one in times])
+    here = "" if local is None else _from_to([local(one) for one in times])
+    # A reader whose local time is UTC reads it once.
+    return f"{utc} UTC" if not here or here.replace(" UTC", "") == utc else f"{utc} UTC, local {here}"
+
+
+def _from_to(times: Sequence[str]) -> str:
+    return times[0] if times[0] == times[1] else " to ".join(times)
 
 
 def _about(about: Mapping[str, str]) -> str:

@@ -198,7 +198,7 @@ def _print(result: Mapping[str, Any]) -> None:
         out.print(styled(("Finding of the sweep:", "bold"), f" {finding['what']}."))
     out.print()
     out.print(f"The store is {result['store']}. Next steps:", soft_wrap=True)
-    steps = ("serve", "alerts", "leaderboard --view raw", "verify")
+    steps = ("serve", "incidents", "alerts", "leaderboard --view raw", "verify")
     out.lines(f"  {sys.argv[0]} {step} --store {result['store']}" for step in steps)
 
 

@@ -86,6 +86,16 @@ def test_a_rank_without_some_of_the_votes_is_not_the_rank_before_nor_the_rank_wi
     )
 
 
+def test_a_rank_that_is_the_same_and_a_time_that_is_the_same_are_stated_once() -> None:
+    assert headline(partly(rank={"raw": 18, "defended": 18, "before": None, "after": None}), PRIVATE).endswith(
+        "; #18 counting all votes and now, with 6 of the 8 accounts (1,005 of the 1,279 votes) left out."
+    )
+    moment = {**PRIVATE, "last": PRIVATE["first"]}
+    in_utc = explain_lines(incident(), moment, lambda time: f"{time[:10]} {time[11:16]} UTC")
+    assert "When: 2026-11-30 14:02 UTC." in in_utc
+    assert "When: 2026-11-30 14:02 UTC, local 15h." in explain_lines(incident(), moment, lambda _: "15h")
+
+
 def test_an_attack_on_a_rival_and_a_surge_read_differently() -> None:
     attack = incident(about=[{**CEDAR, "effect": "lowered"}], rank={"raw": 9, "defended": 3, "before": 3, "after": 9})
     surge = incident(
