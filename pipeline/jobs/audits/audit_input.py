@@ -27,6 +27,9 @@ from pipeline.vocabulary.arrays import Float64, Int64
 from pipeline.vocabulary.time import DAY, from_microseconds, to_microseconds
 from pipeline.vocabulary.z_values import Z_95
 
+# Votes are old by whole segments, of at most about this number of leaves.
+_SEGMENT = 1_100_000
+
 
 @dataclass(frozen=True)
 class AuditInput:
@@ -177,7 +180,8 @@ def read_audit_input(connection: Connection, *, voters: bool = True) -> AuditInp
     place = np.zeros(max(numbers, default=0) + 1, dtype=np.int64)
     for number, name in numbers.items():
         place[number] = axis[name]
-    summer = VoteSummer(tuple(axis), newest, release_times(state), compared=voters)
+    kept = min(size, MOST_COMPARED + _SEGMENT) if voters else None
+    summer = VoteSummer(tuple(axis), newest, release_times(state), compared=kept)
     for votes, old in audit_queries.read_vote_blocks(connection, voters=voters, old_leaves=size - MOST_COMPARED):
         summer.add(replace(votes, model_a=place[votes.model_a], model_b=place[votes.model_b]), old=old)
     sums = summer.sums()

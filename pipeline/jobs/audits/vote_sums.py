@@ -100,9 +100,10 @@ class VoteSums:
         """
         of, low, high, outcome = self._split()
         rows = np.ones(len(of), dtype=np.bool_) if category is None else of == category
-        table = np.zeros((int(rows.sum()), _OUTCOMES), dtype=np.int64)
-        table[np.arange(len(table)), outcome[rows]] = self.cell_votes[rows]
-        return PairCounts.from_rows(self.models, low[rows], high[rows], table)
+        pair, place = np.unique((low * max(len(self.models), 1) + high)[rows], return_inverse=True)
+        table = np.zeros((len(pair), _OUTCOMES), dtype=np.int64)
+        np.add.at(table, (place.ravel(), outcome[rows]), self.cell_votes[rows])
+        return PairCounts.from_rows(self.models, *np.divmod(pair, max(len(self.models), 1)), table)
 
     def recent(self, days: int) -> Int64:
         """Return the number of votes that name each model in the `days` days before the newest vote, int64[K]."""
@@ -125,17 +126,20 @@ class VoteSummer:
         models: names of the K models.
         newest: time of the newest vote in microseconds since 1970 UTC.
         released_at: model → time of its release in microseconds since 1970 UTC.
-        compared: whether votes are kept for the audits that compare votes with each other.
+        compared: number of votes that will be kept for the audits that compare them, so that memory is taken once; a
+            larger number is allowed. None to keep none.
     """
 
-    def __init__(self, models: tuple[str, ...], newest: int, released_at: Mapping[str, int], *, compared: bool) -> None:
+    def __init__(
+        self, models: tuple[str, ...], newest: int, released_at: Mapping[str, int], *, compared: int | None
+    ) -> None:
         size = len(models)
         self._models, self._newest, self._votes, self._left_out = models, newest, 0, 0
         self._until = np.array([released_at.get(name, np.iinfo(np.int64).min) for name in models], dtype=np.int64)
         self._cells = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
         self._days: dict[int, npt.NDArray[np.int64]] = {}
         self._first_at, self._before = np.full(size, _NEVER), np.zeros(size, dtype=np.int64)
-        self._kept: list[list[Integers]] | None = [[], [], [], []] if compared else None
+        self._kept = None if compared is None else _Columns(compared)
 
     def add(self, votes: VoteColumns, *, old: bool = False) -> None:
         """Add a block of votes to the sums.
@@ -162,9 +166,7 @@ class VoteSummer:
             self._left_out += size
         elif self._kept is not None:
             voter = np.where(votes.voter == 0, -1, votes.voter)
-            columns = voter, _small(what), _small(votes.cast_at // BUCKET), votes.prompt.copy()
-            for blocks, column in zip(self._kept, columns, strict=True):
-                blocks.append(column)
+            self._kept.append(voter, what, votes.cast_at // BUCKET, votes.prompt)
 
     def _add_cells(self, cells: Int64) -> None:
         found, times = np.unique(cells, return_counts=True)
@@ -199,19 +201,41 @@ class VoteSummer:
         )  # fmt: skip
 
     def take_compared(self) -> ComparedVotes | None:
-        """Return the votes that were kept, and free their memory here. None if `compared` is false."""
+        """Return the votes that were kept, and free their memory here. None if none were kept."""
         kept, self._kept = self._kept, None
         if kept is None:
             return None
-        columns: list[npt.NDArray[Any]] = []
-        while kept:  # the blocks of one column after the other are given back to the system
-            columns.append(np.concatenate(kept.pop() or [np.zeros(0, dtype=np.int64)]))
-        prompt, when, what, voter = columns
+        voter, what, when, prompt = kept.columns()
         return ComparedVotes(voter, what, when, prompt, self._left_out)
 
 
-def _small(values: Int64) -> Integers:
-    """Return the integers as int32 if all of them fit, else unchanged."""
-    limits = np.iinfo(np.int32)
-    fit = not len(values) or (values.min() >= limits.min and values.max() <= limits.max)
-    return values.astype(np.int32) if fit else values
+class _Columns:
+    """Columns that grow. Memory is taken when rows are written: np.empty alone takes none from the system."""
+
+    def __init__(self, rows: int) -> None:
+        self._rows = 0
+        kinds = (np.int64, np.int32, np.int32, np.int64)
+        self._columns: list[npt.NDArray[Any]] = [np.empty(rows, dtype=kind) for kind in kinds]
+
+    def append(self, *columns: Int64) -> None:
+        """Append rows, one array for each column."""
+        end = self._rows + len(columns[0])
+        for at, column in enumerate(columns):
+            whole = self._columns[at]
+            if not _fits(column, whole.dtype):
+                whole = whole.astype(np.int64)
+            if end > len(whole):
+                whole = np.resize(whole, max(end, 2 * len(whole)))
+            whole[self._rows : end] = column
+            self._columns[at] = whole
+        self._rows = end
+
+    def columns(self) -> list[npt.NDArray[Any]]:
+        """Return the columns."""
+        return [column[: self._rows] for column in self._columns]
+
+
+def _fits(values: Int64, kind: np.dtype[Any]) -> bool:
+    """Return whether the integers can be stored in a column of this type."""
+    limits = np.iinfo(kind)
+    return not len(values) or bool(values.min() >= limits.min and values.max() <= limits.max)
