@@ -50,6 +50,9 @@ BENCHMARKS: dict[str, CommandEntry] = {
         "bench_formats",
         "Measure speed and memory of reading Parquet and JSON Lines, each reader in a separate process.",
     ),
+    "scale": CommandEntry(
+        "bench_scale", "Measure what each stage costs with boards of several sizes, and extrapolate to a billion votes."
+    ),
     "startup": CommandEntry(
         "bench_startup",
         "Measure processor time and memory of the help and of short commands, beside Python and SQLAlchemy.",

@@ -28,7 +28,8 @@ from pipeline.store.db import schema
 MOST_HELP_SECONDS, MOST_HELP_MB, MOST_SECONDS = 0.25, 60.0, 0.7
 _LISTS = ("alerts", "leaderboard", "incidents")
 _VOTES, _MODELS, _ALERTS = 5_000, 20, 20
-_INTEGRITY = ("-c", "from pipeline.cli.main import main; main()")
+INTEGRITY = ("-c", "from pipeline.cli.main import main; main()")
+"""The words of Python before those of a command."""
 # Linux counts the memory of a parent as a peak of its child until the child runs another program, so the parent is a
 # small process.
 _PARENT = """
@@ -86,19 +87,19 @@ def measure(folder: Path, repeats: int, report: Callable[[str], None]) -> list[S
         ("python -c pass", ("-c", "pass")),
         ("python -c 'import sqlalchemy'", ("-c", "import sqlalchemy")),
     ]
-    lists = [(f"integrity {name}", (*_INTEGRITY, name, "--store", store)) for name in _LISTS]
+    lists = [(f"integrity {name}", (*INTEGRITY, name, "--store", store)) for name in _LISTS]
     # A user's modules are compiled once, at the installation or by the first command.
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     variables["PYTHONPYCACHEPREFIX"] = str(folder / "compiled")
 
     def cost(command: str, words: Sequence[str], *most: float) -> StartupCost:
         report(f"{command}: {repeats} runs")
-        runs = [_run(command, words, variables) for _ in range(repeats + 1)][1:]
+        runs = [measure_command(command, words, variables) for _ in range(repeats + 1)][1:]
         return StartupCost(command, *map(median, zip(*runs, strict=True)), *most)
 
     return [
         *(cost(*one) for one in plain),
-        cost("integrity --help", (*_INTEGRITY, "--help"), MOST_HELP_SECONDS, MOST_HELP_MB),
+        cost("integrity --help", (*INTEGRITY, "--help"), MOST_HELP_SECONDS, MOST_HELP_MB),
         *(cost(*one, MOST_SECONDS) for one in lists),
     ]
 
@@ -119,8 +120,13 @@ def _make_store(votes: Path, store: str) -> None:
         incident_grouping.regroup(connection)
 
 
-def _run(command: str, words: Sequence[str], variables: Mapping[str, str]) -> tuple[float, float]:
-    """Return the processor time in seconds and the peak memory in MB of one run of Python.
+def measure_command(command: str, words: Sequence[str], variables: Mapping[str, str]) -> tuple[float, float]:
+    """Return the processor time in seconds and the peak memory in MB of one run of Python, in a process of its own.
+
+    Args:
+        command: the command, for messages.
+        words: the arguments of Python.
+        variables: the environment.
 
     Raises:
         Unavailable: the command failed.

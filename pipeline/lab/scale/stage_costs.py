@@ -1,0 +1,109 @@
+"""Measures what each stage of the pipeline costs with boards of several sizes: processor time, peak memory and bytes.
+
+A stage is a command that a user runs, in a process of its own. Processor time is compared, not wall time, so that other
+programs on the machine distort the figures little. The store is SQLite: its work is counted in the process.
+
+    work      reads the votes from a file, evaluates them with all detectors of voters, and stores them
+    refresh   seals the votes, evaluates the past, rates, and publishes a snapshot
+    sweep     runs all audits over the board
+    bundle    writes the snapshot with all that a reader needs
+    verify    checks the bundle offline
+    report    reads the file without a store, and says whether its board can be trusted
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.lab.bench.startup_costs import INTEGRITY, measure_command
+from pipeline.lab.simulate import HonestSpec, simulate_stream
+
+STAGES = ("work", "refresh", "sweep", "bundle", "verify", "report")
+STORED = ("vote file", "database", "ledger", "bundle")
+"""What takes space on disk."""
+
+_MODELS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class StageCost:
+    """The cost of one stage with a board of one size.
+
+    Attributes:
+        stage: one of STAGES.
+        votes: number of votes.
+        seconds: processor time of the process, user and system, in seconds.
+        peak_mb: its largest resident set, in MB.
+    """
+
+    stage: str
+    votes: int
+    seconds: float
+    peak_mb: float
+
+
+@dataclass(frozen=True, slots=True)
+class BoardCosts:
+    """The costs of all stages with a board of one size.
+
+    Attributes:
+        votes: number of votes.
+        stages: the cost of each stage, in the order of STAGES.
+        sizes: one of STORED → its bytes on disk.
+    """
+
+    votes: int
+    stages: tuple[StageCost, ...]
+    sizes: Mapping[str, int]
+
+
+def measure(folder: Path, sizes: Sequence[int], report: Callable[[str], None]) -> list[BoardCosts]:
+    """Measure all stages with boards of several sizes, from the smallest to the largest.
+
+    Args:
+        folder: an empty folder, with room for 2 KB a vote.
+        sizes: numbers of votes.
+        report: receives a line before each stage.
+
+    Raises:
+        Unavailable: a command failed.
+    """
+    return [_measure_board(folder / str(votes), votes, report) for votes in sorted(set(sizes))]
+
+
+def _measure_board(folder: Path, votes: int, report: Callable[[str], None]) -> BoardCosts:
+    folder.mkdir()
+    file, store, bundle = folder / "votes.jsonl", folder / "board.db", folder / "bundle.zip"
+    report(f"{votes:,} votes: simulating")
+    simulate_stream(HonestSpec(votes=votes, models=_MODELS, seed=1)).write_jsonl(file)
+    variables = {
+        **os.environ, "INTEGRITY_STORE": str(store), "INTEGRITY_LEDGER": str(folder / "ledger"),
+        "INTEGRITY_VOTER_KEY": "00" * 32, "INTEGRITY_LEDGER_KEY": "11" * 32, "INTEGRITY_ANCHOR": "",
+    }  # fmt: skip
+    words = {
+        "work": ("work", "--source", str(file), "--until-end"),
+        "refresh": ("refresh",),
+        "sweep": ("sweep",),
+        "bundle": ("bundle", "--out", str(bundle)),
+        "verify": ("verify", str(bundle)),
+        "report": ("report", str(file), "--json"),
+    }
+
+    def costs() -> Iterator[StageCost]:
+        for stage in STAGES:
+            report(f"{votes:,} votes: {stage}")
+            command = f"integrity {stage}"
+            yield StageCost(stage, votes, *measure_command(command, (*INTEGRITY, *words[stage]), variables))
+
+    stages = tuple(costs())
+    places = zip(STORED, (file, store, folder / "ledger", bundle), strict=True)
+    return BoardCosts(votes, stages, {name: _bytes(path) for name, path in places})
+
+
+def _bytes(path: Path) -> int:
+    """Return the bytes of a file, or of all files of a folder."""
+    files = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
+    return sum(one.stat().st_size for one in files)
