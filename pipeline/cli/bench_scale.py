@@ -57,15 +57,14 @@ def scale(
             }
         )
         return
-    out.print(f"Processor seconds for one more million votes, and for {to:,} votes at {core_hour:g} an hour:")
-    _print_slopes(seconds, to, prices)
-    out.print(f"\nPeak memory in MB for one more million votes, and for {to:,} votes:")
-    _print_slopes(memory, to, None)
-    out.print(f"\nMB on disk for one more million votes, and for {to:,} votes at {gigabyte_month:g} a GB and month:")
-    _print_slopes(space, to, prices)
-    out.print("\n64 workers on 256 partitions, 200,000 votes a second, 16 cores of the database, simulated:")
+    _print_slopes(f"Processor time, at {core_hour:g} for a core and hour", seconds, to, prices)
+    _print_slopes("Peak memory", memory, to, None)
+    _print_slopes(f"Space on disk, at {gigabyte_month:g} for a gigabyte and month", space, to, prices)
+    fleet = Fleet()
+    out.print(f"Simulated: {fleet.workers} workers, {fleet.partitions} partitions, {fleet.rate:,.0f} votes a second")
     for name, run in fleets.items():
-        out.print(f"- {name}: {_fleet_text(run)}")
+        out.print(f"- {name}:")
+        out.print(f"  {_fleet_text(run)}")
 
 
 def _sizes(text: str) -> list[int]:
@@ -83,12 +82,13 @@ def _sizes(text: str) -> list[int]:
     return found
 
 
-def _print_slopes(found: Sequence[CostSlope], to: int, prices: Prices | None) -> None:
+def _print_slopes(title: str, found: Sequence[CostSlope], to: int, prices: Prices | None) -> None:
+    out.print(f"{title}:")
     for one in found:
         steps = ", ".join(f"{slope:,.1f}" for slope in one.slopes)
-        rising = "; rising, so the sum is too low" if one.rising else ""
-        price = "" if prices is None else f", price {prices.of(one, one.at(to)):,.2f}"
-        out.print(f"  {one.name:<10} {steps} {one.unit}; in all {one.at(to):,.0f} {one.unit}{price}{rising}")
+        price = "" if prices is None else f" ({prices.of(one, one.at(to)):,.2f})"
+        rising = "; rises: more than that" if one.rising else ""
+        out.print(f"  {one.name}: {steps} {one.unit} a million; {one.at(to):,.0f} {one.unit} for {to:,}{price}{rising}")
 
 
 def _as_json(one: CostSlope, to: int, prices: Prices | None) -> dict[str, Any]:
@@ -98,10 +98,8 @@ def _as_json(one: CostSlope, to: int, prices: Prices | None) -> dict[str, Any]:
 
 def _fleet_text(run: FleetRun) -> str:
     drained = "never caught up" if run.drained is None else f"caught up after {run.drained:,.0f} s"
-    return (
-        f"{run.committed:,.0f} votes/s, at most {run.delay:,.1f} s behind, {drained}; database {run.database_busy:.0%} "
-        f"busy, workers {run.workers_busy:.0%}"
-    )
+    busy = f"workers {run.workers_busy:.0%} busy, database {run.database_busy:.0%}"
+    return f"at most {run.delay:,.1f} s behind, {drained}; {busy}"
 
 
 def _fleet_json(run: FleetRun) -> dict[str, Any]:
