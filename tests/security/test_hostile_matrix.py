@@ -110,6 +110,7 @@ WITHOUT_STORE = {
     "drill": [["--copy", "--store", "{folder}/{word}"], ["--to", "{word}", "--store", "{folder}/{word}"]],
     "bench ratings": [["--only", "{word}"]],
     "bench report": [["{folder}/{word}"]],
+    "bench scale": [["--votes", "{word}"]],
     "bench evidence": [["--only", "{word}"], ["--real", "--wmt", "{word}"]],
 }  # fmt: skip
 
