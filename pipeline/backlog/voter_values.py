@@ -53,7 +53,7 @@ class VoterValues:
 
     @property
     def average(self) -> Float64:
-        """float64[v], the average of `band` and `cells`."""
+        """float64[v], each voter's average of the two e-values."""
         return np.asarray((self.band + self.cells) / 2)
 
 

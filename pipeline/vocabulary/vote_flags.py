@@ -36,10 +36,11 @@ STATED: Mapping[str, tuple[int, int]] = MappingProxyType(
 
 
 def flags_of(stated: Mapping[str, bool | None]) -> int:
-    """Return the flags of a vote as one number with a bit for each flag.
+    """Return the flags of a vote as one number. Each field has two bits in it: one for true, and one for false.
 
     Args:
-        stated: name of a field in STATED → true, false, or None for a field that the vote does not state.
+        stated: name of a field in STATED → true or false sets one of the field's bits. None sets neither: the vote does
+            not state the field.
 
     >>> flags_of({"anonymous": True, "refusal": True, "deduplicated": None})
     34

@@ -61,8 +61,7 @@ class MixtureEvidence:
     The null hypothesis is an honest voter whose tastes are drawn from the board's distribution.
 
     Attributes:
-        path: the evidence against the band after each vote. It also has the sums of the alternatives that are not about
-            one model.
+        path: the votes of the batch, and what the other part of `voter_bias` has computed from them.
         providers: counts of the voters' earlier votes on each provider.
         reference_of: returns the reference of a snapshot, given its sequence number.
         reference: the reference of the new votes.
