@@ -36,11 +36,11 @@ _EXACT_FROM = 30.0
 
 @dataclass(frozen=True)
 class VoterValues:
-    """E-values of v voters, against the null hypothesis that the voter is honest.
+    """Two e-values of each of v voters. Their null hypotheses say in two ways that the voter is honest.
 
     Attributes:
-        band: float64[v], the values against the least favourable honest voter in the band.
-        cells: float64[v], the values against the mixture of tastes.
+        band: float64[v]. The null hypothesis: the voter's tastes are anywhere in the band, at the worst place.
+        cells: float64[v]. The null hypothesis: the voter's tastes are drawn at random, as those of others are.
     """
 
     band: Float64

@@ -37,8 +37,8 @@ def maximise(
             gradient, in votes.
 
     Raises:
-        NotConverged: `max_iterations` is reached, no step increases the likelihood, or the equations of a Newton step cannot be solved in
-            float64.
+        NotConverged: `max_iterations` is reached, no step increases the likelihood, or the linear equations of a Newton
+            step cannot be solved in float64.
     """
     theta, norm, iteration = np.zeros(len(W)) if start is None else start, float("inf"), 0
     # The rounding of the gradient grows with the votes, so the tolerance is per battle.

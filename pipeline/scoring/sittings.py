@@ -39,10 +39,10 @@ _NO_ROWS = np.zeros((0, 3), dtype=np.int64)
 
 @dataclass(frozen=True, slots=True)
 class WindowVoters:
-    """The voters of one window in one partition.
+    """The voters of one window in one partition. If there are too many, only a sample of the voters is stored.
 
     Attributes:
-        bits: number of zero bits in which the number of every stored voter ends; 0 if all voters are stored.
+        bits: what is sampled: the voters whose number (31 bits) ends in this many zero bits. 0 means all voters.
         rows: int64[r, 3]: voter, network (0 without one) and number of votes, sorted by voter and network.
     """
 

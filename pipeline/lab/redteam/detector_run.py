@@ -231,7 +231,7 @@ def _alert(one: AlertSignal, row: int, until: int = 0) -> RaisedAlert:
 
 
 def votes_under_alerts(stream: SimulatedStream, alerts: Sequence[RaisedAlert], about: str) -> Bool:
-    """Return which votes the window alerts about a model propose for exclusion.
+    """Return the votes on which the alerts of window detectors about a model are based: a person may exclude them.
 
     Args:
         stream: n votes.

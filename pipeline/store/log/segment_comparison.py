@@ -37,7 +37,7 @@ _ERASED = bytes(WIDTH)
 
 @dataclass(frozen=True, slots=True)
 class SealedRow:
-    """A segment that is to be verified. The rest of its row is read where it is verified.
+    """A segment that is to be verified: what the process that verifies it is told. It reads the rest from the store.
 
     Attributes:
         segment_no: number of the segment.
