@@ -82,7 +82,9 @@ def report(
             print_paragraphs(() if as_json else read.notes, console=err)
             raise read.refused
         source = report_source(paths, files, read, chosen, seed)
-        made = build_report(report_votes(read.battles), source, ReportOptions(level=level, progress=progress.step))
+        votes = report_votes(read.battles)
+        del read  # as large as the columns of the report
+        made = build_report(votes, source, ReportOptions(level=level, progress=progress.step))
     if save is not None:
         with new_file(save, force=force) as draft:
             draft.write_text(render_page(made), encoding="utf-8")

@@ -97,9 +97,15 @@ class ReportVotes:
         table[kept] = np.arange(len(kept), dtype=np.int32)
         a, b = table[self.model_a], table[self.model_b]
         rows = (a >= 0) & (b >= 0)
+        if rows.all():  # a copy of all columns would take as much memory again
+            return replace(self, models=tuple(models), model_a=a, model_b=b, provider=self._providers_of(kept))
         selected = self.select(rows)
-        provider = None if self.provider is None else self.provider[kept]
-        return replace(selected, models=tuple(models), model_a=a[rows], model_b=b[rows], provider=provider)
+        return replace(
+            selected, models=tuple(models), model_a=a[rows], model_b=b[rows], provider=self._providers_of(kept)
+        )
+
+    def _providers_of(self, models: Int64) -> Int32 | None:
+        return None if self.provider is None else self.provider[models]
 
     def clusters(self) -> npt.NDArray[np.int64] | None:
         """Return the voters by which standard errors can be clustered; None if there are no voters, or too few.

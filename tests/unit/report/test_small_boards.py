@@ -103,3 +103,13 @@ def test_effective_voters_count_equal_shares_and_votes_without_voters() -> None:
     assert effective_voters(np.array([-1, -1, -1])) == 3
     assert effective_voters(np.array([0] * 9 + [1])) == pytest.approx(100 / 82)
     assert effective_voters(np.array([], dtype=np.int64)) == 0
+
+
+def test_votes_of_which_all_are_rated_are_not_copied() -> None:
+    votes = _of_voters(np.arange(400) % 40)
+    same = votes.between(("d", "c", "b", "a"))
+    assert same.voter is votes.voter
+    assert same.models[same.model_a[0]] == votes.models[votes.model_a[0]]
+    fewer = votes.between(("c", "a"))
+    assert {fewer.models[code] for code in {*fewer.model_a.tolist(), *fewer.model_b.tolist()}} == {"a", "c"}
+    assert fewer.voter is not None and len(fewer.voter) == len(fewer) < len(votes)
