@@ -37,7 +37,8 @@ class Failed:
     Attributes:
         kind: class of the error.
         args: arguments of the error, as the exception has them.
-        given: arguments from which Python would make the error again. Those of a file error include the file's name.
+        given: the arguments with which Python makes the error again. For the error of a file they include the file's
+            name.
         state: attributes of the error.
         traceback: the traceback in the worker, as text.
     """
