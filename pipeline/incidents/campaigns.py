@@ -5,10 +5,11 @@ demoted; the attackers' network has a burst of votes; the board has more traffic
 or voters as the attack. So groups of alerts with the same claim are processed from the strongest to the weakest. A
 group joins a stronger group if most of its votes or voters belong to the stronger group.
 
-More votes than usual on a provider are those on its models: they join the attack on one of them. Without an attack, its
-models with more votes than usual join the provider.
+An alert about more votes than usual on a provider joins the attack on one of the provider's models. Without an attack,
+the alerts about more votes on the provider's models join the alert about the provider.
 
-Facts about how often models are drawn have one cause, the sampler, and are one group (`sampling_facts`).
+Facts about how often models are drawn have one cause, the sampler. So such facts of about the same time are one group
+(`sampling_facts`).
 
 At first there are two kinds of groups. All alerts about one voter are a group. The claim of this group is the claim of
 its strongest alert. Each alert of a window detector is a group of its own. Then groups with the same claim are joined
@@ -47,7 +48,8 @@ from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.time import DAY
 
 GAP = 3 * DAY
-"""The longest pause between alerts with the same claim that are one campaign, in microseconds."""
+"""The longest pause between alerts with the same claim that are one campaign, in microseconds. Facts about sampling
+have a limit of their own (SAMPLING_GAP)."""
 
 MOSTLY = 0.5
 """The share of a group's votes beyond expectation, or of its voters, that makes it a side effect of another group."""
@@ -81,9 +83,10 @@ class Campaign(AlertSpan):
 
     @property
     def rank(self) -> tuple[int, float, int, str]:
-        """The sort key of campaigns: first campaigns with named voters, then about models, then bursts of votes.
+        """The sort key of campaigns: first by kind, then the strongest campaign first.
 
-        Within each kind, the strongest campaign is first.
+        The kinds are in this order: attacks by named voters; other attacks; facts about sampling; more votes than usual
+        on a provider, on a model, from a network, and on the board; and all other facts.
         """
         return _rank(self), -self.strength, *self.alerts[0].order
 
@@ -191,7 +194,10 @@ def _same(claim: Claim) -> Claim:
 
 
 def _sum(groups: Sequence[Campaign]) -> Campaign:
-    """Return groups as one group, with the claim that has the most evidence."""
+    """Return groups as one group, with the claim that has the most evidence.
+
+    A fact about sampling on the whole board is the claim only if there is no other claim.
+    """
     strength: dict[Claim, float] = {}
     for one in groups:
         strength[one.claim] = strength.get(one.claim, 0.0) + one.strength
@@ -226,16 +232,26 @@ def _share_in(group: Campaign, other: Campaign) -> float:
 
 
 def _is_by_sampler(group: Campaign, other: Campaign) -> bool:
-    """Return whether sampling explains more votes than usual, or an attack explains what sampling seems to be."""
+    """Return whether one of two groups explains the other, if at least one of them is about sampling.
+
+    Sampling explains more votes than usual on a model that is drawn more often. An attack on one model explains that
+    the model seems to be drawn more often.
+    """
     if is_sampling(other.claim):
         return group.claim.is_crowd and not _subjects(group).isdisjoint(drawn_more(one.claim for one in other.alerts))
     return are_effect_of((one.claim for one in group.alerts), other.claim)
 
 
 def _is_on_same(crowd: Campaign, claim: Claim, alerts: Iterable[CarriedAlert]) -> bool:
-    """Return whether more votes than usual are on what another campaign, with this claim and these alerts, is about.
+    """Return whether a group about more votes than usual and another campaign have a subject in common.
 
-    That is the model of an attack, a model of the provider that has more votes, or the provider of the model.
+    Either both have one subject; or the group is about a provider, and the campaign about one of the provider's models;
+    or the group is about a model, and the campaign about more votes than usual on the model's provider.
+
+    Args:
+        crowd: the group about more votes than usual.
+        claim: the claim of the other campaign.
+        alerts: the alerts of the other campaign.
     """
     mine = crowd.claim
     if (mine.kind, mine.name) == (claim.kind, claim.name):
@@ -246,7 +262,7 @@ def _is_on_same(crowd: Campaign, claim: Claim, alerts: Iterable[CarriedAlert]) -
 
 
 def _subjects(group: Campaign) -> set[str]:
-    """Return what a group is about, and the models of the provider if it is about one."""
+    """Return the name of a group's subject. For a provider, the names of the provider's models are included."""
     return {group.claim.name}.union(*(one.members for one in group.alerts))
 
 
@@ -270,7 +286,11 @@ def _absorb(strong: Campaign, weak: Campaign) -> Campaign:
 
 
 def _crowd_of(alerts: Iterable[CarriedAlert]) -> Claim | None:
-    """Return what has more votes than usual if one provider has: its one model that has too, else the provider."""
+    """Return the claim for several alerts about more votes than usual; None unless they are about exactly one provider.
+
+    The claim is about the one model with more votes. If several models have more votes, or none has, it is about the
+    provider.
+    """
     crowds = {one.claim for one in alerts if one.claim.is_crowd}
     providers = [one for one in crowds if one.kind == PROVIDER]
     models = [one for one in crowds if one.kind == MODEL]

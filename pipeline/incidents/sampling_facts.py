@@ -1,8 +1,8 @@
-"""Recognises the facts about how often models are drawn for battles, which have one cause: the sampler.
+"""Recognises the facts about how often models are drawn for battles. Such facts have one cause: the sampler.
 
-If one model is drawn more often than declared, others are drawn less often, and each is an alert of its own. So all
-such facts of the same time are one group. More votes than usual on a model that is drawn more often are a side effect.
-In turn, an attack on one model makes it seem to be drawn more often than declared.
+If one model is drawn more often than declared, other models are drawn less often, and each of them raises an alert of
+its own. So all such facts of about the same time are one group. If a model is drawn more often, it also gets more votes
+than usual, which is a side effect. In turn, an attack on one model makes it seem to be drawn more often than declared.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from pipeline.incidents.claims import FACT, MODEL, PROVIDER, Claim
 from pipeline.vocabulary.time import DAY
 
 SAMPLING = Claim(FACT, "sampling")
-"""The claim under which the facts about sampling are joined."""
+"""The claim under which facts about sampling are joined."""
 
 SAMPLING_GAP = 30 * DAY
-"""The longest pause between two of these facts of one group, in microseconds. Rare models show them late."""
+"""The longest pause between facts about sampling that are one group, in microseconds. Rarely drawn models show a fact
+late."""
 
 _DETECTORS = frozenset({"sampling_skew", "silent_deprecation", "sampling_fairness"})
 _BOARD = "board"
@@ -28,17 +29,20 @@ def is_sampling(claim: Claim) -> bool:
 
 
 def is_about_board(claim: Claim) -> bool:
-    """Return whether a fact is about sampling as a whole, so that a fact that names a model says more."""
+    """Return whether a claim is a fact about sampling on the whole board. A fact that names a model says more."""
     return is_sampling(claim) and _subject(claim) == _BOARD
 
 
 def drawn_more(claims: Iterable[Claim]) -> frozenset[str]:
-    """Return the models and providers that facts about sampling state to be drawn more often than declared."""
+    """Return the models and providers that are drawn more often than declared, according to facts about sampling."""
     return frozenset(_subject(one) for one in claims if is_sampling(one) and one.effect.startswith("more"))
 
 
 def are_effect_of(claims: Iterable[Claim], attack: Claim) -> bool:
-    """Return whether facts about sampling name the target of an attack as drawn more often, and nothing else."""
+    """Return whether an attack explains facts about sampling.
+
+    The facts must name the attack's target as drawn more often, and no other model or provider.
+    """
     named = [one for one in claims if is_sampling(one) and not is_about_board(one)]
     return attack.kind in (MODEL, PROVIDER) and drawn_more(named) == {attack.name} == {_subject(one) for one in named}
 
