@@ -59,7 +59,15 @@ class ReportBoard:
 
 
 def joint_rank_sets(fitted: Fit, level: float, seed: int = 0) -> RankSets:
-    """Return the simultaneous rank sets of the models of a fit, in a time that many models do not make endless."""
+    """Return the simultaneous rank sets of the models of a fit.
+
+    A board with many models gets fewer random draws, since the time of a draw grows with the square of their number.
+
+    Args:
+        fitted: the fit of the models.
+        level: joint coverage, between 0 and 1.
+        seed: seed of the draws.
+    """
     draws = min(_DRAWS, max(_LEAST_DRAWS, _MOST_COMPARED // len(fitted.theta) ** 2))
     return simultaneous_rank_sets(fitted, level=level, draws=max(draws, ceil(1 / (1 - level)) + 1), seed=seed)
 

@@ -21,7 +21,8 @@ LEAST_VOTERS = 5
 """The least number of voters. With fewer voters there are no others with whom a voter can be compared."""
 
 MOST_MODELS = 1_000
-"""The largest number of models for which voters are compared: each of dozens of fits takes the cube of the number."""
+"""The largest number of models with which voters are compared. The time of each of dozens of fits grows with the cube
+of this number."""
 
 MOST_SHARED = 5
 """The largest mean number of votes in a second with votes. With more, the times are times of batches or days, not of
@@ -70,7 +71,7 @@ def find_evidence(
 
 
 def _why_not_compared(votes: ReportVotes) -> str | None:
-    """Return why voters are not compared with each other although there are enough of them; None if they are."""
+    """Return why enough voters are not compared, as the end of a sentence; None if they are compared."""
     if len(votes.models) > MOST_MODELS:
         return f"voters are compared on boards of up to {MOST_MODELS:,} models, and this one has {len(votes.models):,}"
     return None

@@ -7,8 +7,8 @@ ranks in these intervals. The interval of the figure is computed from 40 resampl
 estimate. The median is computed again with the errors of up to 200 resamples around it. The interval has the
 percentiles of these 40 medians. The probe fires if the figure is above 2.
 
-If too many resamples have no estimate, ranks are drawn from the normal distribution of the estimate instead, and
-`details` says so.
+On a board of more than a thousand models, or if too many resamples have no estimate, ranks are drawn from the normal
+distribution of the estimate instead. `details` says so.
 """
 
 from __future__ import annotations
