@@ -8,12 +8,14 @@ says what votes did, to the hour.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline.alert_text import format_e_value
 from pipeline.incident_headline import count, headline
+from pipeline.vocabulary.time import HOUR, parse_rfc3339
 
 __all__ = [
     "AccountStanding",
@@ -23,11 +25,14 @@ __all__ = [
     "explain_lines",
     "headline",
     "next_step",
+    "urgency",
     "what_was_done",
 ]
 
 _CONFIDENCE = ((1e8, "overwhelming"), (1e6, "very strong"), (1e4, "strong"), (1e2, "moderate"))
 
+
+_SEVERITIES = ("critical", "warning", "note")
 
 _SHORT = 8
 """Digits of an id in a command; `integrity incidents` and `integrity alerts` take a beginning."""
@@ -85,6 +90,30 @@ class IncidentStanding:
     def counting(self) -> tuple[AccountStanding, ...]:
         """The accounts with votes that count in the next snapshot. No vote names an erased voter."""
         return tuple(one for one in self.accounts if one.counts_next and one.votes)
+
+
+def urgency(incident: Mapping[str, Any]) -> tuple[int, int, int, int, int, int, int, str]:
+    """Return a sort key of an incident, the most urgent first: the order of every list of incidents.
+
+    Open incidents are first and resolved ones last. The next criteria are severity, facts after all others, the change
+    of a rank, the evidence, the hour of opening (newest first) and the id. All numbers are whole, for cursors of pages.
+    """
+    rank = incident["rank"] or {"raw": 0, "defended": 0}
+    moved = max(abs(rank["raw"] - rank["defended"]), abs((rank.get("before") or 0) - (rank.get("after") or 0)))
+    evidence = round(1000 * math.log(incident["e_value"])) if incident["e_value"] else 0
+    state, is_fact = incident["state"], incident["about"][0]["kind"] == "fact"
+    opened = parse_rfc3339(incident["opened_at"]) // HOUR
+    severity = _SEVERITIES.index(incident["severity"])
+    return (
+        int(state == "resolved"),
+        int(state != "open"),
+        severity,
+        int(is_fact),
+        -moved,
+        -evidence,
+        -opened,
+        incident["id"],
+    )
 
 
 def confidence(e_value: float | None, alerts: int = 1) -> str:

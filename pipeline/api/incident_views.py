@@ -18,7 +18,6 @@ from pipeline.store.alerting import account_records, alert_queries, incident_tab
 from pipeline.store.boards.hidden_models import HiddenModels
 from pipeline.vocabulary.time import HOUR, format_rfc3339, parse_rfc3339
 
-_URGENCY = {"critical": 0, "warning": 1, "note": 2}
 _ALERT_FIELDS = ("id", "detector", "severity", "subject", "direction", "state", "opened_at", "e_value")
 
 SortKey = tuple[int | str, ...]
@@ -119,17 +118,6 @@ def find_incident_of(connection: Connection, alert_id: str, *, operator: bool) -
 def newest_first(one: Mapping[str, Any]) -> SortKey:
     """Return a sort key of an incident: by the hour of opening, newest first, then by id. The API uses this order."""
     return _newest(one), one["id"]
-
-
-def by_urgency(one: Mapping[str, Any]) -> SortKey:
-    """Return a sort key of an incident: open ones first, resolved ones last, then by severity.
-
-    Among incidents of equal state and severity, those about facts come last. All others are sorted from newest to
-    oldest. The page that lists incidents uses this order.
-    """
-    state = one["state"]
-    is_fact = one["about"][0]["kind"] == "fact"
-    return int(state == "resolved"), int(state != "open"), _URGENCY[one["severity"]], int(is_fact), *newest_first(one)
 
 
 def _newest(one: Mapping[str, Any]) -> int:

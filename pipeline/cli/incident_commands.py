@@ -16,7 +16,6 @@ from pipeline.cli.on_call_text import (
     parse_since,
     print_incidents,
     subject_text,
-    urgency,
 )
 from pipeline.cli.terminal import print_paragraphs
 from pipeline.errors import Usage
@@ -116,16 +115,7 @@ def _choose(
         and one.private["last"] >= least
         and (about is None or any(about == claim["name"] for claim in one.body["about"]))
     ]
-    # Python's sort is stable: of two equally urgent ones, the newest stays first.
-    return sorted(found, key=lambda one: _urgency(one[0]))
-
-
-def _urgency(one: Mapping[str, Any]) -> tuple[bool, bool, int, bool, int, float]:
-    """Return the sort key of an incident: among equally severe ones, the greatest change of a rank, then evidence."""
-    rank = one["rank"] or {"raw": 0, "defended": 0}
-    moved = max(abs(rank["raw"] - rank["defended"]), abs((rank.get("before") or 0) - (rank.get("after") or 0)))
-    is_fact = one["about"][0]["kind"] == "fact"
-    return *urgency(one["state"], one["severity"]), is_fact, -moved, -(one["e_value"] or 0.0)
+    return sorted(found, key=lambda one: incident_text.urgency(one[0]))
 
 
 def _print_list(listed: Sequence[_Listed], total: int, as_json: bool) -> None:

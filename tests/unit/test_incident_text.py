@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.incident_text import AccountStanding, IncidentStanding, confidence, explain_lines, headline
+from pipeline.incident_text import AccountStanding, IncidentStanding, confidence, explain_lines, headline, urgency
 
 PRIVATE = {
     "first": "2026-11-30T14:02:11.5Z",
@@ -94,6 +94,23 @@ def test_a_rank_that_is_the_same_and_a_time_that_is_the_same_are_stated_once() -
     in_utc = explain_lines(incident(), moment, lambda time: f"{time[:10]} {time[11:16]} UTC")
     assert "When: 2026-11-30 14:02 UTC." in in_utc
     assert "When: 2026-11-30 14:02 UTC, local 15h." in explain_lines(incident(), moment, lambda _: "15h")
+
+
+def test_lists_are_in_the_order_of_state_severity_change_of_a_rank_and_evidence() -> None:
+    unmoved = {"raw": 6, "defended": 6, "before": None, "after": None}
+    fact = {"kind": "fact", "name": "audit_ledger x", "effect": ""}
+    ordered = {
+        "moved": {},
+        "stronger": {"rank": unmoved, "e_value": 1e9},
+        "weaker, newer": {"rank": unmoved, "opened_at": "2026-11-30T18:00:00Z"},
+        "weaker": {"rank": unmoved},
+        "fact": {"about": [fact], "rank": None, "e_value": None},
+        "warning": {"severity": "warning"},
+        "acknowledged": {"state": "acknowledged"},
+        "resolved": {"state": "resolved"},
+    }
+    found = [incident(**{"id": name, "opened_at": "2026-11-30T14:00:00Z", **more}) for name, more in ordered.items()]
+    assert [one["id"] for one in sorted(found[::-1], key=urgency)] == list(ordered)
 
 
 def test_an_attack_on_a_rival_and_a_surge_read_differently() -> None:

@@ -8,12 +8,13 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy.engine import Connection
 
+from pipeline import incident_text
 from pipeline.api.cache_policies import RENDERED, REVALIDATE, UNTIL_PUBLISHED
 from pipeline.api.citations import bibtex_entry, csl_item
 from pipeline.api.costly_work import CostlyWork
 from pipeline.api.diff_routes import diff_document, find_diff
 from pipeline.api.error_responses import Problem
-from pipeline.api.incident_views import IncidentFilter, by_urgency, list_incidents
+from pipeline.api.incident_views import IncidentFilter, list_incidents
 from pipeline.api.move_reasons import is_clear
 from pipeline.api.pages.board_filter import BoardFilter, FilterParam, PageParam, SearchParam, SortParam
 from pipeline.api.pages.board_values import board_values, earlier, label_board_values
@@ -153,7 +154,7 @@ def _add_diff_pages(router: APIRouter, reader: StoreReader, templates: PageTempl
 def _open_incidents(reader: StoreReader, connection: Connection) -> list[dict[str, Any]]:
     """Return the open incidents in the public form, the most urgent first."""
     found = list_incidents(connection, IncidentFilter(state="open"), reader.hidden(connection), operator=False)
-    return sorted(found, key=by_urgency)
+    return sorted(found, key=incident_text.urgency)
 
 
 def _moves_query(view: str, board: str | None) -> str:

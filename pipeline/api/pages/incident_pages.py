@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from pipeline import incident_text
 from pipeline.api.cache_policies import NO_STORE
 from pipeline.api.costly_work import CostlyWork
-from pipeline.api.incident_views import IncidentFilter, by_urgency, find_incident, list_incidents, page_after
+from pipeline.api.incident_views import IncidentFilter, find_incident, list_incidents, page_after
 from pipeline.api.model_summaries import model_history
 from pipeline.api.operator_access import authorize
 from pipeline.api.page_operator import PageOperator, page_operator_dependency
@@ -45,7 +45,7 @@ _POINTS = 12
 _State = Annotated[Literal["", "open", "acknowledged", "snoozed", "appealed", "resolved"], Query()]
 _Severity = Annotated[Literal["", "critical", "warning", "note"], Query()]
 _Subject = Annotated[str, Query(max_length=300, pattern=r"^[^\x00-\x1f\x7f]*$")]
-_URGENCY_KEY = (int, int, int, int, int, str)
+_URGENCY_KEY = (int, int, int, int, int, int, int, str)
 PreviewedAction = Literal["exclude", "restore", "resolve"]
 
 
@@ -67,7 +67,7 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork, se
         with reader.connect() as connection:
             found = list_incidents(connection, wanted, reader.hidden(connection), operator=sees)
             current = incident_table.is_current(connection)
-        rows, last = page_after(found, by_urgency, decode_cursor(cursor, *_URGENCY_KEY), PAGE_ROWS)
+        rows, last = page_after(found, incident_text.urgency, decode_cursor(cursor, *_URGENCY_KEY), PAGE_ROWS)
         query = urlencode({k: v for k, v in (("state", state), ("severity", severity), ("subject", subject)) if v})
         severities = _SEVERITIES if sees else _SEVERITIES[:-1]
         return templates.page(

@@ -7,11 +7,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from sqlalchemy.engine import Connection
 
+from pipeline import incident_text
 from pipeline.api.battle_records import read_records_of
 from pipeline.api.cache_policies import REVALIDATE
 from pipeline.api.costly_work import CostlyWork
 from pipeline.api.error_responses import not_found
-from pipeline.api.incident_views import IncidentFilter, by_urgency, list_incidents
+from pipeline.api.incident_views import IncidentFilter, list_incidents
 from pipeline.api.model_summaries import REGISTRY_FIELDS, ModelList, find_model, list_models, model_history
 from pipeline.api.pages.page_templates import IntervalScale, PageTemplates
 from pipeline.api.pages.provider_sentences import board_sentences, fact_sentences
@@ -44,7 +45,7 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork) ->
             "model", REVALIDATE, model=found, points=_points(history), records=records,
             scale=IntervalScale.covering(rows) if rows else None,
             raw_gain=gain if abs(gain) >= 0.05 else None, alerts=[one for _, one in alerts[:_NAMING]],
-            more_alerts=len(alerts) > _NAMING, incidents=sorted(incidents, key=by_urgency),
+            more_alerts=len(alerts) > _NAMING, incidents=sorted(incidents, key=incident_text.urgency),
             charted=bool(history["raw"] or history["defended"]), stored=[view for view in VIEWS if history[view]],
             registry=[(name, found[name]) for name in REGISTRY_FIELDS],
         )  # fmt: skip
@@ -115,7 +116,7 @@ def _provider_page(reader: StoreReader, templates: PageTemplates, provider: str)
     ]
     return templates.page(
         "provider", REVALIDATE, provider=_provider(provider, listed), models=own, sentences=sentences,
-        alerts=[one for _, one in alerts], facts=facts, incidents=sorted(incidents, key=by_urgency),
+        alerts=[one for _, one in alerts], facts=facts, incidents=sorted(incidents, key=incident_text.urgency),
     )  # fmt: skip
 
 
