@@ -109,8 +109,10 @@ def test_lists_are_in_the_order_of_state_severity_change_of_a_rank_and_evidence(
         "acknowledged": {"state": "acknowledged"},
         "resolved": {"state": "resolved"},
     }
-    found = [incident(**{"id": name, "opened_at": "2026-11-30T14:00:00Z", **more}) for name, more in ordered.items()]
-    assert [one["id"] for one in sorted(found[::-1], key=urgency)] == list(ordered)
+    found = [
+        incident(**{"id": name, "opened_at": "2026-11-30T14:00:00Z", **more}) for name, more in sorted(ordered.items())
+    ]
+    assert [one["id"] for one in sorted(found, key=urgency)] == list(ordered)
 
 
 def test_an_attack_on_a_rival_and_a_surge_read_differently() -> None:
