@@ -47,8 +47,10 @@ def prompt_duplication(month: npt.ArrayLike, prompt: npt.ArrayLike) -> tuple[Mon
         month: int[n], an integer for each vote's month. Consecutive months must have consecutive integers.
         prompt: int[n], an integer for each vote's prompt. Votes with −1 (no prompt) are skipped.
     """
-    when, asked = np.asarray(month, dtype=np.int64), np.asarray(prompt, dtype=np.int64)
-    when, asked = when[asked != -1], asked[asked != -1]
+    when, asked = np.asarray(month), np.asarray(prompt, dtype=np.int64)
+    known = asked != -1
+    if not known.all():
+        when, asked = when[known], asked[known]
     of = {int(m): np.sort(asked[when == m]) for m in _distinct(np.sort(when))}
     result = []
     for m, prompts in of.items():

@@ -128,7 +128,10 @@ def _lockstep(given: AuditInput) -> tuple[Sequence[Finding], Mapping[str, Any]]:
 def _prompts(given: AuditInput) -> tuple[Sequence[Finding], Mapping[str, Any]]:
     votes = _compared(given)
     asked = votes.prompt != 0
-    months = prompts.prompt_duplication(votes.when[asked] // (_MONTH // lockstep.BUCKET), votes.prompt[asked])
+    month, prompt = votes.when // (_MONTH // lockstep.BUCKET), votes.prompt
+    if not asked.all():
+        month, prompt = month[asked], prompt[asked]
+    months = prompts.prompt_duplication(month, prompt)
     return prompts.prompt_findings(months), {"months": [asdict(month) for month in months], **_left_out(votes)}
 
 
