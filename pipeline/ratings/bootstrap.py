@@ -16,8 +16,8 @@ of one voter need not be independent. Without `clusters`, all votes are treated 
 """
 
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,10 +35,14 @@ from .win_graph import is_strongly_connected, strong_components
 
 # Rounds drawn and fitted at a time; memory is 32 × pairs × 5 numbers.
 _BATCH = 32
+# Each draws its share of a batch: a thread for every single draw takes longer to start than the draw.
+_THREADS = 2
 _TOLERANCE = 1e-7
 _CHORD_STEPS = 25
 # Largest share of rounds without an estimate that can be left out of a 95% interval.
 _MAX_REDRAWN = 0.05
+# The votes of a draw, and for each failed draw some of its disconnected models.
+_Draw = tuple[Float64, list[tuple[str, ...]]]
 # Draws of one round before the bootstrap is given up.
 _MAX_DRAWS = 1_000
 
@@ -155,10 +159,12 @@ def bootstrap_ratings(
     theta = np.empty((rounds, len(counts.models)))
     redrawn: Counter[tuple[str, ...]] = Counter()
     newton_rounds = 0
-    with ThreadPoolExecutor() as threads:
+    with ThreadPoolExecutor(_THREADS) as threads:
+        # The next batch is drawn while this one is fitted.
+        ahead = _draw_ahead(threads, cells, streams[:_BATCH])
         for start in range(0, rounds, _BATCH):
-            batch = streams[start : start + _BATCH]
-            draws = list(threads.map(cells.draw, batch))
+            draws = _interleaved([share.result() for share in ahead])
+            ahead = _draw_ahead(threads, cells, streams[start + _BATCH : start + 2 * _BATCH])
             redrawn.update(apart for _, failed in draws for apart in failed)
             _require_few(redrawn, rounds, given_up=any(len(failed) >= _MAX_DRAWS for _, failed in draws))
             votes = np.stack([accepted for accepted, _ in draws])
@@ -166,10 +172,23 @@ def bootstrap_ratings(
             for row in unconverged:
                 fitted_batch[row] = cells.full_newton(votes[row])
             newton_rounds += len(unconverged)
-            theta[start : start + len(batch)] = fitted_batch
+            theta[start : start + len(draws)] = fitted_batch
             if progress is not None:
-                progress(len(batch))
+                progress(len(draws))
     return BootstrapRatings(theta, seed, sum(redrawn.values()), newton_rounds)
+
+
+def _draw_ahead(
+    threads: ThreadPoolExecutor, cells: "_Cells", batch: Sequence[np.random.SeedSequence]
+) -> list[Future[list[_Draw]]]:
+    """Start to draw a batch, in shares that the threads draw beside each other."""
+    shares = [batch[k::_THREADS] for k in range(_THREADS)]
+    return [threads.submit(lambda share: [cells.draw(one) for one in share], share) for share in shares]
+
+
+def _interleaved(shares: Sequence[Sequence[_Draw]]) -> list[_Draw]:
+    """Return the draws of all shares in the order of the batch: the first of each share, then the second of each."""
+    return [shares[k % len(shares)][k // len(shares)] for k in range(sum(map(len, shares)))]
 
 
 def _require_few(redrawn: Counter[tuple[str, ...]], rounds: int, *, given_up: bool) -> None:

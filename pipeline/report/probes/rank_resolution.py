@@ -90,7 +90,9 @@ def rank_intervals(theta: Float64, level: float) -> tuple[Int64, Int64]:
         theta: float64[rounds, K], the strengths of each round.
         level: coverage of the intervals.
     """
-    ranks = 1 + np.argsort(np.argsort(-theta, axis=1, kind="stable"), axis=1, kind="stable")
+    order = np.argsort(-theta, axis=1, kind="stable")
+    ranks = np.empty_like(order)
+    np.put_along_axis(ranks, order, np.broadcast_to(np.arange(1, theta.shape[1] + 1), theta.shape), axis=1)
     low, high = np.quantile(ranks, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return np.floor(low).astype(np.int64), np.ceil(high).astype(np.int64)
 
