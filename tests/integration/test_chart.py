@@ -6,6 +6,7 @@ Kafka and a real PostgreSQL.
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import subprocess
@@ -24,11 +25,11 @@ from deploy.helm.chart_files import CHART, RULES, chart_files
 from pipeline.cli.commands import app
 from pipeline.settings import PREFIX, Settings, load
 from tests.integration.chart_rehearsal import Pod, Rehearsal, mounted_secrets
+from tests.integration.chart_schemas import SCHEMAS, faulty, known_fields, used_fields
 
 ROOT = Path(__file__).parents[2]
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
 ENGINE = Path(__file__).parents[1] / "helm_engine.py"
-CRDS = [json.loads(path.read_text()) for path in sorted((ROOT / "tests" / "data" / "crds").glob("*.json"))]
 EXAMPLES = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((CHART / "examples").glob("*.yaml"))}
 # Versions of Kubernetes: the oldest that the README names, and the newest whose schemas there are.
 OLDEST, NEWEST = "1.27", "1.37"
@@ -151,12 +152,9 @@ class TestRendered:
         assert {name: found for name, found in answers["lint"].items() if found} == {}
         assert [fault for one in answers["cases"].values() for fault in one.get("invalid", ())] == []
 
-    def test_objects_of_keda_and_the_prometheus_operator_match_their_definitions(self, objects):
-        core = re.compile(r"(\w+/)?v\d+|[\w.]+\.k8s\.io/.*")
-        for one in objects:
-            if not core.fullmatch(one["apiVersion"]):
-                definition = next(each for each in CRDS if each["id"] == f"{one['apiVersion']}/{one['kind']}")
-                jsonschema.validate(one, closed(definition["schema"]))
+    def test_objects_of_keda_and_the_prometheus_operator_match_their_documentation(self, objects):
+        for one in custom(objects):
+            jsonschema.validate(one, SCHEMAS[one["kind"]], jsonschema.Draft202012Validator)
 
     def test_names_are_unique_and_short_enough_and_everything_is_in_the_namespace(self, objects):
         names = [(one["kind"], one["metadata"]["name"]) for one in objects]
@@ -282,18 +280,56 @@ def components(policy: dict[str, Any]) -> list[str]:
     return found
 
 
-def closed(schema: Any) -> Any:
-    """The schema of a custom resource as the API server applies it strictly: an unknown field is an error."""
-    if isinstance(schema, list):
-        return [closed(one) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    made = {key: closed(value) for key, value in schema.items()}
-    if isinstance(made.get("pattern"), str):  # Go takes a flag in the middle
-        made["pattern"] = made["pattern"].replace("^(?i)", "(?i)^")
-    if isinstance(schema.get("properties"), dict) and "additionalProperties" not in schema:
-        made["additionalProperties"] = bool(schema.get("x-kubernetes-preserve-unknown-fields"))
-    return made
+def custom(objects: Objects) -> Objects:
+    """The objects whose definition is not part of Kubernetes."""
+    core = re.compile(r"(\w+/)?v\d+|[\w.]+\.k8s\.io/.*")
+    return [one for one in objects if not core.fullmatch(one["apiVersion"])]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", SCHEMAS)
+def test_a_schema_has_no_field_that_the_chart_does_not_render(answers, kind):
+    rendered = [one for name in GOOD for one in of_kind(answers["cases"][name]["objects"], kind)]
+    assert known_fields(SCHEMAS[kind]) <= used_fields(rendered)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", SCHEMAS)
+def test_a_wrong_field_or_type_is_refused_wherever_it_is(answers, kind):
+    schema = jsonschema.Draft202012Validator(SCHEMAS[kind])
+    one = of_kind(answers["cases"]["managed"]["objects"], kind)[0]
+    assert schema.is_valid(one)
+    assert [place for place, changed in faulty(one, one) if schema.is_valid(changed)] == []
+    assert schema.is_valid(one)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("kind", "place"),
+    [
+        ("ScaledObject", "spec"), ("ScaledObject", "spec/scaleTargetRef"), ("ScaledObject", "spec/scaleTargetRef/name"),
+        ("ScaledObject", "spec/triggers"), ("ScaledObject", "spec/triggers/0/type"),
+        ("ScaledObject", "spec/triggers/0/metadata"), ("ScaledObject", "spec/triggers/0/metadata/bootstrapServers"),
+        ("ScaledObject", "spec/triggers/0/authenticationRef/name"), ("ScaledObject", "spec/fallback/failureThreshold"),
+        ("ScaledObject", "spec/fallback/replicas"),
+        ("ScaledObject", "spec/advanced/horizontalPodAutoscalerConfig/behavior/scaleUp/policies/0/periodSeconds"),
+        ("TriggerAuthentication", "spec/env/0/name"), ("TriggerAuthentication", "spec/env/0/parameter"),
+        ("TriggerAuthentication", "spec/secretTargetRef/0/key"),
+        ("TriggerAuthentication", "spec/secretTargetRef/0/name"),
+        ("TriggerAuthentication", "spec/secretTargetRef/0/parameter"),
+        ("PodMonitor", "spec"), ("PodMonitor", "spec/selector"), ("PodMonitor", "spec/podMetricsEndpoints/0/port"),
+        ("PrometheusRule", "spec"), ("PrometheusRule", "spec/groups/0/name"),
+        ("PrometheusRule", "spec/groups/0/rules/0/expr"),
+    ],
+)  # fmt: skip
+def test_a_missing_field_is_refused(answers, kind, place):
+    one = copy.deepcopy(of_kind(answers["cases"]["managed"]["objects"], kind)[0])
+    *above, name = place.split("/")
+    part = one
+    for each in above:
+        part = part[int(each) if each.isdigit() else each]
+    del part[name]
+    assert not jsonschema.Draft202012Validator(SCHEMAS[kind]).is_valid(one)
 
 
 @pytest.mark.long
