@@ -4,8 +4,8 @@ A setting can be set in four places: the process, the file of boards, the board'
 of the run. If several places set it, the last of them counts.
 
 The fields of the Connection name the store. Its field "extra" may have further settings, also keys and passwords. For a
-board with a Connection, the store, name and keys in the settings of the process are ignored. So no board uses the keys
-of another.
+board with a Connection, the store, its password, name and keys in the settings of the process are ignored. So no board
+uses the keys or the password of another.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,11 +17,13 @@ from pipeline import settings
 from pipeline.errors import Usage
 from pipeline.settings import Settings, shown
 
-_OF_ONE_BOARD = frozenset({"store", "board", "voter_key", "ledger_key", "ledger_key_before"})
+_OF_ONE_BOARD = frozenset({"store", "board", "voter_key", "ledger_key", "ledger_key_before", "postgres_password"})
 _TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword")
 _POSTGRES = ("postgres", "postgresql")
 # A task unpickles what a cluster sends, so whoever names the cluster can run programs in the task, which has the keys.
-_NOT_IN_RUNS = ("compute", "compute_ledger")
+# Files that another run wrote into another folder are missing from the ledger, and a connection without TLS shows the
+# password of the store.
+_NOT_IN_RUNS = ("compute", "compute_ledger", "ledger", "board", *(f"postgres_{name}" for name in _TLS))
 
 
 @contextmanager
@@ -102,7 +104,8 @@ def _of_run(found: Mapping[str, Any]) -> dict[str, Any]:
     place = "parameter `settings` of the run"
     for name in _NOT_IN_RUNS:
         if name in found:
-            raise Usage(f"{place}: expected no engine and no place of the ledger, got {name}: set it for the board")
+            expected = "no engine and no folder of the ledger, no name of the board and no TLS of its store"
+            raise Usage(f"{place}: expected {expected}, got {name}: set it for the board")
     return _public(found, place)
 
 

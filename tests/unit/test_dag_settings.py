@@ -52,6 +52,15 @@ def test_a_board_with_a_connection_has_no_key_and_no_name_of_the_process():
     assert (found.voter_key, found.ledger_key, found.board) == ("", "", "")
 
 
+def test_the_password_of_the_process_is_not_sent_to_the_server_of_a_connection():
+    process = PROCESS.model_copy(update={"postgres_password": "5e" * 8})
+    with settings.override(Settings(**process.model_dump(exclude_unset=True))):
+        with use_board(given(connection=connection(password=None))):
+            assert settings.load().postgres_password == ""
+        with use_board(given(connection=connection(extra={"postgres_password": "its own"}))):
+            assert settings.load().postgres_password == "its own"
+
+
 def test_afterwards_the_settings_are_as_before():
     with settings.override(PROCESS):
         with use_board(given(run={"hold_places": 9})):
@@ -92,6 +101,9 @@ def test_the_fields_of_a_connection_are_a_url(fields, url):
             "of the run: expected no engine .* got compute: set it for the board",
         ),
         ({"run": {"compute_ledger": "s3://other"}}, "of the run: expected no engine .* got compute_ledger"),
+        ({"run": {"ledger": "/other"}}, "of the run: .* no folder of the ledger, .* got ledger: set it for the board"),
+        ({"run": {"board": "other"}}, "of the run: .* no name of the board .* got board"),
+        ({"run": {"postgres_sslmode": "disable"}}, "of the run: .* no TLS of its store, got postgres_sslmode"),
         ({"settings": {"ledger_key": "5e" * 32}}, "settings: expected no keys, passwords and stores, got ledger_key"),
     ],
 )
