@@ -43,7 +43,10 @@ def cluster() -> Iterator[distributed.LocalCluster]:
         yield started
 
 
-@pytest.fixture(params=["local", *(pytest.param(value, marks=pytest.mark.long) for value in ("processes://2", "dask"))])
+@pytest.fixture(
+    scope="module",
+    params=["local", *(pytest.param(value, marks=pytest.mark.long) for value in ("processes://2", "dask"))],
+)
 def runner(request: pytest.FixtureRequest) -> Iterator[Runner]:
     value = request.param
     if value == "dask":

@@ -56,13 +56,14 @@ def parted(seed: int, sizes: tuple[int, ...]) -> PartedVotes:
     return PartedVotes(draw_votes(seed, sum(sizes), MODELS), sizes, np.unique(without))
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.integers(0, 10**6), st.lists(st.integers(0, 900), min_size=1, max_size=6))
 def test_the_fit_over_parts_is_the_fit_of_all_votes(seed: int, sizes: list[int]) -> None:
     votes = parted(seed, (2_000, *sizes))
     assert figures(fit_parts(votes, ThreadRunner())) == pytest.approx(figures(fit_whole(votes)), abs=1e-8)
 
 
+@pytest.mark.long
 @settings(max_examples=8, deadline=None)
 @given(st.integers(0, 10**6), st.sampled_from([0.0, 0.01, 1.0, 30.0]), st.booleans())
 def test_the_start_does_not_show_in_the_result(seed: int, distance: float, unknown: bool) -> None:

@@ -32,7 +32,7 @@ def part(votes: VoteColumns, rows: slice) -> VoteColumns:
     return VoteColumns(*(getattr(votes, name)[rows] for name in VoteColumns.__dataclass_fields__))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6), st.lists(st.integers(0, 60), max_size=5), st.integers(0, 5), st.integers(0, 12))
 def test_sums_of_blocks_are_sums_of_all_votes(seed: int, sizes: list[int], old: int, days: int) -> None:
     votes = draw(seed, sum(sizes))
