@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.errors import BadCounts
 from pipeline.report.board_rows import board_rows, count_separated
 from pipeline.report.evidence import EvidenceSection, find_evidence
 from pipeline.report.evidence.find_evidence import why_no_voters
@@ -20,6 +21,9 @@ from pipeline.report.report_board import rate_report_votes
 from pipeline.report.report_votes import NO_TIME, ReportVotes
 from pipeline.report.verdict import judge
 from pipeline.vocabulary.time import format_rfc3339
+
+MOST_MODELS = 3_000
+"""The largest number of models of a report."""
 
 _ALWAYS = (
     Unchecked(
@@ -59,9 +63,10 @@ def build_report(votes: ReportVotes, source: ReportSource, options: ReportOption
         options: options of the report; None for the defaults.
 
     Raises:
-        RatingError: the votes have no rating.
+        RatingError: the votes have no rating, or are on more than MOST_MODELS models.
     """
     options = options or ReportOptions()
+    _require_few_models(votes, source)
     board = rate_report_votes(votes, level=options.level)
     options.progress("board")
     hashes = ",".join(one.sha256 for one in source.files)
@@ -92,6 +97,16 @@ _FEW_VOTERS = Unchecked(
     what="Whether other voters would agree with those of the file",
     why="it has too few voters to compare them, so that intervals take votes as independent and may be too narrow",
 )
+
+
+def _require_few_models(votes: ReportVotes, source: ReportSource) -> None:
+    """Raise BadCounts for more models than a report can compare: its time grows with the cube of their number."""
+    if len(votes.models) > MOST_MODELS:
+        names = ", ".join(one.name for one in source.files) or "the votes"
+        raise BadCounts(
+            f"{names}: expected at most {MOST_MODELS:,} models, got {len(votes.models):,}: a report compares "
+            "each model with each other. Leave out models with few votes, or rate the file with integrity rate"
+        )
 
 
 def _facts(votes: ReportVotes) -> dict[str, Any]:

@@ -158,3 +158,14 @@ def test_a_file_without_votes_is_named(
     path = _written(tmp_path / "votes.jsonl", rows)
     done = called(command, str(path), *words, "--json", settings={})
     assert (done.returncode, json.loads(done.stdout)["message"]) == (2, message)
+
+
+def test_more_models_than_a_report_can_compare_are_refused(tmp_path: Path) -> None:
+    rows = [{"model_a": f"m{k % 3001}", "model_b": f"m{(k + 1) % 3001}", "winner": "tie"} for k in range(3001)]
+    path = _written(tmp_path / "votes.jsonl", rows)
+    done = called("report", str(path), "--json", settings={})
+    message = json.loads(done.stdout)["message"]
+    assert (done.returncode, message.split(":")[:2]) == (
+        2,
+        ["votes.jsonl", " expected at most 3,000 models, got 3,001"],
+    )
