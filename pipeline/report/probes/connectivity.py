@@ -41,7 +41,10 @@ def _run(votes: ReportVotes, board: ReportBoard, _: ProbeOptions) -> ProbeResult
             f"their votes: the order between the two groups depends on these few votes."
         )
     else:
-        sentence = f"The rated models are well connected: across the weakest cut go {health.crossing:,} votes."
+        sentence = (
+            f"The rated models are well connected: even the two groups with the fewest votes between them, for their "
+            f"size, share {health.crossing:,} votes."
+        )
         if board.unrated:
             count = len(board.unrated)
             sentence += (
