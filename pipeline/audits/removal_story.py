@@ -14,13 +14,12 @@ from pipeline.audits.story_sentences import (
     named,
     period_of,
 )
-from pipeline.audits.variants import release_times
 from pipeline.events.registry_events import BenchmarkClaim, BenchmarkResult, Deprecated, Retracted
 
-_PRIVATE = "private"
+_RENAMED = "renamed in silence"
 _PERIODS = {"retracted after it was scored": "retracted after a snapshot had rated them",
             "deprecated in silence": "deprecated without a public notice after a snapshot had rated them",
-            "renamed in silence": "renamed without a public notice after a snapshot had rated them"}  # fmt: skip
+            _RENAMED: "renamed without a public notice after a snapshot had rated them"}  # fmt: skip
 
 
 def failed_claims(given: StoryInput) -> StoryCheck:
@@ -76,11 +75,6 @@ def withdrawn_scores(given: StoryInput) -> StoryCheck:
     return StoryCheck("withdrawn_scores", question, given.scored, "models that a snapshot rated", tuple(found))
 
 
-def _is_private(model: str, given: StoryInput) -> bool:
-    known = given.state.models.get(model)
-    return known is not None and known.visibility == _PRIVATE and model not in release_times(given.state)
-
-
 def _by_provider(findings: Sequence[Finding], given: StoryInput) -> dict[str | None, list[str]]:
     """Return provider → the subjects of these findings, sorted."""
     found: dict[str | None, set[str]] = {}
@@ -90,9 +84,13 @@ def _by_provider(findings: Sequence[Finding], given: StoryInput) -> dict[str | N
 
 
 def _withdrawn_variants(findings: Sequence[Finding], given: StoryInput) -> Iterator[StorySentence]:
-    private = [one for one in findings if "event" in one.evidence and _is_private(one.subject, given)]
+    private = [
+        one
+        for one in findings
+        if "event" in one.evidence and one.direction != _RENAMED and given.is_private(one.subject)
+    ]
+    ids = {one.evidence["event"] for one in private}
     for provider, models in _by_provider(private, given).items():
-        ids = {one.evidence["event"] for one in private if one.subject in models}
         events = [one for one in given.events_of(models, Retracted, Deprecated) if one.event_id in ids]
         since, until = period_of(events)
         verb = "was" if len(models) == 1 else "were"
@@ -105,32 +103,27 @@ def _withdrawn_variants(findings: Sequence[Finding], given: StoryInput) -> Itera
 
 def _withdrawn_models(findings: Sequence[Finding], given: StoryInput) -> Iterator[StorySentence]:
     for direction, how in _PERIODS.items():
-        mine = [one for one in findings if one.direction == direction and not _is_private(one.subject, given)]
+        mine = [one for one in findings if one.direction == direction and not given.is_private(one.subject)]
+        events_of: dict[str, list[str]] = {}
+        for one in mine:
+            events_of.setdefault(one.subject, []).append(str(one.evidence["event"]))
         for provider, models in _by_provider(mine, given).items():
-            chosen = [one for one in mine if one.subject in models]
-            times = sorted(one.evidence["at"] for one in chosen)
-            events = tuple(str(one.evidence["event"]) for one in chosen)
-            at = [_time(one, given) for one in events]
-            since, until = min(at), max(at)
+            events = tuple(sorted((e for m in models for e in events_of[m]), key=lambda e: (given.time_of[e], e)))
+            since, until = given.time_of[events[0]], given.time_of[events[-1]]
             verb = "was" if len(models) == 1 else "were"
             what = how.replace("rated them", "rated it") if len(models) == 1 else how
             text = (
                 f"{many(len(models), 'model')} of {provider or 'unknown providers'} {verb} {what}, "
-                f"{between(since, until) if times else 'on an unknown day'}: {named(models)}."
+                f"{between(since, until)}: {named(models)}."
             )
             only = models[0] if len(models) == 1 else None
             identity = (retraction.AUDIT, models[0], direction) if only else None
             yield StorySentence(text, len(models), "models", since, until, provider, only, events, finding=identity)
 
 
-def _time(event_id: str, given: StoryInput) -> int:
-    event = next(one for one in given.events if one.event_id == event_id)
-    return period_of([event])[0] or 0
-
-
 def _falls(findings: Sequence[Finding], given: StoryInput) -> Iterator[StorySentence]:
     for one in findings:
-        if "before" in one.evidence and not _is_private(given.state.first_name(one.subject), given):
+        if "before" in one.evidence and not given.is_private(given.state.first_name(one.subject)):
             before, after = one.evidence["before"], one.evidence["after"]
             places = tuple(int(str(one.evidence[end]).rpartition(" ")[2]) for end in ("from", "to"))
             left = f"{before:,} votes are gone" if after is None else f"{before - after:,} votes are gone"
@@ -143,11 +136,10 @@ def _falls(findings: Sequence[Finding], given: StoryInput) -> Iterator[StorySent
 
 def silent_removals(given: StoryInput) -> StoryCheck:
     """Check how many models were removed without a public notice, on the whole board and by provider."""
-    released = release_times(given.state)
-    public = {n for n, one in given.state.models.items() if one.visibility != _PRIVATE or n in released}
+    public, models = given.public, given.state.models
     silent = sorted(public & given.removals.keys())
     noticed = [
-        n for n in public if given.state.models[n].deprecated_at is not None and given.state.models[n].notice_given
+        n for n in public - given.removals.keys() if models[n].deprecated_at is not None and models[n].notice_given
     ]
     found: list[StorySentence] = []
     if silent:
@@ -167,11 +159,11 @@ def silent_removals(given: StoryInput) -> StoryCheck:
 
 def _besides(given: StoryInput) -> str:
     """Return a sentence about private variants that the policy also counts as removed; "" if there are none."""
-    private = sum(_is_private(model, given) for model in given.removals)
+    private = sum(map(given.is_private, given.removals))
     return f" The policy also counts {many(private, 'withdrawn private variant')}." if private else ""
 
 
-def _of_providers(silent: Sequence[str], public: set[str], given: StoryInput) -> Iterator[StorySentence]:
+def _of_providers(silent: Sequence[str], public: frozenset[str], given: StoryInput) -> Iterator[StorySentence]:
     by_provider: dict[str | None, list[str]] = {}
     for model in silent:
         by_provider.setdefault(given.state.models[model].provider, []).append(model)
@@ -180,7 +172,8 @@ def _of_providers(silent: Sequence[str], public: set[str], given: StoryInput) ->
         events = given.events_of(models, Deprecated, Retracted)
         since, until = period_of(events)
         when = f" {between(since, until)}" if since is not None else ""
-        unseen = sum(given.state.models[name].deprecated_at is None for name in models)
+        known = (given.state.models[name] for name in models)
+        unseen = sum(one.deprecated_at is None and one.retracted_at is None for one in known)
         rest = f" {unseen:,} of them without any registry event: voters are no longer shown them." if unseen else ""
         text = (
             f"{len(models):,} of the {many(listed, 'public model')} of {provider or 'unknown providers'} "

@@ -11,6 +11,7 @@ from functools import cached_property
 from pipeline.audits.claims import ClaimCheck
 from pipeline.audits.finding import Finding
 from pipeline.audits.model_releases import ModelRelease
+from pipeline.audits.variants import release_times
 from pipeline.events.registry_events import RegistryEvent
 from pipeline.registry import RegistryState
 from pipeline.vocabulary.time import format_rfc3339, to_microseconds
@@ -104,6 +105,21 @@ class StoryInput:
             if model is not None:
                 found.setdefault((type(event), self.state.first_name(model)), []).append(event)
         return found
+
+    @cached_property
+    def public(self) -> frozenset[str]:
+        """The first names of the models that are not private, or were released."""
+        released = release_times(self.state)
+        return frozenset(n for n, one in self.state.models.items() if one.visibility != "private" or n in released)
+
+    @cached_property
+    def time_of(self) -> Mapping[str, int]:
+        """Id of a registry event → the time at which it takes effect, in microseconds since 1970 UTC."""
+        return {event.event_id: to_microseconds(event.at) for event in self.events}
+
+    def is_private(self, model: str) -> bool:
+        """Return whether the registry has this model as a private variant that was never released."""
+        return model in self.state.models and model not in self.public
 
     def events_of(self, models: Iterable[str], *kinds: type) -> list[RegistryEvent]:
         """Return the events of these kinds about these models, oldest first."""

@@ -58,7 +58,7 @@ def test_the_password_of_the_process_is_not_sent_to_the_server_of_a_connection()
         with use_board(given(connection=connection(password=None))):
             assert settings.load().postgres_password == ""
         with use_board(given(connection=connection(extra={"postgres_password": "its own"}))):
-            assert settings.load().postgres_password == "its own"
+            assert settings.load().postgres_password == "its own"  # noqa: S105 - a test's
 
 
 def test_afterwards_the_settings_are_as_before():
