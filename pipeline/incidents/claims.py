@@ -81,6 +81,13 @@ def claim_of(alert: Mapping[str, Any]) -> Claim:
     return Claim(FACT, f"{detector} {subject['id']}", str(alert["direction"]))
 
 
+def shift_of(claim: Claim) -> Claim | None:
+    """Return what votes would have done to a model whose results a FACT says to have changed; None for other claims."""
+    detector, _, model = claim.name.partition(" ")
+    effect = _RESULTS.get(" ".join(claim.effect.split()[:2]))
+    return Claim(MODEL, model, effect) if claim.kind == FACT and detector == "model_shift" and effect else None
+
+
 def _effect_of_results(alert: Mapping[str, Any]) -> str | None:
     """Return the effect that an alert about a model's results states; None if the model itself changed."""
     if alert["evidence"].get("reading") == "change":

@@ -38,7 +38,7 @@ class StoredIncident:
     private: dict[str, Any]
 
 
-_FORM = 5
+_FORM = 6
 """Changes with the fields of `StoredIncident.body` and with the rules of grouping: incidents are then made again."""
 
 

@@ -179,6 +179,15 @@ def test_more_votes_on_a_provider_are_those_on_its_models() -> None:
     assert found(maker, a, b, *attack) == [(CLAIMS[0], 7), (b.claim, 1)]
 
 
+def test_results_that_change_during_an_attack_are_part_of_it() -> None:
+    attack = [voter_alert(f"c{i}", i, CLAIMS[0], at=i * HOUR) for i in range(1, 6)]
+    better = fact("better", "model_shift", "a", "performs better than in its snapshots", at=HOUR)
+    assert [len(one.alerts) for one in group_alerts([*attack, better])] == [6]
+    worse = fact("worse", "model_shift", "a", "performs worse than in its snapshots", at=HOUR)
+    other = fact("other", "model_shift", "b", "performs better than in its snapshots", at=HOUR)
+    assert sorted(len(one.alerts) for one in group_alerts([*attack, worse, other])) == [1, 1, 5]
+
+
 def test_an_attack_after_a_long_pause_is_another_incident() -> None:
     first, second = voter_alert("x", 1, CLAIMS[0]), voter_alert("y", 2, CLAIMS[0], at=HOUR + GAP)
     later = voter_alert("z", 3, CLAIMS[0], at=2 * HOUR + 2 * GAP + 1)
