@@ -290,3 +290,15 @@ def test_a_board_whose_registry_names_no_provider_has_the_page_too(tmp_path: Pat
         with made.store() as store, TestClient(create_app(store)) as client:
             assert "The registry names no provider, so nothing could be checked." in client.get("/variants").text
             assert client.get("/api/v1/variants").json()["checks"] == []
+
+
+def test_a_store_of_a_version_without_stories_gets_one_from_the_next_refresh(tmp_path: Path) -> None:
+    with using(OPTIONS):
+        made = Board(str(tmp_path / "b.db"), tmp_path)
+        made.vote(60)
+        made.refresh()
+        with made.store() as store, store.write() as connection:
+            connection.execute(sa.delete(schema.prepared).where(schema.prepared.c.kind == "story"))
+        made.refresh()  # without a new vote
+        with made.store() as store, TestClient(create_app(store)) as client:
+            assert client.get("/api/v1/variants").status_code == 200

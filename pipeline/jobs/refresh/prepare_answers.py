@@ -66,8 +66,6 @@ def prepare_answers(store: Store) -> None:
         answers["story", story_name(newest.snapshot_id, event_no)] = variants_story(audited, newest, event_no)
         answers |= _moves(connection, store.files, newest)
         answers |= _battles(connection, store.files, newest)
-        # A board without providers and without a snapshot before has been prepared too.
-        answers["recent_moves", ""] = None
     with store.write() as connection:
         prepared_answers.replace(connection, newest.snapshot_id, event_no, answers, now())
 

@@ -73,13 +73,16 @@ def newest_story(connection: Connection, snapshot_id: str | None = None) -> tupl
 def is_prepared(connection: Connection, snapshot_id: str, event_no: int) -> bool:
     """Return whether the store has answers about a snapshot that take all registry events into account.
 
+    Every refresh stores a story with its other answers. Without a story, an earlier version stored the answers, or none
+    are stored.
+
     Args:
         connection: reads the store.
         snapshot_id: id of the snapshot.
         event_no: number of the newest registry event.
     """
     p = schema.prepared.c
-    query = sa.select(p.kind).where(p.snapshot_id == snapshot_id, p.event_no == event_no).limit(1)
+    query = sa.select(p.kind).where(p.kind == "story", p.name == story_name(snapshot_id, event_no))
     return connection.scalar(query) is not None
 
 
