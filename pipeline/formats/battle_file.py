@@ -133,6 +133,11 @@ def _open_part(container: Container, mapping: ColumnMapping) -> BattlePart:
         form = _adjusted(container, form, mapping)
     if form.name != OWN and form.map_record is None:
         _require_battle(container, form, columns)
+    twice = sorted({name for name in columns if columns.count(name) > 1} & set(form.columns()))
+    if twice:
+        raise UnknownFormat(
+            f"{container.name}: expected one column {twice[0]!r}, got {columns.count(twice[0])}; rename the others"
+        )
     return BattlePart(container, form, tuple(columns), mixed=len(kinds) > 1)
 
 

@@ -169,3 +169,11 @@ def test_more_models_than_a_report_can_compare_are_refused(tmp_path: Path) -> No
         2,
         ["votes.jsonl", " expected at most 3,000 models, got 3,001"],
     )
+
+
+def test_a_column_that_a_table_has_twice_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "votes.csv"
+    path.write_text("model_a,model_b,winner,winner\nx,y,model_a,tie\n")
+    done = called("report", str(path), "--json", settings={})
+    message = "votes.csv: expected one column 'winner', got 2; rename the others"
+    assert (done.returncode, json.loads(done.stdout)["message"]) == (2, message)
