@@ -82,7 +82,7 @@ def claim_of(alert: Mapping[str, Any]) -> Claim:
 
 
 def shift_of(claim: Claim) -> Claim | None:
-    """Return what votes would have done to a model whose results a FACT says to have changed; None for other claims."""
+    """Return the claim of an attack that explains a FACT that a model's results changed; None for any other claim."""
     detector, _, model = claim.name.partition(" ")
     effect = _RESULTS.get(" ".join(claim.effect.split()[:2]))
     return Claim(MODEL, model, effect) if claim.kind == FACT and detector == "model_shift" and effect else None
