@@ -44,7 +44,8 @@ def test_the_headline_says_who_leads_how_sure_and_what_changed(client: TestClien
         first_screen,
     )
     assert "120 votes are excluded" in first_screen or "votes are excluded by 1 decision" in first_screen
-    assert re.search(r"signed log that only grows. Snapshot 3, published .*, rates [\d,]+ votes; the newest was cast 2026-03-2", first_screen)
+    assert "Anybody can compute it again , from a signed log that only grows." in first_screen
+    assert re.search(r"Snapshot 3, published .*, rates [\d,]+ votes; the newest was cast 2026-03-2", first_screen)
     assert "Verify it yourself" in first_screen
 
 
