@@ -21,14 +21,16 @@ from tests.integration.board_of_votes import OPTIONS, Board, event, using
 from tests.integration.test_pages import RULES, SWITCHES
 
 pytestmark = [pytest.mark.chromium, pytest.mark.long]
-MODELS = [f"model-{k:02}" for k in range(58)] + ["<i>hostile</i>", "Über-1"]
+MODELS = [f"model-{k:02}" for k in range(57)] + ["<i>hostile</i>", "Über-1", "Große ΛΌΓΟΣ"]
 PROVIDERS = ("Acme & Sons", "beta", "Ωmega")
+SPACED = "Two  spaces"
 
 
 def registered(board: Board) -> None:
     events = [
         {"schema": 1, "event_id": f"r{k}", "at": "2026-01-01T00:00:00Z", "type": "model.submitted", "model": name,
-         "provider": PROVIDERS[k % 3], "visibility": "public", "license": ("open", "proprietary")[k % 2]}
+         "provider": SPACED if k == 59 else PROVIDERS[k % 3], "visibility": "public",
+         "license": ("open", "proprietary")[k % 2]}
         for k, name in enumerate(MODELS)
     ]  # fmt: skip
     variants = [f"variant-{k}" for k in range(5)]
@@ -109,7 +111,7 @@ def shown(page: Page) -> dict[str, object]:
     found: dict[str, object] = {name: page.locator(css).all_inner_texts() for name, css in text.items()}
     current = page.locator("nav.pages a[aria-current]").all_inner_texts()
     links = [page.locator(css).evaluate_all("all => all.map(one => one.getAttribute('href').replace('/?', '?'))")
-             for css in ("th a[data-sort]", "nav.pages a", "#shown a")]  # fmt: skip
+             for css in ("th a[data-sort]", "nav.pages a", "#shown a", "nav#board a")]  # fmt: skip
     return found | {"current": current, "links": [[_plain(link) for link in of] for of in links]}
 
 
@@ -190,6 +192,30 @@ def test_an_address_a_step_back_and_a_hostile_name_work_with_the_script(both: tu
     quick.get_by_role("searchbox").fill("<i>")
     settled(quick, "#shown", "1 of 60 models.")
     assert quick.locator("table.board i").count() == 0
+    same_as_from_the_server(quick, plain)
+
+
+def test_letters_without_their_case_and_spaces_are_those_of_the_server(both: tuple[Page, Page]) -> None:
+    quick, plain = both
+    quick.goto("/")
+    for words in ("GROSSE", "große λόγος", "ΛΌΓΟΣ", "ÜBER"):
+        quick.get_by_role("searchbox").fill(words)
+        settled(quick, "#shown", "1 of 60 models.")
+        same_as_from_the_server(quick, plain)
+    quick.get_by_role("searchbox").fill("")
+    quick.locator("select[name=provider]").select_option(SPACED)
+    settled(quick, "#shown", "1 of 60 models.")
+    same_as_from_the_server(quick, plain)
+
+
+def test_another_view_of_what_was_found_is_a_click_away(both: tuple[Page, Page]) -> None:
+    quick, plain = both
+    quick.goto("/")
+    quick.get_by_role("searchbox").fill("model-1")
+    settled(quick, "#shown", "10 of 60 models.")
+    quick.locator("nav#board").get_by_role("link", name="By raw rank").click()
+    quick.wait_for_url("**by=raw&q=model-1*")
+    settled(quick, "#shown", "10 of 60 models.")
     same_as_from_the_server(quick, plain)
 
 

@@ -12,7 +12,6 @@
   const listed = Number(table.dataset.listed);
   const columns = table.tHead.rows[0].cells.length;
   const count = new Intl.NumberFormat("en-US");
-  const kept = ["by", "board"];
   const defaults = { q: "", provider: "", license: "", sort: "rank", page: "1" };
   const descending = ["votes", "moved"];
   let wanted = stateOf(location);
@@ -24,13 +23,20 @@
     return Object.fromEntries(Object.entries(defaults).map(([name, value]) => [name, given.get(name) ?? value]));
   }
 
-  function addressOf(state) {
+  const inAddress = (name) => new URLSearchParams(location.search).get(name);
+
+  function addressOf(state, by = inAddress("by")) {
     const query = new URLSearchParams();
-    const present = new URLSearchParams(location.search);
-    for (const name of kept) if (present.has(name)) query.set(name, present.get(name));
+    for (const [name, value] of [["by", by], ["board", inAddress("board")]]) if (value !== null) query.set(name, value);
     for (const [name, value] of Object.entries(state)) if (value !== defaults[name]) query.set(name, value);
     const text = query.toString();
     return `${location.pathname}${text ? `?${text}` : ""}`;
+  }
+
+  // The letters without their case, as the server compares them: "ß" is "ss" and the three forms of sigma are one.
+  function folded(text) {
+    const fold = (letter) => (letter === "ı" ? letter : letter.toLowerCase().toUpperCase().toLowerCase());
+    return Array.from(text, fold).join("");
   }
 
   function readRow(row) {
@@ -38,8 +44,8 @@
     const model = row.querySelector("th[scope=row] > a").textContent;
     return {
       row, place: number("place"), votes: number("votes"), interval: number("width"), moved: number("moved"),
-      model: model.toLowerCase(), provider: row.dataset.provider, license: row.dataset.license,
-      text: `${model}\n${row.dataset.provider}`.toLowerCase(),
+      model: folded(model), provider: row.dataset.provider, license: row.dataset.license,
+      maker: folded(row.dataset.provider), text: folded(`${model}\n${row.dataset.provider}`),
     };
   }
 
@@ -67,15 +73,14 @@
   const orders = {
     rank: () => 0,
     model: text("model"),
-    provider: (a, b) => (a.provider === "") - (b.provider === "")
-      || text("key")({ key: a.provider.toLowerCase() }, { key: b.provider.toLowerCase() }),
+    provider: (a, b) => (a.provider === "") - (b.provider === "") || text("maker")(a, b),
     votes: (a, b) => b.votes - a.votes,
     interval: (a, b) => a.interval - b.interval,
     moved: (a, b) => (a.moved === null) - (b.moved === null) || b.moved - a.moved,
   };
 
   function chosen() {
-    const words = wanted.q.trim().toLowerCase();
+    const words = folded(wanted.q.trim());
     return rows
       .filter((one) => one.text.includes(words))
       .filter((one) => wanted.provider === "" || one.provider === wanted.provider)
@@ -90,6 +95,7 @@
     const part = page === 0 ? found : found.slice((page - 1) * perPage, page * perPage);
     body.replaceChildren(...(part.length ? part.map((one) => one.row) : [emptyRow()]));
     for (const link of table.tHead.querySelectorAll("a[data-sort]")) showOrder(link);
+    for (const link of document.querySelectorAll("nav#board a")) showView(link);
     showNumber(found.length);
     showPages(pages, page, found.length);
   }
@@ -108,6 +114,11 @@
     link.href = `${addressOf({ ...wanted, sort: name, page: "1" })}#board`;
     if (wanted.sort !== name) cell.removeAttribute("aria-sort");
     else cell.setAttribute("aria-sort", descending.includes(name) ? "descending" : "ascending");
+  }
+
+  // The other views of the same board show what is shown here.
+  function showView(link) {
+    link.href = `${addressOf({ ...wanted, page: "1" }, new URL(link.href).searchParams.get("by"))}#board`;
   }
 
   function linkTo(state, label) {
