@@ -80,7 +80,10 @@ def complete_url(url: str) -> str:
 
 
 def ledger_folder(url: str) -> Path:
-    """Return the folder with the ledger of a store. The ledger is in a subfolder, whose name is the store's id."""
+    """Return the folder that contains the ledger of a store, and perhaps the ledgers of other stores.
+
+    Each ledger is in a subfolder of the returned folder. The name of the subfolder is the id of the store.
+    """
     return Path(configuration.load().ledger or key_folder(url).with_suffix(".ledger"))
 
 

@@ -27,7 +27,7 @@ LEAST_VOTERS = 5
 """Cohorts with fewer voters on a model are not tested: single voters have evidence of their own."""
 
 AGES = (HOUR, DAY, 7 * DAY, 30 * DAY, 180 * DAY, 720 * DAY)
-"""The ends of the strata of account ages, in microseconds. A stratum contains its end; the last one has no end."""
+"""The upper ends of the ranges of account ages, in microseconds. A range contains its end; the last one has no end."""
 
 AGE_NAMES = (
     "accounts of unknown age",
@@ -39,7 +39,7 @@ AGE_NAMES = (
     "accounts from 180 to 720 days old",
     "accounts more than 720 days old",
 )
-"""The names of the strata of account ages; the number of a stratum is its position here plus 1."""
+"""The names of the ranges of account ages. The number of a range is its position here plus 1."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,8 @@ def by_first_vote(kind: str, votes: BacklogVotes, group: npt.NDArray[np.integer]
 def by_age(votes: BacklogVotes, since: Int64) -> Cohorts:
     """Return cohorts of accounts of similar age.
 
-    All votes of a voter are in the stratum of the account's age at the voter's first vote.
-
-    AGES and AGE_NAMES define the strata. Accounts of unknown age, and accounts whose first vote has no time, share a
-    stratum of their own.
+    A cohort has the votes of the accounts whose ages at their first vote are in one range (AGES, AGE_NAMES). Accounts of
+    unknown age, and accounts whose first vote has no time, share a cohort of their own.
 
     Args:
         votes: the votes of the backlog.

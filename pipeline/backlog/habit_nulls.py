@@ -2,11 +2,11 @@
 
 The comparison is with honest voters, who also differ in how often they do it.
 
-An honest voter has the habit in vote i with the chance σ(x_i + b). x_i is the logit that other voters' votes give, and
-b the voter's own readiness. b has a normal distribution with the standard deviation s, which is estimated from other
-voters (`habit_spread`) and is at least LEAST_SPREAD. A share of WIDE_SHARE of the honest voters is assumed to differ
-WIDE times as much, since real habits have longer tails. With H votes of n that show the habit, mean chance p, and
-L(b) = σ(logit p + c + b)ᴴ (1 − σ(logit p + c + b))ⁿ⁻ᴴ, the ratio is
+An honest voter shows the habit in vote i with the chance σ(x_i + b). Here x_i is the logit that other voters' votes
+give, and b is how far the voter's own logit lies from it. b has a normal distribution with the standard deviation s,
+which is estimated from other voters (`habit_spread`) and is at least LEAST_SPREAD. A share of WIDE_SHARE of the honest
+voters is assumed to differ WIDE times as much, since real habits have longer tails. With H votes of n that show the
+habit, mean chance p, and L(b) = σ(logit p + c + b)ᴴ (1 − σ(logit p + c + b))ⁿ⁻ᴴ, the ratio is
 
     mean of L(b) for b in BIASED / mean of L(b) over honest voters
 
@@ -29,7 +29,7 @@ WIDE_SHARE, WIDE = 0.1, 1.5
 """The share of honest voters whose habits spread more than those of the others, and how many times as much."""
 
 BIASED = (1.5, 6.0)
-"""The readiness of voters with a habit, in logits above the readiness of other voters."""
+"""The range of b for voters with a habit: how much more often they do it than other voters, in logits."""
 
 _MOST_SPREAD = 2.5
 _READINESS = np.arange(-9.0, 9.01, 0.1)
@@ -71,15 +71,17 @@ def habit_spread(voter: Int64, hit: Float64, chance: Float64) -> float:
 
 
 def log_ratios(hits: Int64, votes: Int64, chance: Float64, spread: float) -> Float64:
-    """Return ln of the ratio of each voter, float64[v]: a voter with the habit against an honest voter.
+    """Return ln of the likelihood ratio of each voter, float64[v].
 
-    It is −∞ unless more votes than expected show the habit.
+    The ratio compares two explanations of the voter's votes: the voter has a habit, or the voter is honest. A habit is
+    something that a voter does too often, such as preferring longer answers. The logarithm is −∞ unless more votes than
+    expected show the habit.
 
     Args:
         hits: int64[v], H: how many of the voter's votes show the habit.
         votes: int64[v], n: how many of the voter's votes could show it.
         chance: float64[v], p: the mean chance of these votes to show the habit, if the voter were like all others.
-        spread: s, the standard deviation of the readiness of honest voters, in logits.
+        spread: s, the standard deviation over honest voters of the logit of showing the habit.
     """
     variance = spread**2 * (1 + (WIDE**2 - 1) * WIDE_SHARE)
     middle = logit(np.clip(chance, _LEAST, 1 - _LEAST)) * np.sqrt(1 + _SHRINK * variance)

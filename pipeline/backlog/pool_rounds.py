@@ -208,7 +208,8 @@ class VoterPools:
 
         Args:
             fitter: fits the references.
-            stratum: int64[v], the stratum of each voter.
+            stratum: int64[v], the part of the voters that each voter belongs to, by the time of the first vote
+                (`strata_of`).
             left_out: bool[v], voters who cannot be members.
             excluded: bool[v], voters who count in no reference.
             target: the model, and what the members do to it.

@@ -112,7 +112,11 @@ class PooledCells:
 
 
 def strata_of(votes: BacklogVotes) -> Int64:
-    """Return int64[v], the stratum of each voter by the time of the first vote. Strata have equally many voters."""
+    """Split the voters by the time of their first vote into STRATA parts of equal size, called strata.
+
+    Returns:
+        int64[v], the stratum of each voter, from 0 to STRATA − 1.
+    """
     first = votes.at[votes.starts[:-1]]
     stratum = np.empty(len(first), dtype=np.int64)
     stratum[np.argsort(first, kind="stable")] = np.arange(len(first)) * STRATA // max(len(first), 1)
@@ -148,7 +152,8 @@ def pool_models(pooled: PooledCells, stratum: Int64, models: int) -> Float64:
 
     Args:
         pooled: cells that were evaluated by references without their voters.
-        stratum: int64[v], the stratum of each voter.
+        stratum: int64[v], the part of the voters that each voter belongs to, by the time of the first vote
+            (`strata_of`).
         models: M, the number of models.
     """
     whole = log_products(pooled.log_e, pooled.model, models)
@@ -160,14 +165,19 @@ def pool_models(pooled: PooledCells, stratum: Int64, models: int) -> Float64:
 
 
 def find_members(pooled: PooledCells, side: int, stratum: Int64) -> Float64:
-    """Return float64[c], the probability that the voter of each cell is one of the biased voters.
+    """Estimate which voters promote a model, or which demote it.
 
-    Expectation maximisation finds the share of biased voters in each stratum and the weights of the alternatives.
+    A cell has the votes of one voter on the model. A stratum is a part of the voters, such as those who came at about
+    the same time (`strata_of`). Expectation maximisation estimates the share of biased voters in each stratum. It also
+    estimates the weights of the alternatives, which are different strengths of the bias.
 
     Args:
-        pooled: the cells of one model.
-        side: position of the found direction in SIDES.
-        stratum: int64[v], the stratum of each voter.
+        pooled: c cells, all of the same model.
+        side: 0 to find voters who promote the model, 1 to find voters who demote it (SIDES).
+        stratum: int64[v], the stratum of each voter, as a number from 0 to STRATA − 1.
+
+    Returns:
+        float64[c], the probability that the voter of each cell is biased.
     """
     where = stratum[pooled.voter]
     # Ratios of a voter with very many votes would all be 0, and nobody would have a share in them.

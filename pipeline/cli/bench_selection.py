@@ -1,6 +1,7 @@
-"""Runs the command bench selection: measures the winner's curse by simulation, with and without the correction for it.
+"""Runs the command `bench selection`, which measures the winner's curse by simulation.
 
-The benchmark also measures the coverage of the corrected intervals.
+The benchmark measures the curse with and without the correction for it. It also measures the coverage of the
+corrected intervals.
 """
 
 from dataclasses import asdict

@@ -205,7 +205,14 @@ def add(boards: Boards, added: Mapping[Label, Cells], sign: int = 1) -> None:
 
 
 def total(parts: Iterable[Mapping[Label, Cells]]) -> Boards:
-    """Return the sum of several counts by board, as label → counts. Boards without cells are left out."""
+    """Add up the counts of votes of each board.
+
+    Args:
+        parts: counts to add, each a mapping from the name of a board to the counts of its cells.
+
+    Returns:
+        The summed counts in the same form. A board is left out if all its counts are 0.
+    """
     summed: Boards = {}
     for part in parts:
         add(summed, part)

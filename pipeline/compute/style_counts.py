@@ -1,6 +1,12 @@
-"""Counts votes with style counts: by pair of models, with sums over votes, and sums over the answers of each model.
+"""Computes sums over the votes of each pair of models, and over the answers of each model.
 
-These sums determine which models and features a fit under style control can have, before it reads the votes again.
+Only votes that state style counts are used. `count_styled` counts the votes of each pair by outcome, and sums the
+squares of their style contrasts. A style contrast says how much the two answers of a vote differ in one style feature,
+such as the number of tokens. A fit under style control needs these sums before it reads the votes again. They determine
+which models and features the fit can have.
+
+`sum_answers` sums the style counts of the answers of each model, and their squares. Audits compute the mean and the
+standard deviation of each style feature from them.
 """
 
 from __future__ import annotations
@@ -27,7 +33,7 @@ class StyleCounts:
 
     Attributes:
         key: int64[P], low·K + high for the codes of the two models of each pair, ascending.
-        outcomes: int64[P, 4], number of votes by outcome, as seen from the model with the lower code.
+        outcomes: int64[P, 4], number of votes by outcome. The model with the lower code counts as model_a.
         squares: float64[P, 5], Σ z² over the votes of each pair, for each style feature. z is the contrast of the
             feature between the two answers of a vote (`ratings.style_contrast`).
     """

@@ -3,10 +3,10 @@
 fixed_point         represents log-likelihood ratios as integers of 2⁻²⁰ nats, e-values as integers of 2⁻²⁴
 grouped_sums        computes running sums within groups of a sorted array
 cusums              computes CUSUM statistics of many voters together
-taste               estimates how much voters differ in taste, sharpness and readiness to tie
+taste               estimates how much voters differ in taste, sharpness and share of ties
 taste_pairs         computes sums over pairs of a voter's votes, for these estimates
 honest_reference    computes probabilities of an honest voter's votes, and the likelihood ratios of each alternative
-taste_nulls         computes likelihood ratios of counts with taste and readiness to tie integrated out
+taste_nulls         computes likelihood ratios of counts against voters of unknown taste and unknown share of ties
 cells               computes evidence from counts per voter and model, against honest voters of the estimated taste
 tie_ratios          tabulates likelihood ratios for whether a battle was a tie
 count_likelihoods   computes likelihood ratios of counts: binomial share, negative binomial, shifted win chances

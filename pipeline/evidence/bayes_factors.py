@@ -32,9 +32,9 @@ def dirichlet_multinomial(
 ) -> Int64:
     """Return the log Bayes factor of counts against declared shares, in 2⁻²⁰ nats, rounded down.
 
-    The factor is Γ(k)/Γ(k+n) · Π Γ(kθ_i+S_i)/Γ(kθ_i) / Π ϑ_i^{S_i}, with n = Σ S_i. Without bounds, ϑ is θ. With
-    bounds, ϑ are the shares within the bounds, with sum 1, that make the factor smallest. The factor is then an
-    e-process for all shares within the bounds.
+    The factor is Γ(k)/Γ(k+n) · Π Γ(kθ_i+S_i)/Γ(kθ_i) / Π q_i^{S_i}, where n = Σ S_i. Without bounds, the q_i are the
+    declared shares θ_i. With bounds, the q_i are the shares within the bounds that make the factor smallest. Their sum
+    is 1. The factor is then an e-process for all shares within the bounds.
 
     Args:
         counts: [..., m], the counts S_i of the m categories on the last axis; with bounds, [m].
@@ -75,8 +75,9 @@ def beta_binomial(
 ) -> Int64:
     """Return the log Bayes factor of successes against a declared share, in 2⁻²⁰ nats, rounded down.
 
-    The factor is B(kθ+S, k(1−θ)+n−S) / (B(kθ, k(1−θ)) ϑ^S (1−ϑ)^{n−S}). Without bounds, ϑ is θ. With bounds, ϑ is the
-    share within them that makes the factor smallest, and the factor is an e-process for every share within the bounds.
+    The factor is B(kθ+S, k(1−θ)+n−S) / (B(kθ, k(1−θ)) q^S (1−q)^{n−S}), where B is the beta function. Without bounds, q
+    is the declared share θ. With bounds, q is the share within the bounds that makes the factor smallest. The factor is
+    then an e-process for every share within the bounds.
 
     Args:
         successes: S, the number of successes of each key. All arguments except k broadcast.

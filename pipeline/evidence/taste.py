@@ -1,4 +1,4 @@
-"""Estimates how much voters differ: in taste, in sharpness, and in readiness to tie.
+"""Estimates how much voters differ: in taste, in sharpness, and in their shares of ties.
 
 Taste: a voter's logit of a win of model m differs from the board's by a number. The number is the same in all votes of
 the voter. The standard deviation of this number over voters is the taste s. Taste shows as a covariance between a
@@ -18,8 +18,8 @@ Sharpness: a voter's logits are a multiple of the board's. The standard deviatio
 taste, from the covariance between a voter's votes. But r Δ and w Δ² take the place of r and w, where Δ is the board's
 logit. Pairs of votes that share a model are left out, since such pairs covary because of taste too.
 
-Readiness to tie: voters' shares of ties follow a beta distribution, of which the moments are estimated with the
-weight n − 1 for a voter with n votes.
+Shares of ties: they follow a beta distribution over voters. Its moments are estimated with the weight n − 1 for a
+voter with n votes.
 
 Source: moment estimators of variance components (Searle, Casella & McCulloch 1992, "Variance Components", chapter 5);
 the error is a jackknife over ten groups of voters.

@@ -1,4 +1,4 @@
-"""Computes likelihood ratios of counts against honest voters of unknown taste and readiness to tie ("mixture null").
+"""Computes likelihood ratios of counts against honest voters of unknown taste and share of ties ("mixture null").
 
 An honest voter's logit of a win of model m differs from the board's by s z. Here z is standard normal, and s is the
 board's taste. A mean chance p over the voter's votes on m becomes p(z) = σ(logit p + c + s z). The number c makes the

@@ -43,8 +43,7 @@ def change_alert_state(
         connection: a write transaction.
         alert_id: id of the alert.
         action: one of ALERT_SCOPES.
-        operator: the person who decides.
-        reason: reason of the decision.
+        operator, reason: the person who decides, and why.
         hours: duration of a snooze; None to snooze until the next action of a person.
 
     Returns:
@@ -87,12 +86,14 @@ def change_alert_states(
     about: str,
     hours: float | None = None,
 ) -> NextRefresh:
-    """Change the states of many alerts by one decision, with one row in the operators' log.
+    """Change the states of many alerts by one decision. The operators' log gets one row for all of them.
 
     Args:
         connection: a connection to the store.
         alert_ids: ids of alerts whose states the action can change.
-        action, operator, reason, hours: as for `change_alert_state`.
+        action: one of ALERT_SCOPES.
+        operator, reason: the person who decides, and why.
+        hours: duration of a snooze; None to snooze until the next action of a person.
         about: the id of the incident, for the operators' log.
 
     Returns:
@@ -124,11 +125,9 @@ def change_exclusion(
     Args:
         connection: a write transaction.
         action: `exclude` or `restore`.
-        target: the id of an alert, voter:PSEUDONYM, vote:ID, or votes:from=TIME,to=TIME[,…]. With `exclude`, an alert
-            stands for the votes that it is about. With `restore`, it stands for everything that was excluded because of
-            it.
-        operator: the person who decides.
-        reason: reason of the decision.
+        target: the id of an alert, voter:PSEUDONYM, vote:ID, or votes:from=TIME,to=TIME[,…]. To exclude, an alert
+            stands for the votes that it is about; to restore, for everything that was excluded because of it.
+        operator, reason: the person who decides, and why.
 
     Returns:
         {"action", "kind", "target", "name", "reason", "next_refresh": {"votes_in", "votes_out"}, "done"}. "kind" and
@@ -171,15 +170,13 @@ def change_exclusions(
     reason: str,
     about: str,
 ) -> NextRefresh:
-    """Exclude or restore many targets by one decision, with one row in the operators' log.
+    """Exclude or restore many targets by one decision. The operators' log gets one row for all of them.
 
     Args:
         connection: a connection to the store.
         action: `exclude` or `restore`.
-        targets: pairs (target, id of the alert that is its cause). The id is None if the target has no such alert. Each
-            target must exist.
-        operator: who decides.
-        reason: reason of the decision. The operators' log shows it without pseudonyms.
+        targets: pairs (target that exists, id of the alert that is its cause). The id is None without such an alert.
+        operator, reason: the person who decides, and why. The operators' log shows the reason without pseudonyms.
         about: the id of the incident, for the operators' log.
 
     Returns:
@@ -214,10 +211,14 @@ def _public_target(connection: Connection, target: ExclusionTarget, alert_id: st
 
 
 def targets_of(connection: Connection, action: str, target: str) -> list[ExclusionTarget]:
-    """Return the targets that `change_exclusion` would exclude or restore. Nothing is changed.
+    """Return the voters and votes that an exclusion or its undoing would change, as pairs (kind, target).
+
+    Nothing is changed. `action` is `exclude` or `restore`. `target` is the id of an alert, voter:PSEUDONYM, vote:ID, or
+    votes:from=TIME,to=TIME[,…]. An alert stands for its votes; to restore, for all that was excluded because of it.
 
     Raises:
-        UnknownAlert, Usage: in the cases in which `change_exclusion` raises them.
+        UnknownAlert: no alert has this id.
+        Usage: the target is invalid or does not exist, the alert names no votes, or there is nothing to restore.
     """
     return _targets(connection, action, target)[0]
 

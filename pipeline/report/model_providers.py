@@ -1,4 +1,4 @@
-"""Finds the providers of models by the names of the models, with the shipped table of identities.
+"""Finds the providers of models, by the names of the models and a shipped table of identities.
 
 A name such as `provider/model` names its provider. Any other name has a provider if it contains the name of exactly one
 provider or of one of its model families (`pipeline.formats.identity_table`). If a name contains the names of two

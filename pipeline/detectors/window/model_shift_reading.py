@@ -92,8 +92,9 @@ def read_strata(excess: Float64, information: Float64, before: tuple[float, floa
     """Decide which kinds of voters show a change of a model.
 
     Args:
-        excess: float64[STRATA], excess of each stratum since the change; negated if the results became worse.
-        information: float64[STRATA], information of each stratum since the change.
+        excess: float64[STRATA], the excess of wins of each kind of voters since the change (`model_shift_sums`). It is
+            negated if the results became worse. A stratum is a kind of voters.
+        information: float64[STRATA], the information of each kind of voters since the change.
         before: two numbers: excess and information of all voters in the slots before the change. The excess has the
             same sign as `excess`.
         spread: φ, the factor by which variances are multiplied (`model_shift_ratios`).

@@ -5,14 +5,14 @@ the second in the same way among the other models. So a battle includes model i 
 p_i/(1−p_i)), where T = Σ p_j/(1−p_j). One side of each battle is counted, chosen by bit 0 of SHA-256(vote_id). The
 counted side is model i with probability θ_i = π_i/2, independently of other battles. S_i is the count of model i since
 the policy came into force, and n the sum of all S_i. All models together give one Dirichlet-multinomial Bayes factor,
-Γ(k)/Γ(k+n) Π Γ(kθ_i + S_i)/Γ(kθ_i) / Π ϑ_i^{S_i} with k = 250. ϑ are the shares that make the factor smallest within
-the tolerance (`sampling_bounds`): 15% off the declared shares, more where most models deviate, with or without pairs of
-one provider. On a board that publishes the battles that it shows (`battle.issued`), these are counted instead of votes,
-ϑ are the declared shares, and k = 1000. In addition, each model has a beta-binomial factor of this kind, whose alerts
-name the model and are selected by e-BH. A window in which the policy changes is skipped, and so is the next one. The
-factors of successive policies are multiplied. If no policy is in force, the models of one licence group are expected to
-have equal shares of the group's votes, and the alert says so. If a model appears although its weight is 0 or the policy
-does not list it, an alert states this fact, without an e-value.
+Γ(k)/Γ(k+n) Π Γ(kθ_i + S_i)/Γ(kθ_i) / Π q_i^{S_i} with k = 250. The q_i are the shares that make the factor smallest
+within the tolerance (`sampling_bounds`): 15% off the declared shares, more where most models deviate, with or without
+pairs of one provider. On a board that publishes the battles that it shows (`battle.issued`), these are counted instead
+of votes, the q_i are the declared shares, and k = 1000. Moreover, each model has a beta-binomial factor of this kind,
+whose alerts name the model and are selected by e-BH. A window in which the policy changes is skipped, and so is the
+next one. The factors of successive policies are multiplied. If no policy is in force, the models of one licence group
+are expected to have equal shares of the group's votes, and the alert says so. If a model appears although its weight is
+0 or the policy does not list it, an alert states this fact, without an e-value.
 
 Source: Lindon & Malek 2022 (NeurIPS), "Anytime-valid inference for multinomial count data"; unequal sampling of a real
 board, Singh et al. 2025, "The Leaderboard Illusion", section 4.

@@ -34,8 +34,8 @@ class ComparedVotes:
 
     Attributes:
         voter: int64[n], pseudonym of the voter; −1 for a vote without a voter.
-        what: integers[n], one number for the pair of models and the outcome. The outcome is given for the model with
-            the lower code first.
+        what: integers[n], a number for the pair of models and the outcome. Two votes have the same number if they have
+            the same two models and the same outcome for each, whichever model was on the left.
         when: integers[n], number of the ten minutes (`lockstep.BUCKET`) in which the vote was cast.
         prompt: int64[n], 64 bits of the prompt's hash; 0 for a vote without a prompt.
         left_out: number of older votes that are not kept.

@@ -40,7 +40,7 @@ def backfill(
     Args:
         url: address of the store.
         strict: whether to compute the nested form. Its e-values decide which voters the policy `backfill-voter/1`
-            excludes. If True, votes that only the iterated form evaluated are evaluated again.
+            excludes. If True, votes are evaluated again if earlier runs did not compute the nested form for them.
         check: whether to return the report only, and to write nothing to the store.
         progress: called after each block of votes as ("read", number of votes), and after each pass over some votes as
             ("evaluated", 1).
@@ -50,7 +50,7 @@ def backfill(
 
         kind                    "backfill"
         form                    "iterated" or "nested" (`pipeline.backlog.voter_rounds`)
-        rounds, nested_rounds   number of rounds of the iterated and of the nested form
+        rounds, nested_rounds   number of rounds of the form without nesting (iterated) and of the nested form
         votes, voters           number of votes that were read, and number of their voters
         votes_without_voter     number of votes that cannot be evaluated, because they name no voter. If there is
                                 nothing to evaluate, the number that earlier backfills stored
@@ -70,8 +70,8 @@ def backfill(
 def backfill_before_first_snapshot(url: str, log_size: int, progress: Progress = no_progress) -> dict[str, Any] | None:
     """Evaluate the sealed votes if the store has no snapshot yet and some of these votes are not evaluated.
 
-    With the setting `backfill` at "strict", the nested form is computed if the iterated form finds a voter to exclude.
-    With `backfill` at "off", nothing is done.
+    With the setting `backfill` at "strict", the nested form is computed if the first evaluation finds a voter to
+    exclude. With `backfill` at "off", nothing is done.
 
     Args:
         url: address of the store.

@@ -23,13 +23,16 @@ _SLIPS = 0.02
 
 @dataclass(frozen=True)
 class PlantedAttack:
-    """A kind of attacker, which `plant` adds to real voters.
+    """A kind of attacker, which `plant` adds to real voters. ATTACKS lists all kinds.
+
+    Some kinds of attackers promote or demote one model, the target. Others promote the models of one provider, or have
+    a habit in all battles, such as always voting for the left model.
 
     Attributes:
-        name: "target only", "target at 20%", "demotes at 20%", "half strength at 20%", "losses to ties at 20%",
-            "provider", "left", "omnidirectional" or "random clicks".
-        votes: number of votes of an attacker.
-        focus: share of an attacker's battles that include the target; None for the share of an honest voter.
+        name: name of the kind, such as "target at 20%" or "left". It decides which outcomes the attackers report.
+        votes: number of votes of each attacker.
+        focus: share of an attacker's battles that include the target, from 0 to 1. If it is None, an attacker's battles
+            are drawn from all battles of real voters.
     """
 
     name: str

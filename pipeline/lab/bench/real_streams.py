@@ -2,7 +2,7 @@
 
 As a stream, the detector evaluates each vote by the last snapshot before the vote. The reference of a snapshot is
 estimated from the earlier votes, without the votes of voters who have an alert. A refresh uses the same function. As a
-backlog, all votes are evaluated together, in the nested form (`pipeline.backlog.voter_rounds`).
+backlog, all votes are evaluated together, in both forms that `pipeline.backlog.voter_rounds` describes.
 """
 
 from __future__ import annotations
@@ -135,9 +135,10 @@ class BacklogVerdicts:
     Attributes:
         names: int64[v], numbers of the voters, ascending.
         votes: int64[v], number of votes of each voter.
-        e_value: float64[v], the average e-value of the iterated form, against the null hypothesis that the voter is
-            honest; 0 if it is below 1/α.
-        strict: float64[v], the e-value of the nested form, by which a policy may exclude a voter; 0 if it is below 1/α.
+        e_value: float64[v], evidence against the null hypothesis that the voter is honest, from the iterated form
+            (`run_backlog`). It is 0 for a voter without a finding.
+        strict: float64[v], the same evidence from the nested form, by which a policy may exclude a voter. It is 0 for a
+            voter without a finding.
         pooled: int64[p], numbers of the voters who were found as members of a group.
     """
 
@@ -159,7 +160,15 @@ class BacklogVerdicts:
 
 
 def run_backlog(stream: PlantedStream) -> BacklogVerdicts:
-    """Evaluate all votes of a stream as a backlog, in the iterated and in the nested form."""
+    """Evaluate all votes of a stream together, as a backlog, and return the e-values of each voter.
+
+    The votes are evaluated in two forms (`pipeline.backlog.voter_rounds`). The iterated form evaluates all voters in
+    rounds. Each round leaves the voters found in the round before out of the references. The nested form evaluates each
+    fold of voters once, by a reference that these voters have not influenced.
+
+    Returns:
+        The e-values of both forms, and the voters who were found as members of groups.
+    """
     votes = stream.votes
     at = np.arange(len(votes.voter))
     given = BacklogVotes.from_columns(votes.models, votes.voter + 1, votes.model_a, votes.model_b, votes.outcome, at)

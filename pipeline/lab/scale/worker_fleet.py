@@ -1,4 +1,4 @@
-"""Simulates many workers that read many partitions, event by event, with the measured times of one worker.
+"""Simulates many workers that read many partitions, as a sequence of events. The times of a worker were measured.
 
 A worker takes the backlog of its partitions in batches, and waits for half a second if it is less than a full batch. It
 computes for a time that grows with the votes of the batch, and then commits. The database has a number of cores. Each

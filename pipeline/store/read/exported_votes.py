@@ -1,4 +1,4 @@
-"""Reads stored votes for an export, batch by batch, with the columns of a vote event.
+"""Reads stored votes for an export, in batches. The columns are those of a vote event.
 
 Voters and sessions get random labels, which differ from export to export. Network, age of the account and hash of the
 prompt are left out. Nothing else in an export identifies a voter.

@@ -38,7 +38,8 @@ class BacklogRun:
 
     Attributes:
         kind: `backfill` for votes from before the first snapshot, or `reevaluate` for those of the last weeks.
-        form: `nested` if the nested form was computed for every fold of voters, else `iterated`.
+        form: `nested` if the nested form was computed for every fold of voters. Otherwise `iterated`, the form in which
+            rounds over all folds find the voters to leave out.
         fold_key: id of the secret key that assigns voters to folds.
         rounds: number of rounds of the iterated form.
         nested_rounds: largest number of rounds of the nested form, 0 if it was not computed.

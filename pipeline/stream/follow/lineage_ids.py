@@ -55,7 +55,7 @@ class LineageIds:
         self._counted: set[tuple[int, int]] = set()
 
     def of(self, log: LogPosition, file: LogFile, logs: Sequence[LogPosition]) -> VoteIds:
-        """Return the object that derives vote ids for a log and for all logs of its lineage.
+        """Return the object that derives vote ids for a log, and for all logs that had its name before or after it.
 
         Args:
             log: the log that is read next.

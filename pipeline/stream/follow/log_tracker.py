@@ -263,7 +263,7 @@ class LogTracker:
         self._unsaved = True
 
     def _forget(self, key: Key) -> None:
-        """Forget that a file is a log, because another file may have its inode. The lineage of the log is kept."""
+        """Forget that a file is a log, because another file may have its inode. The first name of the log is kept."""
         self._lineages[key] = self._alive[key].lineage
         if self._alive[key].offset:
             self._retire(key, "truncated, or replaced")

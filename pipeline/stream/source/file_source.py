@@ -163,10 +163,12 @@ class FileSource:
         return replace(new.reading, records=start.at, digest=start.digest(), next_offset=end)
 
     def number(self, readings: Sequence[FileReading]) -> None:
-        """Replace the readings that `prepare` returned by the stored readings, which have numbers.
+        """Give this source the numbers that its readings got in the store.
+
+        A reading is a pass over new records of the file. It gets its number when it is stored, after `prepare`.
 
         Args:
-            readings: the stored readings, in the order in which `prepare` returned them.
+            readings: the stored readings with their numbers, in the order in which `prepare` returned them.
         """
         for part, reading in zip(self._parts or [], readings, strict=True):
             part.reading = reading

@@ -95,7 +95,7 @@ class CellHistory:
             votes: the votes, sorted by voter.
             targets: all models that the voters have met.
             rows: int64[2n], the position in `targets` of each row's model.
-            folded: the cells of providers before these votes.
+            folded: the cells of providers, with the counts before these votes.
             reference_of: returns the reference of a snapshot, given its sequence number.
         """
         n = len(votes.voter)

@@ -49,8 +49,9 @@ def _upgrade(state: bytes) -> bytes:
 def unpack_components(states: Sequence[bytes | None]) -> tuple[FoldedSums, TargetModels, ProviderCells]:
     """Read the components of packed states.
 
-    A state of a voter without folded votes (a history) has no components, and neither has a new voter. The sums of such
-    a voter are 0, and the voter has no models and no providers.
+    The components replace a voter's older votes, which were added to sums and dropped (folded). A voter whose votes are
+    all kept has no components, and neither has a new voter. The sums of such a voter are 0, and the voter has no models
+    and no providers.
 
     Args:
         states: the packed states; None stands for a new voter.
@@ -85,7 +86,7 @@ def pack_components(folded: FoldedSums, targets: TargetModels, providers: Provid
     """Pack each voter's components: the bytes between the head and the pending votes of a state.
 
     Args:
-        folded: the sums of each voter.
+        folded: the sums over the older votes of each voter.
         targets: the models that the voters have met, sorted by voter.
         providers: the cells of providers, sorted by voter.
     """

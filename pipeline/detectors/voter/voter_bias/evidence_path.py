@@ -100,7 +100,8 @@ class EvidencePath:
         """Add the votes to the sums, models and provider cells of each voter. The arguments are not changed.
 
         Args:
-            folded, providers: the sums and cells before the votes.
+            folded: the sums over the earlier votes of each voter.
+            providers: the cells of providers, with the counts of the earlier votes.
             reference_of: returns the reference of a snapshot, given its sequence number.
 
         Returns:
@@ -162,7 +163,7 @@ def compute_path(
 
     Args:
         votes: n votes of m voters.
-        folded: the sums of each voter before these votes; not changed.
+        folded: the sums over the earlier votes of each voter; not changed.
         targets: the models that each voter met before these votes; not changed.
         reference_of: returns the reference of a snapshot, given its sequence number.
     """

@@ -69,7 +69,7 @@ class StateHeads:
     """The heads of the states of the v voters of a call: arrays of length v.
 
     Attributes:
-        folded: bool[v], whether the state has components, because some votes are folded.
+        folded: bool[v], whether some votes are folded, which means added to sums (components) and then dropped.
         emitted: int64[v, 2], the highest emitted levels of the alerts with direction `biased` and `random`.
         votes: number of votes that counted as evidence.
         ties: number of ties among these votes.
@@ -113,14 +113,14 @@ class StateHeads:
         return heads
 
     def pack_histories(self) -> bytes:
-        """Pack every head as the head of a state without folded votes, 21 bytes per voter.
+        """Pack the heads of voters whose votes are all kept one by one, 21 bytes per voter.
 
-        No voter may have folded votes (`folded`).
+        `folded` must be False for all voters.
         """
         return self._pack(_SHORT, _HISTORY)
 
     def pack_with_components(self, met: Int64) -> bytes:
-        """Pack every head as the head of a state with sums over folded votes (components), 40 bytes per voter.
+        """Pack the heads of voters whose older votes were replaced by sums (components), 40 bytes per voter.
 
         Args:
             met: int64[v], number of models that each voter has met.

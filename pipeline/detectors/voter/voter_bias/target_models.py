@@ -48,12 +48,13 @@ class EvaluatedVotes:
 
 @dataclass
 class FoldedSums:
-    """The sums over the folded votes of m voters: arrays of length m.
+    """The sums that replace the older votes of m voters.
 
-    Folded votes are no longer kept one by one (`state_codec`).
+    The state of a voter keeps only the latest votes one by one. Older votes are added to these sums and then dropped
+    (`state_codec`). Such votes are called folded.
 
     Attributes:
-        met: number of models that the voter has met.
+        met: int64[m], number of models on which the voter has a folded vote.
         generic: int64[m, 3], sums of log-likelihood ratios of the alternatives always left, always right and against
             the rating, in units of 2⁻²⁰ nats.
         total: int64[m], the part of the e-value that comes from alternatives about models, in units of 2⁻²⁴.
@@ -76,7 +77,8 @@ class TargetModels:
         votes: int64[t], number of the voter's votes on the model, at most 65,535.
         sums: int64[t, 6], sums of log-likelihood ratios in units of 2⁻²⁰ nats: for "promotes" with each δ, then for
             "demotes" with each δ.
-        cells: int64[t, 8], the counts of the folded votes on the model (`cell_counts`).
+        cells: int64[t, 8], counts of the voter's votes on the model (`cell_counts`). Only the votes that `FoldedSums`
+            contains are counted.
     """
 
     voter: Int64
