@@ -74,7 +74,7 @@ def by_first_vote(kind: str, votes: BacklogVotes, group: npt.NDArray[np.integer]
 def by_age(votes: BacklogVotes, since: Int64) -> Cohorts:
     """Return cohorts of accounts of similar age.
 
-    A cohort has the votes of the accounts whose ages at their first vote are in one range (AGES, AGE_NAMES). Accounts of
+    A cohort has the votes of accounts whose ages at their first vote are in one range (AGES, AGE_NAMES). Accounts of
     unknown age, and accounts whose first vote has no time, share a cohort of their own.
 
     Args:
