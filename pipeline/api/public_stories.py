@@ -93,11 +93,8 @@ class _Proofs:
         wanted = {one for sentence in told for one in sentence["events"]}
         self.events = {row["key"]: _public_event(row, hidden) for row in _events(connection, wanted)}
         self.cited: set[int] = set()
-        self.snapshots = {
-            number: found[0].snapshot_id
-            for number in sorted({one for sentence in told for one in sentence["snapshots"]})
-            if (found := page_queries.list_snapshots(connection, 1, number + 1))
-        }
+        named = {one for sentence in told for one in sentence["snapshots"]}
+        self.snapshots = page_queries.snapshot_ids(connection, named)
         audits = sorted({sentence["finding"][0] for sentence in told if sentence["finding"]})
         self.alerts = {
             (audit, one["subject"]["id"], one["direction"]): one["id"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,7 @@ from fastapi.testclient import TestClient
 from pipeline import jobs
 from pipeline.api.app import create_app
 from pipeline.ratings.winners_curse import expected_max
-from pipeline.store.boards import snapshots
+from pipeline.store.boards import prepared_answers, snapshots
 from pipeline.store.db import schema
 from pipeline.store.votes import registry_events
 from tests.integration import readable
@@ -302,3 +303,32 @@ def test_a_store_of_a_version_without_stories_gets_one_from_the_next_refresh(tmp
         made.refresh()  # without a new vote
         with made.store() as store, TestClient(create_app(store)) as client:
             assert client.get("/api/v1/variants").status_code == 200
+
+
+def test_a_sentence_about_many_snapshots_takes_one_query_for_their_ids(tmp_path: Path) -> None:
+    with using(OPTIONS):
+        made = Board(str(tmp_path / "b.db"), tmp_path)
+        made.vote(60)
+        made.refresh()
+        asked: list[str] = []
+        with made.store() as store, TestClient(create_app(store)) as client:
+            newest = client.get("/api/v1/variants").json()
+            name = prepared_answers.story_name(newest["snapshot"], newest["events"])
+            empty = dict.fromkeys(("since", "until", "provider", "model", "p_value", "finding"))
+            fall = {**empty, "text": "a fall", "figure": 1, "unit": "vote", "events": [], "snapshots": [*range(60)]}
+            check = {
+                "check": "falls",
+                "question": "?",
+                "examined": 1,
+                "unit": "models",
+                "nothing": "",
+                "sentences": [fall],
+            }
+            with store.write() as connection:
+                told = prepared_answers.read(connection, name, "story") | {"checks": [check]}
+                body = zlib.compress(json.dumps(told).encode())
+                connection.execute(sa.update(schema.prepared).where(schema.prepared.c.name == name).values(body=body))
+            sa.event.listen(store.engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
+            story = client.get("/api/v1" + newest["address"] + "?").json()
+        assert sentences(story, "falls")[0]["snapshots"] == [newest["snapshot"]]
+        assert sum("FROM snapshot" in one for one in asked) < 10

@@ -99,6 +99,15 @@ def list_snapshots(connection: Connection, limit: int, before: int | None = None
     return [from_row(dict(row)) for row in connection.execute(query).mappings()]
 
 
+def snapshot_ids(connection: Connection, sequences: Collection[int]) -> dict[int, str]:
+    """Return sequence number → id of each published snapshot with one of these numbers. Bodies are not read."""
+    if not sequences:
+        return {}
+    c = schema.snapshot.c
+    query = sa.select(c.sequence, c.snapshot_id).where(c.sequence.between(min(sequences), max(sequences)))
+    return {int(number): str(found) for number, found in connection.execute(query) if number in sequences}
+
+
 def find_snapshot(connection: Connection, snapshot_id: str) -> PublishedSnapshot | None:
     """Return the published snapshot with exactly this id, None if there is none."""
     c = schema.snapshot.c
