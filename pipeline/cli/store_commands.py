@@ -26,6 +26,7 @@ from pipeline.store.alerting import operators_log, voter_share
 from pipeline.store.boards import publication_holds, snapshots, verdicts
 from pipeline.store.db import database_facts, role_grants
 from pipeline.store.db.migrate import NEWEST
+from pipeline.store.db.store_url import parse_url
 from pipeline.store.read import store_figures
 from pipeline.store.votes import registry_events, stale_windows, unchecked_votes
 from pipeline.store.votes.dominant_voter import find_dominant_voter
@@ -47,10 +48,11 @@ def migrate(
     """
     from pipeline.jobs.rebuild_windows import rebuild_windows  # noqa: PLC0415  # imports the detectors
 
-    opened = open_store(store_url(store))
+    url = store_url(store)
+    if grant:
+        role_grants.expect_roles_possible(parse_url(url))
+    opened = open_store(url)
     with closing(opened):
-        if grant:
-            role_grants.expect_roles_possible(opened.engine)
         rebuilt = rebuild_windows(opened)
         if grant:
             role_grants.grant_roles(opened.engine)

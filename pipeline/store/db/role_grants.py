@@ -6,11 +6,10 @@ Running the statements again changes nothing.
 
 from pathlib import Path
 
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import DBAPIError
 
 from pipeline.errors import StoreUnavailable, Usage
-from pipeline.store.db import dialect
 from pipeline.store.db.store_url import shown_url
 
 # The wheel has the statements inside the package (pyproject, force-include), the repository beside it.
@@ -18,10 +17,10 @@ _PACKAGE = Path(__file__).parents[2]
 _FILES = (_PACKAGE / "_grants.sql", _PACKAGE.parent / "deploy" / "postgres" / "grants.sql")
 
 
-def expect_roles_possible(engine: Engine) -> None:
-    """Raise `Usage` unless the database has roles, which only PostgreSQL has."""
-    if not dialect.has_server(engine):
-        raise Usage(f"--grant-roles: expected a PostgreSQL store, got {shown_url(engine.url)}, which has no roles")
+def expect_roles_possible(url: URL) -> None:
+    """Raise `Usage` unless the database with this URL has roles, which only PostgreSQL has."""
+    if url.get_backend_name() != "postgresql":
+        raise Usage(f"--grant-roles: expected a PostgreSQL store, got {shown_url(url)}, which has no roles")
 
 
 def grant_roles(engine: Engine) -> None:
@@ -31,7 +30,7 @@ def grant_roles(engine: Engine) -> None:
         Usage: the database is not PostgreSQL.
         StoreUnavailable: a role is missing, or the role of this connection does not own the tables.
     """
-    expect_roles_possible(engine)
+    expect_roles_possible(engine.url)
     text = next(path for path in _FILES if path.is_file()).read_text(encoding="utf-8")
     try:
         # The file begins and commits its own transaction.
