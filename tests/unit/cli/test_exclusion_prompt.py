@@ -9,7 +9,6 @@ import typer
 
 from pipeline.cli import exclusion_prompt
 from pipeline.cli.app import err, out
-from pipeline.cli.incident_commands import _urgency
 from pipeline.cli.terminal import print_paragraphs
 from pipeline.jobs.exclusion_preview import ExclusionPreview, RankMove
 from pipeline.store.boards.exclusion_effect import NextRefresh
@@ -47,13 +46,3 @@ def test_a_command_stays_on_one_line_in_a_narrow_terminal(
     shown = capsys.readouterr().out.splitlines()
     assert shown[0] == f"  {command}"
     assert max(map(len, shown[1:])) <= 40
-
-
-def test_among_equals_the_greatest_change_of_a_rank_comes_first_then_the_evidence() -> None:
-    def one(e_value: float | None, raw: int, kind: str = "model") -> dict[str, object]:
-        rank = {"raw": raw, "defended": 9, "before": None, "after": None}
-        about = [{"kind": kind}]
-        return {"state": "open", "severity": "critical", "about": about, "rank": rank, "e_value": e_value}
-
-    given = [one(1e3, 9), one(1e9, 9), one(1e2, 1), one(None, 9, "fact")]
-    assert sorted(given, key=_urgency) == [given[2], given[1], given[0], given[3]]

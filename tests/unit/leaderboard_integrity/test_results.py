@@ -157,7 +157,7 @@ def test_without_altair_a_plot_names_the_extra(monkeypatch: pytest.MonkeyPatch) 
         (lambda: li.rate(small(), anchor=("ant", math.inf)), "anchor: expected a model and its points"),
         (lambda: li.rate(odd(), columns={"winner": "choice"}), "got 'perhaps' (column choice); "),
         (lambda: li.rate(li.read(small()), skip_bad=True), "skip_bad: expected it in the call of read"),
-        (lambda: li.rate(small().head(0)), "expected two models and a vote, got 0 models and 0 votes"),
+        (lambda: li.rate(small().head(0)), "the table: expected at least one vote, found no record"),
         (lambda: li.report(small().head(2)), "2 votes do not connect 3 models"),
         (lambda: li.report(small(), level=2), "level: expected a number between 0 and 1, got 2"),
         (lambda: li.report(small(), seed=-1), "seed: expected at least 0, got -1"),

@@ -44,4 +44,4 @@ def test_a_command_passes_if_both_of_its_targets_are_met() -> None:
 def test_a_command_that_fails_is_named_with_its_status_and_last_line() -> None:
     program = "import sys; print('no store', file=sys.stderr); sys.exit(3)"
     with pytest.raises(Unavailable, match=r"expected integrity x to exit with status 0, got 3: no store"):
-        startup_costs._run("integrity x", ["-c", program], os.environ)
+        startup_costs.measure_command("integrity x", ["-c", program], os.environ)
