@@ -67,9 +67,12 @@ def joint_rank_sets(fitted: Fit, level: float, seed: int = 0) -> RankSets:
         fitted: the fit of the models.
         level: joint coverage, between 0 and 1.
         seed: seed of the draws.
+
+    Raises:
+        BadCounts: the level needs more than 10,000 draws.
     """
-    draws = min(_DRAWS, max(_LEAST_DRAWS, _MOST_COMPARED // len(fitted.theta) ** 2))
-    return simultaneous_rank_sets(fitted, level=level, draws=max(draws, ceil(1 / (1 - level)) + 1), seed=seed)
+    draws = max(_LEAST_DRAWS, _MOST_COMPARED // len(fitted.theta) ** 2, ceil(1 / (1 - level)) + 1)
+    return simultaneous_rank_sets(fitted, level=level, draws=min(_DRAWS, draws), seed=seed)
 
 
 def rate_report_votes(votes: ReportVotes, *, level: float = 0.95, least_share: float = 0.0) -> ReportBoard:

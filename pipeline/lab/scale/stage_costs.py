@@ -82,6 +82,7 @@ def _measure_board(folder: Path, votes: int, report: Callable[[str], None]) -> B
     variables = {
         **os.environ, "INTEGRITY_STORE": str(store), "INTEGRITY_LEDGER": str(folder / "ledger"),
         "INTEGRITY_VOTER_KEY": "00" * 32, "INTEGRITY_LEDGER_KEY": "11" * 32, "INTEGRITY_ANCHOR": "",
+        "INTEGRITY_COMPUTE": "local", "INTEGRITY_COMPUTE_LEDGER": "",
     }  # fmt: skip
     words = {
         "work": ("work", "--source", str(file), "--until-end"),

@@ -10,7 +10,7 @@ from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import DBAPIError
 
 from pipeline.errors import StoreUnavailable, Usage
-from pipeline.store.db.store_url import shown_url
+from pipeline.store.db.store_url import is_on_server, shown_url
 
 # The wheel has the statements inside the package (pyproject, force-include), the repository beside it.
 _PACKAGE = Path(__file__).parents[2]
@@ -19,7 +19,7 @@ _FILES = (_PACKAGE / "_grants.sql", _PACKAGE.parent / "deploy" / "postgres" / "g
 
 def expect_roles_possible(url: URL) -> None:
     """Raise `Usage` unless the database with this URL has roles, which only PostgreSQL has."""
-    if url.get_backend_name() != "postgresql":
+    if not is_on_server(url):
         raise Usage(f"--grant-roles: expected a PostgreSQL store, got {shown_url(url)}, which has no roles")
 
 

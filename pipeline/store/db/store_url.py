@@ -40,6 +40,11 @@ def parse_url(url: str) -> sa.URL:
     return parsed
 
 
+def is_on_server(url: sa.URL) -> bool:
+    """Whether a store with this URL is a database of a PostgreSQL server."""
+    return url.get_backend_name() == "postgresql"
+
+
 def with_parameters(url: str, parameters: Mapping[str, str], password: str) -> str:
     """Add parameters and a password to a PostgreSQL URL. Return any other URL unchanged.
 
@@ -50,7 +55,7 @@ def with_parameters(url: str, parameters: Mapping[str, str], password: str) -> s
     """
     parsed = parse_url(url)
     more = {name: value for name, value in parameters.items() if value and name not in parsed.query}
-    if parsed.get_backend_name() != "postgresql":
+    if not is_on_server(parsed):
         return url
     if password and parsed.password is None and "password" not in parsed.query:
         parsed = parsed.set(password=password)

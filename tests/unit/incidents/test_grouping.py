@@ -188,6 +188,12 @@ def test_results_that_change_during_an_attack_are_part_of_it() -> None:
     assert sorted(len(one.alerts) for one in group_alerts([*attack, worse, other])) == [1, 1, 5]
 
 
+def test_a_change_of_a_model_that_windows_alone_see_is_no_attack() -> None:
+    better = fact("better", "model_shift", "a", "performs better than in its snapshots", at=HOUR)
+    weeks = window_alert("weeks", CLAIMS[0], numbers((1000, 1090)), at=HOUR)
+    assert [len(one.alerts) for one in group_alerts([weeks, better])] == [1, 1]
+
+
 def test_an_attack_after_a_long_pause_is_another_incident() -> None:
     first, second = voter_alert("x", 1, CLAIMS[0]), voter_alert("y", 2, CLAIMS[0], at=HOUR + GAP)
     later = voter_alert("z", 3, CLAIMS[0], at=2 * HOUR + 2 * GAP + 1)
