@@ -225,9 +225,8 @@ def _share_in(group: Campaign, other: Campaign) -> float:
         return float(_is_by_sampler(group, other))
     if group.claim.is_crowd and _is_on_same(group, other.claim, other.alerts):
         return 1.0
-    # During an attack on a model its results change. Windows alone cannot tell an attack from a change of the model.
     if other.by_voters and shift_of(group.claim) == other.claim:
-        return 1.0
+        return 1.0  # an attack changes results; without named voters it may be the model that changed
     votes = min(1.0, common(group.core, other.votes) / max(1.0, min(group.excess, len(group.core))))
     if group.by_voters or not other.by_voters:
         # A named voter is not of a campaign only because it voted where the campaign did.
