@@ -32,7 +32,7 @@ from croniter import croniter
 DAGS = ("refresh_ratings", "sweep_integrity", "reevaluate", "audit_ledger")
 KEYS = ("name", "connection", "settings", *DAGS)
 PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
-SETTINGS = "Settings of this run by name, such as hold_places, in place of those of the board. No keys, no passwords."
+SETTINGS = "Settings of this run by name, such as nightly_weeks, in place of those of the board. No keys, no passwords."
 
 
 class BoardsError(ValueError):

@@ -25,7 +25,7 @@ ended announces nothing. A backfill of this DAG has no use, because a run always
 
 The DAG runs every hour, unless Airflow's configuration has another cron: section `integrity`, key `refresh_cron`
 (environment variable AIRFLOW__INTEGRITY__REFRESH_CRON). A file of boards makes one such DAG for each board
-(integrity_boards.py). The parameter `settings` sets settings for one run: {"hold_places": 3}.
+(integrity_boards.py). The parameter `settings` sets settings for one run: {"method": "none"}.
 """
 
 from __future__ import annotations

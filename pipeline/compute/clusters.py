@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -51,20 +51,19 @@ def _dask(engine: Engine) -> Iterator[JoblibRunner]:
     distributed = _package(engine, "distributed")
     # A process for each processor, since a pass holds Python's lock half of the time.
     started = None if engine.address else distributed.LocalCluster(threads_per_worker=1, dashboard_address=None)
-    try:
-        client = distributed.Client(started or f"tcp://{engine.address}", timeout=_TIMEOUT, set_as_default=False)
-    except (OSError, TimeoutError) as error:
-        raise _silent(engine, error) from None
-    try:
+    with ExitStack() as opened:
+        if started is not None:
+            opened.callback(started.close)
+        try:
+            client = distributed.Client(started or f"tcp://{engine.address}", timeout=_TIMEOUT, set_as_default=False)
+        except (OSError, TimeoutError) as error:
+            raise _silent(engine, error) from None
+        opened.callback(client.close)
         _check_dask_workers(engine, client)
         with warnings.catch_warnings():
             # A part of the votes has 25 MB, and must be in the task: data beside it is lost with its worker.
             warnings.filterwarnings("ignore", message="Sending large graph", category=UserWarning)
             yield JoblibRunner(engine, "dask", client=client)
-    finally:
-        client.close()
-        if started is not None:
-            started.close()
 
 
 def _check_dask_workers(engine: Engine, client: Any) -> None:

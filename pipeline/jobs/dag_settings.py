@@ -22,8 +22,10 @@ _TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword")
 _POSTGRES = ("postgres", "postgresql")
 # A task unpickles what a cluster sends, so whoever names the cluster can run programs in the task, which has the keys.
 # Files that another run wrote into another folder are missing from the ledger, and a connection without TLS shows the
-# password of the store.
-_NOT_IN_RUNS = ("compute", "compute_ledger", "ledger", "board", *(f"postgres_{name}" for name in _TLS))
+# password of the store. A held publication is released by a person who gives a name and a reason, not by a run.
+_NOT_IN_RUNS = (
+    "compute", "compute_ledger", "ledger", "board", "hold_places", "hold_top", *(f"postgres_{name}" for name in _TLS)
+)  # fmt: skip
 
 
 @contextmanager
@@ -104,7 +106,7 @@ def _of_run(found: Mapping[str, Any]) -> dict[str, Any]:
     place = "parameter `settings` of the run"
     for name in _NOT_IN_RUNS:
         if name in found:
-            expected = "no engine and no folder of the ledger, no name of the board and no TLS of its store"
+            expected = "no engine, no folder of the ledger, no name of the board, no TLS of its store and no hold"
             raise Usage(f"{place}: expected {expected}, got {name}: set it for the board")
     return _public(found, place)
 

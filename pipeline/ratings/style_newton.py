@@ -22,8 +22,11 @@ from .vote_rows import GramBlocks, LikelihoodSums, SummedVotes, required
 _LEAST_UNEXPLAINED = 1e-10
 # Newton on real votes takes 3 to 5 passes; separated votes never converge, at one logit a pass.
 _MAX_PASSES = 40
-# Of the last step in logits, and of the gradient per battle or vote.
+# Of the gradient at the end, per battle or vote.
 _TOLERANCE = 1e-10
+# Of the last step, in logits. With a reused factor a step leaves up to a tenth of its length as an error, so here at
+# most 1e-9 points.
+_SHORTEST_STEP = 3e-11
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,7 +121,7 @@ class StyleNewton:
                 factor = self._factor(required(sums.information), step)
             step, before = cho_solve(factor, gradient, check_finite=False), length
             slope, length = float(gradient @ step), float(np.abs(step).max())
-            if length <= _TOLERANCE and (np.abs(gradient) / self._unit).max() <= _TOLERANCE:
+            if length <= _SHORTEST_STEP and (np.abs(gradient) / self._unit).max() <= _TOLERANCE:
                 return self._result(at + step, start.iterations + passes, gradient, step, clusters)
             if passes < 2 or length > 0.1 * before:
                 factor = None

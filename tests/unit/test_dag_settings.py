@@ -63,8 +63,8 @@ def test_the_password_of_the_process_is_not_sent_to_the_server_of_a_connection()
 
 def test_afterwards_the_settings_are_as_before():
     with settings.override(PROCESS):
-        with use_board(given(run={"hold_places": 9})):
-            assert settings.load().hold_places == 9
+        with use_board(given(run={"lateness_minutes": 9})):
+            assert settings.load().lateness_minutes == 9
         assert settings.load() is PROCESS
 
 
@@ -93,17 +93,19 @@ def test_the_fields_of_a_connection_are_a_url(fields, url):
         ({"connection": connection(extra={"voterkey": "1"})}, f"{HERE}, extra: expected a setting .* got 'voterkey'"),
         ({"connection": connection(extra={"voter_key": "1"})}, "INTEGRITY_VOTER_KEY: expected 64 hexadecimal digits"),
         ({"run": {"hold_place": 1}}, "parameter `settings` of the run: expected a setting .* got 'hold_place'"),
-        ({"run": {"hold_places": "many"}}, "INTEGRITY_HOLD_PLACES: expected an integer"),
+        ({"run": {"lateness_minutes": "many"}}, "INTEGRITY_LATENESS_MINUTES: expected a number .* got 'many'"),
+        ({"run": {"hold_places": 0}}, "of the run: .* no hold, got hold_places: set it for the board"),
+        ({"run": {"hold_top": 1}}, "of the run: .* no hold, got hold_top: set it for the board"),
         ({"run": {"voter_key": "5e" * 32}}, "of the run: expected no keys, passwords and stores, got voter_key"),
         ({"run": {"store": "other.db"}}, "of the run: expected no keys, passwords and stores, got store"),
         (
             {"run": {"compute": "dask://other:8786"}},
-            "of the run: expected no engine .* got compute: set it for the board",
+            "of the run: expected no engine, .* got compute: set it for the board",
         ),
-        ({"run": {"compute_ledger": "s3://other"}}, "of the run: expected no engine .* got compute_ledger"),
+        ({"run": {"compute_ledger": "s3://other"}}, "of the run: expected no engine, .* got compute_ledger"),
         ({"run": {"ledger": "/other"}}, "of the run: .* no folder of the ledger, .* got ledger: set it for the board"),
-        ({"run": {"board": "other"}}, "of the run: .* no name of the board .* got board"),
-        ({"run": {"postgres_sslmode": "disable"}}, "of the run: .* no TLS of its store, got postgres_sslmode"),
+        ({"run": {"board": "other"}}, "of the run: .* no name of the board, .* got board"),
+        ({"run": {"postgres_sslmode": "disable"}}, "of the run: .* no TLS of its store .* got postgres_sslmode"),
         ({"settings": {"ledger_key": "5e" * 32}}, "settings: expected no keys, passwords and stores, got ledger_key"),
     ],
 )
