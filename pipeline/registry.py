@@ -1,4 +1,4 @@
-"""Computes the state of the registry as of a time from its events.
+"""Computes what the registry states as of a given time. The input is the list of its events.
 
 The registry says who made which model, and when the model was submitted for testing, released, renamed, deprecated or
 retracted. Events are applied in the order of `at`. Events with the same microsecond are applied in the order of

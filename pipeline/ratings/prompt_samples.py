@@ -1,11 +1,14 @@
-"""Decides which votes on frequent prompts are outside the samples that count.
+"""Decides which votes on frequent prompts are left out of a rating.
 
 The most frequent 0.5% of the distinct prompts have about a tenth of all votes. They are greetings and riddles that
-people try on every model. A method may count only a sample of the votes on such a prompt. Let P be the number of
-distinct prompts. The ⌊P/200⌋ prompts with the most votes are candidates. Let L be the number of votes of the prompt
-that follows them, but at least `LEAST`. A candidate with more than L votes is frequent, and its sample has L votes.
-Among fewer than 200 distinct prompts no prompt is frequent, since a single prompt may be much of what such a board
-measures.
+people try on every model. A rating method may therefore count only a sample of the votes on such a prompt.
+
+Let P be the number of distinct prompts. Sort the prompts by their number of votes, largest first. Let L be the number
+of votes of the prompt at position ⌊P/200⌋ + 1, but at least `LEAST`. A prompt with more than L votes is frequent, and
+its sample has L votes. All votes on other prompts count.
+
+Among fewer than 200 distinct prompts no prompt is frequent: on such a small board, one prompt may have a large part of
+the votes for good reason.
 """
 
 import numpy as np
@@ -40,9 +43,10 @@ def threshold(spectrum: Int64) -> int:
 
 
 def outside_samples(prompt: Int64) -> Bool:
-    """Return bool[n], true for the votes that are outside the sample of their prompt.
+    """Return bool[n], true for the votes on frequent prompts that are outside the sample of their prompt.
 
-    The sample of a frequent prompt consists of the first votes on it.
+    The sample of a frequent prompt consists of its first L votes in the order of the array, where L is the result of
+    `threshold`.
 
     Args:
         prompt: int64[n], a number for the prompt of each vote, 0 for a vote without a prompt.

@@ -74,7 +74,14 @@ def simultaneous_rank_sets(fitted: Fit, *, level: float = 0.95, draws: int = _DR
 
 
 def _largest_t(V: Float64, se: Float64, draws: int, seed: int) -> Float64:
-    """Return for each random draw the largest |t| over all pairs, float64[draws]."""
+    """Return for each draw d from N(0, V) the largest |d_i − d_j| / se_ij over all pairs, float64[draws].
+
+    Args:
+        V: float64[K, K], covariance of the strengths.
+        se: float64[K, K], standard error of the difference of each pair. Pairs with 0 are left out.
+        draws: number of random draws.
+        seed: seed of the draws.
+    """
     values, vectors = eigh(V)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     normal = np.random.default_rng(seed).standard_normal((len(V), draws))

@@ -1,10 +1,10 @@
 """Selects the models that can be rated together, and states why the others are not rated.
 
-Models can be rated together if they are in one strongly connected component of the win digraph (`win_graph`). The
-component with the most votes is rated if it has at least `least_share` of all votes; below that share nothing is rated.
-Every model outside the component is listed with the reason. A model that lost its only three votes must not block the
-board, since an attacker could add many such models. But a board must not be published if its models form several
-components and none of them has most of the votes.
+Models can be rated together if they are in one strongly connected component of the win digraph (`win_graph`). This
+graph has an edge from i to j if model i won a vote against model j. The component with the most votes is rated if it
+has at least `least_share` of all votes; below that share nothing is rated. Every model outside the component is listed
+with the reason. A model with few votes, all of them lost, is outside the component. It must not block the board, since
+an attacker could add many such models. A board without a component that has most of the votes must not be published.
 
 Not handled: whether the fit converges (`bradley_terry.fit`).
 """
@@ -20,9 +20,9 @@ from .pair_counts import PairCounts
 from .win_graph import components_of_pairs, disconnected_error, label_islands
 
 PUBLISHED_SHARE = 0.5
-"""The least share of votes in the rated component with which a board is published. The threshold of the alert about
-this share is a setting of its own.
-"""
+"""A board is published only if its rated component has at least this share of the votes.
+
+The alert `rated_share` has its own threshold, which is the setting INTEGRITY_LEAST_SHARE."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Computes intervals for the best of N variants whose spread of true quality, τ, is unknown.
 
-`winners_curse` corrects a score for a known τ. But nobody knows τ, and the correction for τ = 0 is wrong if the
-variants differ. Example: 27 variants have the standard error 6.3. A 95% interval with the correction for τ = 0 then has
-a coverage of 50% if τ is 10, and of 19% if τ is 65. Here τ is integrated out.
+The best of N scores is too high on average, since the selection favours lucky scores (winner's curse). `winners_curse`
+corrects a score if τ is known. In practice τ is unknown, and the correction for τ = 0 is wrong if the variants differ.
+Example: the scores of 27 variants have a standard error of 6.3 points. A 95% interval with the correction for τ = 0
+then has a coverage of 50% if τ is 10 points, and of 19% if τ is 65 points. Here τ is integrated out.
 
 Let s be the standard error of a score, tan φ = τ/s, M the maximum of N standard normals and Z a standard normal. The
 best score exceeds the true quality of its variant by
@@ -115,10 +116,12 @@ def undisclosed_bounds(score: float, seen: int, se: float, *, kept: float = 1.0)
 
 @lru_cache(maxsize=256)
 def _distribution(n: int, kept: float) -> tuple[Float64, float, float]:
-    """Return the distribution function of D/s at `_POINTS`, its mean and its standard deviation.
+    """Return the distribution function of D/s at `_POINTS`, the mean of D/s and its standard deviation.
 
-    With a share `kept` of the votes before the selection, the score before has the standard error s/√kept and the
-    weight `kept`: D/s = √kept (cos φ · M + sin φ · Z) + √(1 − kept) · Z′.
+    D is the excess of the best score over the true quality of its variant, and s the standard error of this score. The
+    share `kept` of the votes was cast before the selection. These votes alone give a score with the standard error
+    s/√kept, which has the weight `kept` in the final score. So D/s = √kept (cos φ · M + sin φ · Z) + √(1 − kept) · Z′.
+    φ and M are as in the module's description; Z and Z′ are independent standard normals.
     """
     log_density = np.log(n) - _MAXIMUM**2 / 2 + (n - 1) * log_ndtr(_MAXIMUM)
     density = np.exp(log_density - log_density.max())
@@ -193,7 +196,15 @@ def family_intervals(scores: npt.ArrayLike, se: npt.ArrayLike, *, level: float =
 def _mixture_quantile(
     q: float, weight: Float64, centre: Float64, spread: Float64, around: tuple[Float64, Float64]
 ) -> Float64:
-    """Return a quantile of each row's mixture of normals by bisection within bounds, float64[N]."""
+    """Return the `q` quantile of N mixtures of normal distributions, float64[N], by bisection.
+
+    Args:
+        q: the probability below the quantile.
+        weight: float64[G], the weights of the G normals, equal in all mixtures.
+        centre: float64[N, G], means of the normals.
+        spread: float64[N, G], standard deviations of the normals.
+        around: a lower and an upper bound of each quantile, float64[N] each.
+    """
     low, high = around
     for _ in range(_HALVINGS):
         middle = (low + high) / 2

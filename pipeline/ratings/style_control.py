@@ -112,7 +112,13 @@ def fit_style_sums(
 
 
 def _started(theta: Float64, plain: Float64) -> Float64:
-    """Return the strengths of an earlier fit, with mean 0. Models that it lacks get their strengths without style."""
+    """Return float64[K], the strengths from which a fit starts, with mean 0.
+
+    Args:
+        theta: float64[K], strengths of an earlier fit; NaN for a model that the earlier fit lacks.
+        plain: float64[K], strengths of the fit without style. They replace each NaN, after a shift to the level of
+            `theta`.
+    """
     known = ~np.isnan(theta)
     moved = np.where(known, theta, plain + (theta[known] - plain[known]).mean())
     started: Float64 = moved - moved.mean()

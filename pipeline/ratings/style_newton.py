@@ -90,15 +90,18 @@ class StyleNewton:
     ) -> StyleFit:
         """Maximise the likelihood, starting from a fit without style or from an earlier fit.
 
-        The last step, which is within the tolerance, is taken too. So the result hardly depends on the start.
+        The iteration ends with the first step that is within the tolerance. This step is also taken, so the result
+        hardly depends on the start.
 
-        Let m be the slope of the likelihood along a step at its beginning. The step is halved if the slope at its end
-        is below −m/4. The likelihood is concave, so this is enough for convergence.
+        Let m be the slope of the log-likelihood along a step, at the point where the step begins. The step is halved if
+        the slope at the point where it ends is below −m/4. The log-likelihood is concave, so this rule is enough for
+        convergence.
 
         Args:
             start: the fit without style, or strengths of an earlier fit.
-            clusters: returns Σ s sᵀ over clusters, float64[K + F, K + F], given θ and γ, for unscaled features. s is
-                the sum of the score vectors of the votes of a cluster. None if every vote is a cluster.
+            clusters: function of θ and γ that returns Σ s sᵀ over the clusters of votes, float64[K + F, K + F]. s is
+                the sum of the score vectors of the votes of one cluster. The features are in their own units here, not
+                divided by their scale. None if every vote is a cluster.
             coefficients: float64[F], coefficients to start from, in logits per standard deviation; None for 0.
 
         Raises:
@@ -138,7 +141,10 @@ class StyleNewton:
         return np.concatenate([models, sums.features / self._scale])
 
     def _matrix(self, sums: GramBlocks) -> Float64:
-        """Return the blocks as one matrix, float64[K + F, K + F], features in units of their standard deviation."""
+        """Assemble the three blocks of Σ u·x xᵀ into one matrix, float64[K + F, K + F].
+
+        Each feature is divided by its scale.
+        """
         size, low, high = self._size, self._rows.low, self._rows.high
         edges = np.zeros((size, size))
         edges[low, high] = edges[high, low] = sums.pairs
@@ -151,7 +157,19 @@ class StyleNewton:
         return result
 
     def _factor(self, sums: GramBlocks, step: Float64) -> tuple[Float64, bool]:
-        """Return the Cholesky factor of the information plus c·11ᵀ, as scipy's `cho_factor`; raise if none exists."""
+        """Return the Cholesky factor of the information matrix, in the form of scipy's `cho_factor`.
+
+        The information does not change if all strengths are shifted together, so it is singular. A constant is added to
+        each entry of its block of strengths, which makes it positive definite.
+
+        Args:
+            sums: the blocks of the information matrix.
+            step: the last step, from which an error finds the separating feature.
+
+        Raises:
+            Collinear: the models or other features determine a feature.
+            Separated, NotConverged: the matrix is not positive definite (`_no_maximum`).
+        """
         matrix = self._matrix(sums)
         self._require_distinct(matrix, step)
         models = slice(0, self._size)

@@ -33,7 +33,7 @@ def fit_rao_kupper(counts: PairCounts, start: Float64) -> ParameterFit:
         start: float64[K], strengths to start from, for example of the Bradley-Terry fit.
 
     Returns:
-        The strengths; `phi` is ln of the threshold, above 0.
+        The strengths, and φ (`phi`): the logarithm of the model's threshold, above 0.
 
     Raises:
         BadCounts: there are no ties, or no decisive votes.
@@ -69,7 +69,7 @@ def fit_davidson(counts: PairCounts, start: Float64) -> ParameterFit:
         start: float64[K], strengths to start from, for example of the Bradley-Terry fit.
 
     Returns:
-        The strengths; `phi` is ln ν.
+        The strengths, and φ (`phi`): the logarithm of ν.
 
     Raises:
         BadCounts: there are no ties, or no decisive votes.

@@ -115,7 +115,7 @@ def square_matrix(values: npt.ArrayLike, what: str, names: Sequence[str | int] |
 def whole_numbers(values: npt.ArrayLike, what: str) -> npt.NDArray[Any]:
     """Return the values as a one-dimensional array; raise `BadCounts` unless all are whole numbers.
 
-    The type of the values stays; no values give int64[0].
+    The result has the type of the values. An empty sequence gives an empty int64 array.
 
     Args:
         values: integers, or floats without fractions.

@@ -1,16 +1,21 @@
 """Searches for the fewest votes to flip, or to add, so that two models swap ranks.
 
-To flip a vote is to give it the opposite outcome; a tie becomes a win. The influence of a change is its first-order
-effect on the gap θ_i − θ_j. Let u = H⁺(e_i − e_j), where H is the information matrix. A vote of models a and b whose
-score changes by s moves the gap by s (u_a − u_b). An added vote moves it by (y − p)(u_a − u_b), where y − p is the
-residual of the vote (Cook & Weisberg 1982; Broderick, Giordano & Meager 2020, "An automatic finite-sample robustness
-metric").
+A flipped vote of models a and b has the other winner. A tie can be flipped to a win of a or to a win of b.
 
-The search for flips sorts the cells (a pair and an outcome) by influence and flips the most influential votes. It
-refits exactly, and bisects to the smallest number of votes that swaps the two models. It then repeats this with the
-influence at that refit. The search for additions adds copies of the most influential vote, refits, and chooses the vote
-again. It adds about a sixteenth of the estimated number of votes at a time, and bisects the last portion. Every result
-is confirmed by an exact refit.
+Let i and j be the two models. The influence of a change is its first-order effect on the gap θ_i − θ_j. Let
+u = H⁺(e_i − e_j), where H is the information matrix. A vote of models a and b whose score changes by s moves the gap by
+s (u_a − u_b). An added vote moves it by (y − p)(u_a − u_b), where y − p is the residual of the vote (Cook & Weisberg
+1982; Broderick, Giordano & Meager 2020, "An automatic finite-sample robustness metric").
+
+Search for flips: all votes of one cell (a pair of models and an outcome) have the same influence. The search sorts the
+cells by influence and flips the most influential votes. It fits the changed votes exactly, and finds by bisection the
+smallest number of flips that swaps the two models. It then computes the influence at this fit and searches again.
+
+Search for additions: the search adds copies of the most influential vote, about a sixteenth of the estimated number at
+a time. After each addition it fits the votes exactly, and finds the vote that is now most influential. When the two
+models have swapped, bisection finds how many votes of the last addition are needed.
+
+Every result is confirmed by an exact fit.
 
 Blind spot: the numbers are upper bounds; smaller sets may exist. An attacker who flips votes needs access to votes of
 others; one who adds votes does not.
@@ -69,7 +74,8 @@ def fewest_flips(counts: PairCounts, fitted: Fit, above: int, below: int) -> Vot
         above, below: codes of the two models.
 
     Returns:
-        The smallest set found; None if no set was found that keeps all models comparable.
+        The smallest set found. None if no set was found after which the win digraph is strongly connected, so that all
+            models can be rated together.
 
     Raises:
         BadCounts: `above` is not rated higher.
@@ -124,7 +130,11 @@ def fewest_additions(counts: PairCounts, fitted: Fit, above: int, below: int) ->
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _FlipCells:
-    """The votes that can be flipped, in 4P cells: a won, b won, no winner flipped to a, no winner flipped to b.
+    """The votes that can be flipped, by pair and by kind of flip.
+
+    A cell is one pair with one kind of flip, so P pairs have 4P cells. The first P cells have the wins of a that become
+    wins of b. The next P cells have the wins of b that become wins of a. Then follow the ties that become wins of a,
+    and the ties that become wins of b. "Both bad" votes are ties here.
 
     Attributes:
         a, b: int64[P], codes of the two models of each pair.
@@ -144,12 +154,22 @@ class _FlipCells:
         return cls(counts.a.astype(np.int64), counts.b.astype(np.int64), votes, len(counts.models))
 
     def influence(self, u: Float64) -> Float64:
-        """Return by how much flipping one vote of each cell closes the gap, float64[4P], to first order."""
+        """Return by how much flipping one vote of each cell closes the gap, float64[4P], to first order.
+
+        Args:
+            u: float64[K], the vector u of the module's description.
+        """
         drop = u[self.a] - u[self.b]
         return np.concatenate([drop, -drop, -drop / 2, drop / 2])
 
     def flip(self, W: Float64, order: Int64, votes: int) -> Float64:
-        """Return the wins W (float64[K, K]) with the first `votes` votes of the order flipped."""
+        """Return the wins, float64[K, K], after some votes are flipped.
+
+        Args:
+            W: float64[K, K], the wins before, with half a win for each side of a tie.
+            order: positions of cells, in the order in which their votes are flipped.
+            votes: number of votes to flip.
+        """
         ends = np.cumsum(self.votes[order])
         flipped = np.zeros(len(self.votes))
         cell = int(np.searchsorted(ends, votes))
@@ -183,7 +203,10 @@ def _potential(W: Float64, theta: Float64, pair: tuple[int, int]) -> Float64:
 
 
 def _best_vote(W: Float64, theta: Float64, pair: tuple[int, int]) -> tuple[int, int, float]:
-    """Return winner and loser of the vote that closes the gap most, and by how much, to first order."""
+    """Find the added vote that closes the gap of a pair most. Return its winner, its loser, and the change of the gap.
+
+    The change is positive, in logits, and computed to first order.
+    """
     u = _potential(W, theta, pair)
     closes = (1 - win_probability(theta)) * (u[None, :] - u[:, None])
     winner, loser = (int(k) for k in np.unravel_index(int(closes.argmax()), closes.shape))
@@ -191,7 +214,10 @@ def _best_vote(W: Float64, theta: Float64, pair: tuple[int, int]) -> tuple[int, 
 
 
 def _limit(votes: Int64, best: tuple[int, Float64] | None) -> int:
-    """Return the number of votes below which a set is searched."""
+    """Return the number of flips below which a better result is searched.
+
+    The search tries at most as many flips as there are votes to flip, and fewer flips than the best result so far.
+    """
     most = int(votes.sum()) + 1
     return most if best is None else min(most, best[0])
 
@@ -199,7 +225,17 @@ def _limit(votes: Int64, best: tuple[int, Float64] | None) -> int:
 def _bisect(
     wins: Callable[[int], Float64], start: Float64, pair: tuple[int, int], limit: int
 ) -> tuple[int, Float64] | None:
-    """Return the fewest votes below `limit` that swap the pair, and the strengths with them."""
+    """Find the fewest changed votes, below `limit`, that swap a pair of models.
+
+    Args:
+        wins: returns the wins, float64[K, K], after a given number of votes is changed.
+        start: float64[K], strengths from which each fit starts.
+        pair: codes of the two models; the first has the higher rating before the changes.
+        limit: exclusive upper bound of the number of votes.
+
+    Returns:
+        The number of votes, and the strengths after the changes; None if no tried number swaps the pair.
+    """
 
     def refit(votes: int) -> Float64 | None:
         W = wins(votes)

@@ -24,7 +24,8 @@ _CENTRED = np.array([0.5, -0.5, 0.0, 0.0])
 
 
 SEPARATION_SLACK = 1e-6
-"""Share of the largest change of a vote's log-odds along a direction that counts as no change."""
+"""Relative tolerance of `VoteRows.separated_along`. A vote counts as unchanged if its log-odds change by at most this
+share of the largest change of any vote's log-odds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +98,7 @@ class SummedVotes(Protocol):
         """Compute the derivatives of the log-likelihood at (θ, γ); see `VoteRows.sums_at`."""
 
     def separated_along(self, theta: Float64, gamma: Float64) -> bool:
-        """Return whether the direction (θ, γ) predicts no vote wrongly; see `VoteRows.separated_along`."""
+        """Return whether a step in the direction (θ, γ) makes no vote less likely; see `VoteRows.separated_along`."""
 
 
 class VoteRows:
@@ -220,10 +221,10 @@ class VoteRows:
         )
 
     def separated_along(self, theta: Float64, gamma: Float64) -> bool:
-        """Return whether the direction (θ, γ) predicts no vote wrongly and at least one vote rightly.
+        """Return whether a step in the direction (θ, γ) makes no vote less likely and at least one vote more likely.
 
-        If so, the likelihood has no maximum, since it keeps increasing along this direction (Albert & Anderson 1984,
-        "On the existence of maximum likelihood estimates in logistic regression models", Biometrika 71).
+        If so, the likelihood has no maximum, since it increases along this direction without end (Albert & Anderson
+        1984, "On the existence of maximum likelihood estimates in logistic regression models", Biometrika 71).
 
         Args:
             theta: float64[K], the direction of the strengths.
@@ -242,12 +243,15 @@ class VoteRows:
         return float(np.abs(self._along(theta, gamma)).max(initial=0.0))
 
     def contradicts(self, theta: Float64, gamma: Float64, slack: float) -> bool:
-        """Return whether a direction predicts a vote wrongly, by more than `slack` in the vote's log-odds.
+        """Return whether a step in a direction makes a vote less likely.
+
+        A vote with a winner becomes less likely if its log-odds move away from the winner by more than `slack`. A tie
+        becomes less likely if its log-odds move by more than `slack` either way.
 
         Args:
             theta: float64[K], the direction of the strengths.
             gamma: float64[F], the direction of the coefficients.
-            slack: the change of log-odds that counts as no change.
+            slack: the change of log-odds up to which a vote counts as unchanged.
         """
         eta = self._along(theta, gamma)
         against = np.where(self._centred == 0, np.abs(eta) > slack, eta * np.sign(self._centred) < -slack)
@@ -280,7 +284,10 @@ def _sum(arrays: list[Float64]) -> Float64:
 
 
 def _stable_order(keys: Int64, end: int) -> npt.NDArray[np.intp]:
-    """Return the positions that sort the keys (radix sort of 16 bits at a time, ten times as fast as merging)."""
+    """Return the positions that sort the keys, which are from 0 to `end` − 1. Equal keys keep their order.
+
+    This radix sort of 16 bits at a time is ten times as fast as a merge sort.
+    """
     order = np.argsort((keys & 0xFFFF).astype(np.uint16), kind="stable")
     for shift in range(16, max(end - 1, 1).bit_length(), 16):
         digit = ((keys >> shift) & 0xFFFF).astype(np.uint16)

@@ -1,15 +1,16 @@
-"""Computes a board's confidence sequences, and intervals that are valid although votes of one voter are dependent.
+"""Computes intervals of a board that allow for dependent votes of one voter, and the board's confidence sequences.
 
-The signed rows of a board have intervals from pair counts alone, which everybody can compute again. They treat the
-votes of one voter as independent, so they are too short if voters with many votes have a taste of their own. On boards
-whose voters follow a power law, they cover 80 to 92% instead of 95%. The intervals of this module cover 94 to 96%.
+The published rows of a board have intervals from pair counts alone, which everybody can compute again. Those intervals
+take all votes as independent. They are too short if voters with many votes have tastes of their own: on simulated
+boards whose votes per voter follow a power law, they cover 80 to 92% instead of 95%. The intervals of this module cover
+94 to 96%.
 
-Ratings, and therefore ranks, stay as on the board. Everything follows from the pair counts and the sums over voters
-(`voter_scores`), so a reader who has both can compute it again.
+Ratings and ranks are those of the board. The intervals follow from the pair counts and the sums over voters
+(`voter_scores`). A reader who has both can compute them again.
 
-No interval is shorter than the one from counts.
+No interval is shorter than the one from pair counts alone.
 
-Blind spot: the sums over voters are a statement of the operator; public votes do not name voters.
+Blind spot: a reader cannot check the sums over voters, since public votes do not name voters.
 """
 
 from dataclasses import dataclass, replace
@@ -65,11 +66,11 @@ def voter_intervals(
 ) -> VoterIntervals:
     """Compute a board's intervals clustered by voter, and its confidence sequences.
 
-    The standard error of a rating is the larger of two: the one clustered by voter, widened for few effective voters,
-    and the one that takes all votes as independent.
+    The standard error of a rating is the larger of two. One is clustered by voter, and is increased if few voters have
+    most of the votes. The other takes all votes as independent.
 
     Args:
-        board: the board, whose ratings may be shifted by an anchor.
+        board: the board. Its ratings may be shifted by a constant, so that one model (the anchor) has a chosen rating.
         fitted: the fit of the board's models, with the covariance from counts.
         counts: the votes of the board's models, in the order of the fit.
         scores: the sums over voters, for the same models in the same order.
@@ -100,7 +101,13 @@ def voter_intervals(
 
 
 def _covariances(fitted: Fit, counts: PairCounts, scores: VoterScores) -> tuple[Float64, Float64]:
-    """Return the covariance from counts, and the one clustered by voter, both wider for models that only tied."""
+    """Return the covariance of independent votes and the covariance clustered by voter, float64[K, K] each.
+
+    Both include the additional variance of models that only tied (`with_tie_only_variance`).
+
+    Raises:
+        NotConverged: the information is singular in float64.
+    """
     covariance = sandwich_covariance(fitted.hessian, scores.scatter)
     if covariance is None:
         raise NotConverged(fitted.iterations, fitted.gradient_norm)

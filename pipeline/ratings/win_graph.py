@@ -1,10 +1,10 @@
 """Finds the strongly connected components of the win digraph, within which models can be compared.
 
-A finite Bradley-Terry estimate exists exactly when the win digraph is strongly connected (Ford 1957, "Solution of
-a ranking problem from binary comparisons", Amer. Math. Monthly 64(8)). The win digraph has an edge from i to j if i won
-a vote against j. A tie counts as half a win for each side, so it is an edge in both directions. Different components
-must not be rated together: their order is arbitrary, yet the pseudo-inverse gives a plausible standard error of 24
-points.
+A finite Bradley-Terry estimate exists exactly when the win digraph is strongly connected (Ford 1957, "Solution of a
+ranking problem from binary comparisons", Amer. Math. Monthly 64(8)). The win digraph has an edge from i to j if i won a
+vote against j. A tie counts as half a win for each side, so it is an edge in both directions. Different components must
+not be rated together, since their order is arbitrary. A standard error does not show this: in one example the
+pseudo-inverse gives a plausible 24 points.
 """
 
 from collections.abc import Sequence
@@ -86,7 +86,7 @@ def components_of_pairs(models: int, a: Int32, b: Int32, outcome_counts: Int64) 
 
 
 def label_islands(models: int, a: Int32, b: Int32) -> Int32:
-    """Label the islands: groups of models that met each other, directly or through others, and no other model.
+    """Label the islands: the connected components of the graph whose edges are the pairs of models that met.
 
     Args:
         models: K, the number of models.

@@ -163,7 +163,8 @@ def debiased_se(n: int, se: float, tau: float = 0.0) -> float:
 class ShrunkScores:
     """The scores of a family of N variants, each moved towards the family mean (empirical Bayes).
 
-    The mean gets the weight se² / (se² + τ²), the share of the error in the variance of a score.
+    A shrunk score is a weighted mean of the score and the family mean. The family mean has the weight se² / (se² + τ²),
+    where se is the standard error of the score.
 
     Attributes:
         scores: float64[N], points.

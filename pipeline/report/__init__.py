@@ -1,4 +1,4 @@
-"""Reports what a file of votes supports: the board, what its votes can separate, and what its order depends on.
+"""Reports what a file of votes supports: a board, how surely its models differ, and what its order depends on.
 
 build_report     builds a report; the entry point of the package
 report           represents a report as data
@@ -6,7 +6,7 @@ verdict          writes the answer and its five sentences
 render_page      renders a report as one HTML page that loads nothing
 report_columns   makes the columns of a report from the votes of a battle file
 model_providers  finds the providers of models by the names of the models
-board_rows       makes the rows of the board, and counts the neighbours that the votes separate
+board_rows       makes the rows of the board, and counts the neighbours that differ by more than chance
 evidence         looks for manipulation in the votes
 report_votes     represents the votes of a file as columns, with the columns that only some files have
 report_board     rates the votes, for the probes and the report

@@ -1,4 +1,4 @@
-"""Makes the rows of the board of a report, and counts the neighbours that the votes separate."""
+"""Makes the rows of the board of a report, and counts the neighbours that differ by more than chance."""
 
 from __future__ import annotations
 

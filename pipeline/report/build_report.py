@@ -124,7 +124,7 @@ def _facts(votes: ReportVotes) -> dict[str, Any]:
 
 
 def _lacking(votes: ReportVotes) -> list[str]:
-    """Return what a test or a probe needs and the file lacks."""
+    """Return names of the columns that the votes do not have, but that some tests or probes need."""
     named = {
         "voters": votes.known("voter"), "times": votes.time, "prompts": votes.prompt, "sessions": votes.session,
         "networks": votes.network, "turns": votes.turn, "positions on a screen": votes.position,

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 ALARM_LEVEL = 0.995
-"""Coverage of the interval by which a probe that compares an estimate with a threshold decides whether it fires.
+"""Coverage of the interval that decides whether a probe fires, for probes that compare an estimate with a limit.
 
-This coverage is larger than the coverage of the intervals that are shown. Several such probes look at each board. In
-small files some standard errors are too small, since they are estimated from the votes."""
+It is larger than the coverage of the intervals that are shown, for two reasons. Several such probes check each board.
+In small files some standard errors are too small, since they are estimated from the votes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,7 +79,10 @@ def _visible(value: Any) -> Any:
 
 
 def _drawn(rows: list[dict[str, Any]]) -> list[dict[str, float]]:
-    """Return the places of each interval and rating in a drawing."""
+    """Return for each model the places of its rating and of the ends of its interval in a drawing.
+
+    A place is the distance from the left edge, in the units of the drawing.
+    """
     low: float = min(row["lower"] for row in rows)
     high: float = max(row["upper"] for row in rows)
     span = max(high - low, 1e-9)

@@ -26,8 +26,8 @@ class ReportSource:
 
     Attributes:
         files: the files, in the order in which they were read; empty if the votes come from memory.
-        reading: how the files were read, as plain values: what was left out by which rule, and why. The keys are the
-            keys about reading of `integrity rate --json`.
+        reading: how the files were read, as plain values: which votes were left out, by which rule and why. The keys
+            are the same as in the output of `integrity rate --json`.
         command: the command that makes the same report; "" if the votes come from memory.
         version: version of the program.
         seed: seed of all random draws.
@@ -56,7 +56,7 @@ class Report:
         verdict: the answer, and its five sentences.
         facts: figures of the whole file: votes, models, voters, days, and how votes spread.
         rows: the board, best first: one dictionary for each model.
-        separated: number of pairs of neighbours on the board, and of the pairs that the votes separate
+        separated: number of all pairs of neighbours on the board, and number of pairs that differ by more than chance
             (`count_separated`).
         evidence: one section for each test for manipulation.
         probes: one result for each probe. A probe checks one thing on which the order of the board depends.

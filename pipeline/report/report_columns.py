@@ -48,9 +48,9 @@ def report_votes(battles: BattleColumns) -> ReportVotes:
 
 
 def _positions(battles: BattleColumns) -> Int8 | None:
-    """Return int8[N] of 1, since model a is shown first.
+    """Return int8[N] of 1, which means that model a was shown first.
 
-    None if nearly all pairs of models have one order, so that sides mean nothing.
+    None if nearly all votes of each pair have the two models in one order. Then the order says nothing about positions.
     """
     low, high = np.minimum(battles.a, battles.b), np.maximum(battles.a, battles.b)
     pair = np.unique(low.astype(np.int64) * len(battles.models) + high, return_inverse=True)[1].ravel()
@@ -68,9 +68,9 @@ def _known(column: Int64 | None, unknown: int) -> Int64 | None:
 
 
 def _renumbered(column: Int64 | None) -> Int64 | None:
-    """Return numbers from 0 in the order of the first votes, −1 where the column has 0; None without any value.
+    """Return the column with new numbers: 0, 1, … in the order of the first votes, and −1 instead of 0 (no value).
 
-    The numbers of a file differ from process to process, these do not.
+    None if no vote has a value. The numbers in `column` differ from process to process; the new numbers do not.
     """
     if column is None or not column.any():
         return None

@@ -123,10 +123,13 @@ class ReportVotes:
 
 
 def effective_voters(voter: Int64) -> float:
-    """Return how many voters with equal numbers of votes are as concentrated as these voters; 0 without votes.
+    """Return the effective number of voters: (Σ n)² / Σ n², where n is the number of votes of a voter; 0 without votes.
+
+    It equals the number of voters if all voters have the same number of votes, and is smaller otherwise.
 
     Args:
-        voter: int64[n], the voter of each vote; −1 for an unknown voter, who is taken to be another one for each vote.
+        voter: int64[N], the voter of each vote; −1 for an unknown voter. Each vote with −1 counts as a voter of its
+            own.
     """
     sizes = np.unique(voter[voter >= 0], return_counts=True)[1].astype(np.float64)
     squares = float((sizes**2).sum()) + int((voter < 0).sum())

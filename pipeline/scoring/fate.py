@@ -1,8 +1,9 @@
 """Decides the fate of a vote by its times: accepted, late or quarantined.
 
-The watermark of a partition is its newest event time minus the allowed lateness. A vote that was cast before the
-watermark is late. A vote that is dated more than five minutes after the time at which it was appended is quarantined,
-and does not move the watermark. No clock is read. Fates do not depend on how the votes are split into batches.
+The watermark of a partition is its event time minus the allowed lateness. The event time is the largest min(cast_at,
+appended_at) of the votes so far. A vote that was cast before the watermark is late. A vote that is dated more than five
+minutes after the time at which it was appended is quarantined, and does not move the watermark. No clock is read. Fates
+do not depend on how the votes are split into batches.
 
 `stream.deduplication` decides the fate duplicate, and `events.decode` the fate rejected.
 """
@@ -50,8 +51,8 @@ def assign_fate(
     """Decide the fate of each vote by its times: accepted, late or quarantined.
 
     A vote is late if it was cast before the watermark of its partition. All earlier votes of the partition that are not
-    quarantined move the watermark, duplicates included. If duplicates did not, fates would depend on the order of
-    arrival: this order decides which of two equal votes on different partitions is the duplicate.
+    quarantined move the watermark. Duplicates move it too: which of two equal votes on different partitions is the
+    duplicate depends on the order of arrival, and fates must not depend on it.
 
     Args:
         batch: n votes, duplicates included, sorted by partition, then by offset.

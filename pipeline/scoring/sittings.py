@@ -1,7 +1,7 @@
 """Counts sittings. A sitting is a series of votes of one voter without a pause of half an hour.
 
-The votes of a sitting are not independent, so counts of votes vary more than a rate of arrival explains. Detectors
-of rates therefore count how many voters begin a sitting in a window.
+The votes of a sitting are not independent, so the number of votes in a window varies more than a Poisson number.
+Detectors of rates therefore count the sittings that begin in a window, not the votes.
 
 A window's voters are an int64 array with one row for each voter and network: 31 bits of the voter's pseudonym plus 1,
 the network's hash, and the number of votes. Votes without a voter have the voter 0 and are sittings of their own. A

@@ -1,8 +1,9 @@
 """Runs the voter detectors over new votes.
 
 No clock, database or network is used. States and alerts do not depend on how the votes are split into batches. Accepted
-and late votes are evidence. Quarantined votes are no evidence. Votes that the method of the snapshot in force leaves
-out are no evidence either: they never count, and could only hide what other votes show.
+and late votes are evidence. Quarantined votes are no evidence. The snapshot in force is the published snapshot whose
+reference evaluates the votes. Votes that its rating method leaves out are no evidence either: they do not change
+ratings, and an attacker could cast them to dilute the evidence.
 """
 
 from collections.abc import Callable, Sequence

@@ -7,9 +7,9 @@ A window's counts are an int64 array with one row per (kind, group, model):
     kind 2   group: the prompt, 32 bits of its hash       model: each model of a vote
     kind 3   group: the network                           model: 0; `appearances` is the number of votes
 
-The columns after these three are MEASURES (`pipeline.scoring.window`). Groups are identified by hashes, because numbers
-would depend on the order of arrival. In addition to these rows, the voters of a window are stored, so that sittings can
-be counted (`scoring.sittings`).
+The columns after these three are MEASURES (`pipeline.scoring.window`). Networks and prompts are identified by hashes.
+Consecutive numbers would depend on the order of arrival. In addition to these rows, the voters of a window are stored,
+so that sittings can be counted (`scoring.sittings`).
 
 A late vote of a stream counts in the window of its partition's newest event time (`fate.window_times`). It counts
 neither in `appearances` nor in `chosen`, because its models were drawn at an earlier time.
@@ -46,7 +46,9 @@ MAX_ROWS = 2_048
 """Largest number of rows of one kind in one window and partition. This many rows have about 25 KB when compressed."""
 
 HASH_BITS = (32, 16, 12, 10, 8, 6, 4, 2, 0)
-"""Numbers of bits to which hashes are shortened, longest first. The column `kind` contains kind + 4 · position here."""
+"""Numbers of bits to which hashes are shortened, largest first.
+
+The column `kind` of stored counts contains kind + 4 · i if the hashes of the row have HASH_BITS[i] bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +129,8 @@ def count_batch(
 ) -> list[WindowCounts]:
     """Return the counts of a batch's votes, one item for each window and partition that has votes.
 
-    Quarantined votes are not counted. Votes that the method of the snapshot in force leaves out are not counted either.
-    The snapshot in force is the one whose reference evaluates these votes.
+    Quarantined votes are not counted. Votes that the rating method of the snapshot in force leaves out are not counted
+    either. The snapshot in force is the published snapshot with which these votes are compared.
 
     Args:
         batch: votes without duplicates.
@@ -207,9 +209,11 @@ def _windows(start: Int64, partition: Int64) -> tuple[list[tuple[int, int]], Int
 
 
 def _count_groups(votes: WindowVotes, window: Int64, reference: Reference | None) -> tuple[Int64, Int64]:
-    """Return the counts of all windows, int64[rows, 12], sorted by window, kind, group and model; and their windows.
+    """Return two arrays: the counts of all windows, int64[rows, 12], and the position of each row's window.
 
-    A vote is counted up to seven times. So its measures are computed once, and each count names their row (`source`).
+    The rows are sorted by window, kind, group and model. A vote adds to at most seven rows: two models in each of three
+    kinds of groups, and one row of network traffic. So its measures are computed once. `source` has for each addition
+    the column of `_measures` to add.
     """
     model = votes.models.T.ravel()
     twice = np.tile(np.arange(len(votes.at)), 2)
@@ -241,7 +245,11 @@ def _count_groups(votes: WindowVotes, window: Int64, reference: Reference | None
 
 
 def _measures(votes: WindowVotes, reference: Reference | None) -> Int64:
-    """Return int64[9, 2n + 1]: the measures of model a of every vote, then of model b, then of a vote in TRAFFIC."""
+    """Return int64[9, 2n + 1], the measures that votes add to rows, in the order of MEASURES.
+
+    The first n columns are for model a of each vote, the next n for model b. The last column is for rows of the kind
+    TRAFFIC: each vote adds 1 to `appearances` and 0 to the other measures.
+    """
     outcome, side, on_time = votes.outcome, votes.side, ~votes.late
     n = len(outcome)
     rows = np.zeros((len(MEASURES), 2 * n + 1), dtype=np.int64)
@@ -263,7 +271,10 @@ def _measures(votes: WindowVotes, reference: Reference | None) -> Int64:
 
 
 def _shortened(rows: Int64) -> Int64:
-    """Return the rows with each kind's hashes shortened to the most bits that give at most MAX_ROWS rows."""
+    """Shorten hashes until each kind has at most MAX_ROWS rows, and sum the rows whose keys become equal.
+
+    The hashes of a kind keep as many bits of HASH_BITS as this limit allows.
+    """
     if len(rows) <= MAX_ROWS and (rows[:, 0] < 4).all():
         return rows
     parts = [_shortened_kind(rows[rows[:, 0] & 3 == kind], kind) for kind in range(4)]

@@ -23,7 +23,7 @@ _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full
 # Of addresses that pyarrow's filesystems read.
 _SCHEMES = ("file", "s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs")
 _WITH_KEYS = ("publish_key", "publishers")
-"""Keys among other words."""
+"""The settings whose text may contain keys, together with other words. Their values are never shown."""
 _HIDDEN = (*SECRETS, *PASSWORDS, *_WITH_KEYS)
 
 _KINDS: dict[Any, str] = {bool: "true or false", int: "an integer", float: "a number", str: "text"}
@@ -47,7 +47,11 @@ def _model_and_points(text: str) -> str:
 
 
 def _topic_name(text: str) -> str:
-    """Return a topic name that is valid by Kafka's rule; the client would only raise a bare ValueError."""
+    """Return the name if Kafka accepts it as the name of a topic.
+
+    Raises:
+        ValueError: it does not. The message says what a name may contain; the Kafka client's own error has no message.
+    """
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", text) or text in (".", ".."):
         raise ValueError("a topic: 1 to 249 letters, digits, dots, dashes and underscores")
     return text

@@ -1,7 +1,8 @@
-"""Evaluates the votes of a report as a backlog, to find manipulation by single voters, groups, cohorts, or in weeks.
+"""Finds manipulation in the votes of a report by single voters, by groups or cohorts of voters, or in some weeks.
 
-The functions of `pipeline.backlog` are used, which also evaluate the imported votes of a store: each voter is compared
-with the votes of other voters, by cross-fitting.
+The votes are evaluated as a backlog: all at once, after they were cast. The functions of `pipeline.backlog` do this;
+they also evaluate the imported votes of a store. The voters are split into folds. The voters of a fold are compared
+with a fit of the votes of the other folds (cross-fitting).
 """
 
 from __future__ import annotations
@@ -42,18 +43,19 @@ from pipeline.vocabulary.time import format_rfc3339
 _About = TypeVar("_About", VoterFinding, RandomFinding, HabitFinding)
 _LabelOf: TypeAlias = Callable[[int], str]
 OF_BACKLOG = (SINGLE_VOTER, UNUSUAL_VOTER, RANDOM_CLICKS, HABIT, GROUP, COHORT, WEEKS, STYLES)
-"""The tests of an evaluation, in the order of its sections."""
+"""The tests that `BacklogEvidence` makes, in the order in which `sections` returns their results."""
 
 
 @dataclass(frozen=True)
 class BacklogEvidence:
-    """Evaluates the votes of a report as a backlog: each voter is compared with the votes of other voters.
+    """Evaluates the votes of a report as a backlog: all at once, each voter against the votes of other voters.
 
     Attributes:
         given: the votes of the report.
         labels: gives labels to voters.
         key: the key of the hash that assigns voters to folds.
-        nested: when the nested form is computed: "never", "if_found" or "always" (`BacklogEvaluation`).
+        nested: when the nested form is computed: "never", "if_found" or "always" (`BacklogEvaluation`). In the nested
+            form the voters of a fold do not influence which voters are left out of the fit that evaluates them.
         progress: called after each pass over some of the votes.
     """
 
@@ -120,14 +122,18 @@ class BacklogEvidence:
         return evaluation.run(), votes
 
     def _labels_of(self, votes: BacklogVotes) -> _LabelOf:
-        """Return the label of a voter of the backlog by the number that the voter has in the report.
+        """Return a function that gives the label of a voter, for the voter's position in the backlog.
 
-        The two numbers differ if a voter of the file has no vote in the report.
+        The label belongs to the voter's number in the report. This number differs from the position if some voter of
+        the file has no vote in the report.
         """
         return lambda voter: self.labels.of("voter", int(votes.names[voter]) - 1)
 
     def _cohorts(self, votes: BacklogVotes) -> list[Cohorts]:
-        """Return the divisions of the votes into cohorts that the file allows."""
+        """Return the kinds of cohorts that the columns of the file allow.
+
+        A cohort is a group of votes that have something in common, such as their network.
+        """
         given, found = self.given, []
         if given.network is not None:
             found.append(cohorts.by_first_vote(NETWORK, votes, votes.network))
@@ -156,7 +162,16 @@ class BacklogEvidence:
     def _pools(
         self, found: BacklogFindings, pushers: Sequence[VoterFinding], votes: BacklogVotes, label_of: _LabelOf
     ) -> tuple[list[EvidenceFinding], list[EvidenceFinding]]:
-        """Return the findings about groups, and about accomplices of voters who are not named as pushers."""
+        """Return two lists of findings: groups of voters, and accomplices of voters whose own finding was dropped.
+
+        A voter's finding is dropped if it is not strong enough among all voters (`_kept`).
+
+        Args:
+            found: the findings of the backlog.
+            pushers: the voters who are named, because their evidence is strong enough.
+            votes: the votes of the backlog.
+            label_of: gives the label of a voter, for the voter's position in the backlog.
+        """
         targets = {one.likeliest[0].get("model") for one in pushers}
         groups: list[EvidenceFinding] = []
         followers: list[EvidenceFinding] = []
@@ -228,7 +243,13 @@ def _habit(one: HabitFinding, label_of: _LabelOf) -> EvidenceFinding:
 
 
 def _kept(found: Sequence[_About], tested: int, value: Callable[[Any], float]) -> list[_About]:
-    """Return the findings about voters that remain when the share of false ones is limited."""
+    """Return the findings about voters that e-BH keeps, so that the expected share of false ones is limited.
+
+    Args:
+        found: the findings with large e-values.
+        tested: number of all voters that were tested.
+        value: gives the e-value of a finding.
+    """
     kept = discoveries(np.array([value(one) for one in found]), tested)
     return [one for one, keep in zip(found, kept.tolist(), strict=True) if keep]
 
@@ -238,7 +259,10 @@ def _average(one: VoterFinding | RandomFinding | HabitFinding) -> float:
 
 
 def _least(one: VoterFinding) -> float:
-    """Return the e-value that must be large before a voter is named: the smaller of the average and the mixture's."""
+    """Return the e-value by which it is decided whether a voter is named.
+
+    It is the `strict` e-value of the nested form if that was computed, otherwise the smaller of `e_value` and `cells`.
+    """
     return min(one.e_value, one.cells) if one.strict is None else one.strict
 
 
@@ -247,7 +271,7 @@ def _verb(direction: str) -> str:
 
 
 def _from_one(label: Int64) -> Int32:
-    """Return numbers from 1 for labels from 0 on; 0 for none."""
+    """Return labels + 1 as int32. Labels from 0 on become numbers from 1 on, and −1 (unknown) becomes 0."""
     return (label + 1).astype(np.int32)
 
 
@@ -262,7 +286,10 @@ def _period(given: ReportVotes, votes: BacklogVotes, members: Int64) -> list[str
 
 
 def _providers(given: ReportVotes) -> Int64 | None:
-    """Return the provider of each model as the number of the first of its models, −1 for none."""
+    """Return int64[K], a number for each model's provider: the position of the provider's first model; −1 if unknown.
+
+    None if no providers are known.
+    """
     if given.provider is None:
         return None
     first: dict[int, int] = {}

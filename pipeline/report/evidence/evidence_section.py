@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 VOTERS, COHORTS, BURSTS, SAMPLING = GROUPS = ("voters", "cohorts", "bursts", "sampling")
-"""The parts of a report with evidence, in their order."""
+"""Ids of the groups of sections about evidence, in the order in which a report shows them."""
 
 _MOST_LOG = 700.0
 
@@ -47,7 +47,8 @@ class EvidenceSection:
     Attributes:
         id: name of the section, such as `voters`.
         group: the part of the report with the section: one of GROUPS.
-        accuses: whether a finding says that votes were cast to change the board. Other findings have other causes too.
+        accuses: true if a finding means that votes were cast to change the board; false if a finding may also have an
+            innocent cause.
         title: name of the section for people.
         question: the question that the section answers.
         error_rate: how often the test finds something where nothing is wrong, as a sentence.

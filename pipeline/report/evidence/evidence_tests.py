@@ -15,11 +15,12 @@ POOLED_KINDS = {
 """Kind of cohorts → its name for people."""
 
 POOLED_ALPHA = 0.05 / (3 + len(POOLED_KINDS))
-"""The tolerated probability of any false finding about groups of voters. It is the same for cohorts of one kind, for
-results by weeks, and for styles by weeks. Together they are at most .05."""
+"""The tolerated probability of a false finding in each of seven families of tests. Together it is at most 0.05.
+
+The families are groups of voters, the four kinds of cohorts, results by weeks, and styles by weeks."""
 
 TEST_ALPHA = 0.01
-"""The tolerated probability of any false finding of a test about lockstep, bursts or sides."""
+"""The tolerated probability that one test about lockstep, bursts or sides has any false finding."""
 
 MEASURED = (
     "“Measured” rates are those of simulated and of real honest voters; they are not proved. Voters are judged "

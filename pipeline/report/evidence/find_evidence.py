@@ -18,15 +18,16 @@ from pipeline.report.report_votes import NO_TIME, ReportVotes
 from pipeline.vocabulary.time import SECOND
 
 LEAST_VOTERS = 5
-"""The least number of voters. With fewer voters there are no others with whom a voter can be compared."""
+"""The least number of voters with which voters are compared. Fewer voters are too few for a comparison."""
 
 MOST_MODELS = 1_000
 """The largest number of models with which voters are compared. The time of each of dozens of fits grows with the cube
 of this number."""
 
 MOST_SHARED = 5
-"""The largest mean number of votes in a second with votes. With more, the times are times of batches or days, not of
-single votes."""
+"""The largest mean number of votes per second, over the seconds that have a vote.
+
+With a larger mean, the times are those of batches or days, not of single votes."""
 
 
 def find_evidence(
@@ -71,7 +72,10 @@ def find_evidence(
 
 
 def _why_not_compared(votes: ReportVotes) -> str | None:
-    """Return why enough voters are not compared, as the end of a sentence; None if they are compared."""
+    """Return why voters are not compared on a board with so many models, as the end of a sentence.
+
+    None if the number of models allows it.
+    """
     if len(votes.models) > MOST_MODELS:
         return f"voters are compared on boards of up to {MOST_MODELS:,} models, and this one has {len(votes.models):,}"
     return None

@@ -1,9 +1,9 @@
 """Gives random labels to voters and other private subjects of a report, so that no id of the file reaches it.
 
 A label does not depend on the id behind it: labels are drawn one after another, in the order in which subjects are
-named. So nobody can find an id by computing labels of candidates. The draws depend on the seed of the report and on the
-bytes of its files: the same file with the same seed gives the same labels, and labels of two files never belong
-together.
+named. So nobody can find an id by computing the labels of likely ids. The draws depend on the seed of the report and on
+the bytes of its files. The same files with the same seed give the same labels. In other files, the same label stands
+for another subject.
 """
 
 from __future__ import annotations

@@ -1,16 +1,17 @@
 """Finds hours and days in which a model gets more than three times its share of the votes.
 
-Formula: x of the n votes of an hour (or a day) are on the model. π is the model's share of the votes around: of the
-votes within three and a half days before and after an hour, or within two weeks before and after a day. The hour or day
-itself is left out, and so are votes before the model's first vote or after its last. Null hypothesis: x has the mean
-nπ⁺ and the variance φnπ⁺, with π⁺ = π + 2 SE(π). φ ≥ 1 is the mean squared deviation of the counts of all hours (or
-days) and models from their shares, in units of the binomial variance. The largest hundredth of the squares is capped.
-The p-value is the upper tail of a negative binomial distribution (a Poisson distribution if φ = 1), times the number of
-tests.
+Formula: a bin is an hour (or a day). x of the n votes of the bin are on the model. π is the model's share of the votes
+around the bin: within three and a half days before and after an hour, or within two weeks before and after a day. The
+bin itself is left out, and so are votes before the model's first vote or after its last. Null hypothesis: x has the
+mean nπ⁺ and the variance φnπ⁺, with π⁺ = π + 2 SE(π). φ ≥ 1 is the mean squared deviation of the counts x of all models
+and bins of one width from nπ, in units of the binomial variance. Squares above their 99th percentile count as this
+percentile. The p-value is the upper tail of a negative binomial distribution (a Poisson distribution if φ = 1), times
+the number of tests.
 
-If the board begins to show a model more often, the model's share is at most about twice π. Half of the votes around a
-bin are after the change. Therefore a finding needs more than 3 nπ⁺ votes, and at least 10. A short boost of the model
-by the board itself remains a possible cause.
+A finding needs more than 3 nπ⁺ votes on the model, and at least 10. The factor 3 avoids findings about a board that
+begins to show a model more often: half of the votes around the first bin after the change are after it too, so the
+model's share in the bin is at most about twice π. If the board shows a model more often for a short time, there may be
+a finding nevertheless.
 
 Source: the detector `vote_burst`, which computes the share and its upper bound in the same way. Blind spot: a burst
 below three times the share; one that lasts for days; votes without a time; many small models that burst together.
@@ -80,7 +81,7 @@ def share_bursts(votes: ReportVotes) -> EvidenceSection:
 
 
 def _without_hours_of_days(found: list[EvidenceFinding]) -> list[EvidenceFinding]:
-    """Leave out the hours of a burst that is found as a day, too."""
+    """Leave out each finding about an hour if there is a finding about the same model on the same day."""
     days = {(one.subject, one.details["begins"][:10]) for one in found if one.details["width"] == _NAMES[DAY]}
     return [
         one
@@ -92,8 +93,14 @@ def _without_hours_of_days(found: list[EvidenceFinding]) -> list[EvidenceFinding
 def _count(time: Int64, both: Int64, models: int, width: int) -> _Bins | None:
     """Count the votes of each bin; None if the table would be too large.
 
-    A long time without votes keeps only as many bins as a test needs around a bin. So one wrong time in a file does not
-    make the table large.
+    A long time without votes has many empty bins. Of these, the table contains only as many as the shares around a bin
+    need. So one wrong time in a file does not make the table large.
+
+    Args:
+        time: int64[n], time of each vote in microseconds since 1970 UTC.
+        both: int64[2, n], codes of the two models of each vote.
+        models: number of models.
+        width: width of a bin in microseconds.
     """
     used, place = np.unique(time // width, return_inverse=True)
     row = np.cumsum(np.minimum(np.diff(used, prepend=used[0]), _AROUND[width] + 1))
@@ -124,7 +131,10 @@ def _bursts(table: _Bins, models: tuple[str, ...], tests: int) -> list[EvidenceF
 
 
 def _shares_around(table: _Bins) -> tuple[Float64, Int64]:
-    """Return each model's share of the votes around each bin, and the number of these votes while the model lived."""
+    """Return two arrays [B, K]: each model's share of the votes around each bin, and the number of these votes.
+
+    Only bins from the model's first vote to its last are included. The bin itself is left out.
+    """
     reach, bins = _AROUND[table.width], len(table.votes)
     shown = table.shown > 0
     live = (np.cumsum(shown, axis=0) > 0) & (np.cumsum(shown[::-1], axis=0)[::-1] > 0)
@@ -140,7 +150,15 @@ def _shares_around(table: _Bins) -> tuple[Float64, Int64]:
 
 
 def _spread(shown: Int64, mean: Float64, share: Float64, tested: Bool) -> float:
-    """Return φ, the mean squared deviation from the shares in units of a binomial variance, at least 1."""
+    """Return φ: the mean squared deviation of counts from their mean, in units of a binomial variance, at least 1.
+
+    Args:
+        shown: int64[B, K], votes on each model in each bin.
+        mean: float64[B, K], the expected number of these votes.
+        share: float64[B, K], each model's share of the votes around the bin.
+        tested: bool[B, K], the counts that are tested. Of these, only counts with an expected number of 1 or more are
+            used.
+    """
     told = tested & (mean >= 1)
     if not told.any():
         return 1.0

@@ -19,7 +19,9 @@ from pipeline.vocabulary.outcomes import OUTCOME_CODES
 from pipeline.vocabulary.time import SECOND
 
 LEAST_ODDS = 1e6
-"""The evidence from which a voter is named. An honest voter of two votes a minute reaches it once in 10⁶ votes."""
+"""The evidence from which a voter is named. An honest voter reaches it at most once in 10⁶ votes on average.
+
+Honest means: at most two votes a minute on average."""
 
 # Members of a group that are named.
 _NAMED = 100
@@ -67,7 +69,7 @@ def _fast(label: str, odds: float, at: Int64) -> EvidenceFinding:
 
 
 def _any_models() -> Reference:
-    """Return a reference with the two models of the votes above, since the detector asks whether models are known."""
+    """Return a reference that rates the models 0 and 1. The detector evaluates only votes on rated models."""
     return Reference(1, np.arange(2), np.zeros(2), np.zeros((2, 2)), 0.3, (3.0, 7.0))
 
 

@@ -1,4 +1,7 @@
-"""Tests whether a model won more or less often, or answered in another style, in four weeks than in all others."""
+"""Tests whether a model differs in one period of four weeks from all its other weeks: in its results or its style.
+
+The result is how often the model won. The style is that of its answers, such as their length.
+"""
 
 from __future__ import annotations
 

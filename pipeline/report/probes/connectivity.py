@@ -2,9 +2,10 @@
 
 The figure is the conductance of the weakest cut: the votes across the cut, divided by the votes on the models of its
 smaller side (`pipeline.audits.graph_health`). The probe fires if the figure is below 1/8, or if at least 5% of the
-votes are outside the strongly connected component of the win digraph that is rated: other models cannot be compared
-with it (Ford 1957, "Solution of a ranking problem from binary comparisons", Amer. Math. Monthly 64(8)). Which pairs of
-models got votes is decided by the board's sampling, and is taken as given. So there is no interval.
+votes are not between rated models. The rated models are the largest strongly connected component of the win digraph.
+Models outside it cannot be compared with them (Ford 1957, "Solution of a ranking problem from binary comparisons",
+Amer. Math. Monthly 64(8)). There is no interval: the board's sampling decides which pairs of models get votes, and the
+probe takes these pairs as given.
 """
 
 from __future__ import annotations

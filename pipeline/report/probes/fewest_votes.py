@@ -1,9 +1,10 @@
-"""Searches for the fewest votes to drop, to flip or to add that change the first place, a pair, or the top k.
+"""Searches for the fewest votes to drop, to flip or to add that change the first place, the second place, or the top k.
 
 The figure is the number of votes without which another model is first, as a share of all votes (Huang et al. 2025,
 "Dropping just a handful of preferences can change top large language model rankings", after Broderick, Giordano &
-Meager 2020). The number of votes is nearly proportional to the gap of the two models. So the ends of the interval are
-the shares for a gap at the ends of its Wald interval. The probe fires if the figure is below 0.1%.
+Meager 2020). The number of votes is nearly proportional to the gap of the two models. So the figure is scaled to the
+lower and to the upper end of the gap's Wald interval, which gives the interval of the figure. The probe fires if the
+figure is below 0.1%.
 
 `details` has the same figures for flipped and added votes (`pipeline.ratings.vote_changes`), for the last place of the
 top k, and for the second place. It also has Kendall's τ between the orders before and after the change. τ is near 1,
@@ -106,4 +107,4 @@ def _row(votes: int, share: float, before: Float64, after: Float64) -> dict[str,
 
 
 FEWEST_VOTES = Probe(_ID, _TITLE, _UNIT, _run)
-"""The fewest votes that change the first place, a pair, or the top k."""
+"""The fewest votes that change the first place, the second place, or the top k."""

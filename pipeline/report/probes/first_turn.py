@@ -1,11 +1,12 @@
 """Measures whether the order depends on the turn of the conversation after which people voted.
 
 The votes are split into two parts, after the first turn and after later turns, and each part is rated. The figure is
-the number of pairs of models that the two parts order in opposite ways, beyond sampling error. For such a pair, each
-part has another model ahead. The gap between the two models differs between the parts by more than the joint critical
-value (at 99.5%) times the standard error of this difference. The two parts count as independent; votes of one voter in
-both parts make the standard errors too large, not too small. The probe fires if there is at least one such pair. There
-is no interval, since only pairs beyond sampling error are counted.
+the number of pairs of models that the two parts order in opposite ways, beyond sampling error. Two conditions hold for
+such a pair. One part rates the first model higher, the other part rates the second model higher. The gaps of the two
+models in the two parts differ by more than the joint critical value (at 99.5%) times the standard error of this
+difference. The two parts count as independent; votes of one voter in both parts make the standard errors too large, not
+too small. The probe fires if there is at least one such pair. There is no interval, since only pairs beyond sampling
+error are counted.
 """
 
 from __future__ import annotations

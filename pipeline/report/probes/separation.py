@@ -1,19 +1,19 @@
 """Measures which neighbours on the board the votes separate.
 
 Two neighbours are separated, tested alone ("each"), if their difference exceeds z standard errors of the difference.
-They are separated jointly if the difference exceeds the critical value of all pairs of models together, times the
-standard error (max |t|, Romano & Wolf 2005, Econometrica 73; the one-step version of `pipeline.ratings.rank_sets`).
-Whether the intervals of the two models overlap does not decide it. The standard error is clustered by voter if there
-are enough voters (`ReportVotes.clusters`).
+They are separated jointly if the difference exceeds c standard errors, where c is the critical value of all pairs of
+models together (max |t|, Romano & Wolf 2005, Econometrica 73; the one-step version of `pipeline.ratings.rank_sets`).
+The intervals of the two models may overlap in both cases. The standard error is clustered by voter if there are enough
+voters (`ReportVotes.clusters`).
 
 The figure is the share of neighbours that are not separated jointly. Its interval has the percentiles of this share
-over draws of θ from the normal distribution around the estimate. The probe fires if more than a quarter is not
-separated.
+over draws of θ from the normal distribution around the estimate. The probe fires if more than a quarter of the
+neighbours are not separated jointly.
 
-Votes needed: standard errors shrink with the square root of the number of votes. Let c be the critical value. If each
-pair keeps its share of the votes, (c · SE / gap)² times as many votes therefore separate the two neighbours. If all new
-votes are between the two neighbours, m votes change the variance v of the difference to about 1 / (1/v + m w), where w
-is the information of one vote: the information of the two independent estimates adds up. Both formulas take the
+Votes needed to separate two neighbours, first case: each pair of models keeps its share of the votes. Standard errors
+shrink with the square root of the number of votes, so (c · SE / gap)² times as many votes are needed. Second case: all
+new votes are between the two neighbours. Let w be the information of one vote. m votes change the variance v of the
+difference to about 1 / (1/v + m w), since the information of independent estimates adds up. Both formulas take the
 measured gap for the true gap, so they are lower bounds rather than forecasts.
 """
 
@@ -72,7 +72,10 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
 
 
 def _pairs(board: ReportBoard, gap: Float64, se: Float64, critical: tuple[float, float]) -> list[dict[str, Any]]:
-    """Return one row for each pair of neighbours, from the top."""
+    """Return one dictionary for each pair of neighbours on the board, from the top.
+
+    It has the gap of the two models, whether the votes separate them, and how many votes would separate them.
+    """
     votes, theta = board.counts.total, board.fitted.theta[board.order]
     names = board.leaderboard.models
     counts = board.counts
