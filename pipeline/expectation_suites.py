@@ -114,9 +114,10 @@ def _folder() -> Path:
 
 
 def _with_derived(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return votes with added columns, each computed from two existing columns; the library compares columns slowly.
+    """Return votes with the added columns `lead_seconds` and `against_itself`, each computed from two other columns.
 
-    A frame that lacks any of the compared columns, such as a registry, is returned unchanged.
+    The columns are compared here because Great Expectations compares columns slowly. A frame that lacks any of the
+    compared columns, such as a registry, is returned unchanged.
     """
     if not {"cast_at", "appended_at", "model_a", "model_b"} <= set(frame.columns):
         return frame  # not votes, or incomplete votes: then expectations on the added columns fail by rule 3
@@ -166,14 +167,18 @@ def _row(outcome: Row) -> Row:
 
 
 def _column(kwargs: Mapping[str, Any]) -> str:
-    """Return the column, two columns joined by a comma, or `table`."""
+    """Return what an expectation is about: a column, two columns joined by a comma, or `table`."""
     if "column_A" in kwargs:
         return f"{kwargs['column_A']}, {kwargs['column_B']}"
     return str(kwargs.get("column", "table"))
 
 
 def _observed(outcome: Row) -> Any:
-    """Return the observed value, else the share of unexpected values, else why the expectation was not evaluated."""
+    """Return what the evaluation of an expectation found.
+
+    The result is the observed value if there is one, otherwise the share of unexpected values, from 0 to 1. For an
+    expectation that could not be evaluated, it is the error message, or None without one.
+    """
     result = outcome["result"]
     if "observed_value" in result:
         return _plain(result["observed_value"])

@@ -64,7 +64,10 @@ def _effect(incident: Mapping[str, Any], about: Mapping[str, str], private: Mapp
 
 
 def _also(incident: Mapping[str, Any]) -> str:
-    """Return what else an incident did that a person merged: its accounts and votes are those of all parts together."""
+    """Return a clause about the further targets of an incident that a person merged; "" without any.
+
+    The headline needs the clause because its numbers of accounts and votes are those of all merged parts.
+    """
     others = [one for one in incident["about"][1:] if one["kind"] in _TARGETS and one["effect"] in _CHANGED]
     texts = []
     for effect in _CHANGED:
@@ -123,9 +126,10 @@ def _between(incident: Mapping[str, Any], private: Mapping[str, Any] | None) -> 
 
 
 def places_of(incident: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Return the ranks of the model before and after, counting all votes; None if they are not known.
+    """Return the ranks of the model before and after the incident, counting all votes; None if they are not known.
 
-    Without a snapshot from before, the rank without the votes is the rank before, if all of them are left out.
+    If there is no snapshot from before the incident, but all votes of the incident are left out, the rank without these
+    votes is taken for the rank before.
     """
     rank = incident.get("rank")
     if rank is None:
@@ -138,9 +142,9 @@ def places_of(incident: Mapping[str, Any]) -> tuple[int, int] | None:
 
 
 def some_still_count(incident: Mapping[str, Any]) -> bool:
-    """Return whether some of the votes of an incident are left out while others, of its other accounts, still count.
+    """Return whether some votes of an incident are left out while votes of its other accounts still count.
 
-    An incident that names no account has no such others: its number of votes is an estimate.
+    The result is false for an incident that names no account, because its number of votes is only an estimate.
     """
     return bool(incident["accounts"] != 0 and 0 < incident["votes_left_out"] < incident["votes"])
 
@@ -155,7 +159,7 @@ def _is_as_stated(incident: Mapping[str, Any], before: int, after: int) -> bool:
 
 
 def _moved(incident: Mapping[str, Any]) -> str:
-    """Return from where to where the model moved, if it moved in the direction that the incident states."""
+    """Return " from #3 to #1" for a model that moved in the direction that the incident states; otherwise ""."""
     places = places_of(incident)
     return f" from #{places[0]} to #{places[1]}" if places is not None and _is_as_stated(incident, *places) else ""
 

@@ -35,7 +35,7 @@ _CONFIDENCE = ((1e8, "overwhelming"), (1e6, "very strong"), (1e4, "strong"), (1e
 _SEVERITIES = ("critical", "warning", "note")
 
 _SHORT = 8
-"""Digits of an id in a command; `integrity incidents` and `integrity alerts` take a beginning."""
+"""Number of digits of an id in a command. `integrity incidents` and `integrity alerts` accept shortened ids."""
 
 _NAMED = 5
 """How many accounts a sentence names."""
@@ -49,7 +49,7 @@ class AccountStanding:
         voter, codename: the pseudonym and its words, for operators only.
         votes: number of counted votes of the account.
         alert_ids: ids of the alerts of the incident about the account.
-        severity, e_value: the highest of these alerts; the e-value is None if none of them has one.
+        severity, e_value: the highest severity and e-value of these alerts; the e-value is None if no alert has one.
         excluded_by: author of the exclusion in force, None without one.
         counts_now, counts_next: whether the votes count in the newest snapshot, and in the next one.
     """
@@ -81,22 +81,23 @@ class AccountStanding:
 
 @dataclass(frozen=True, slots=True)
 class IncidentStanding:
-    """The accounts of an incident, and the number of votes that count again if it is resolved."""
+    """The accounts of an incident, and the number of votes that count again if the incident is resolved."""
 
     accounts: tuple[AccountStanding, ...]
     votes_back: int
 
     @property
     def counting(self) -> tuple[AccountStanding, ...]:
-        """The accounts with votes that count in the next snapshot. No vote names an erased voter."""
+        """The accounts with votes that count in the next snapshot. An erased account has no such votes."""
         return tuple(one for one in self.accounts if one.counts_next and one.votes)
 
 
 def urgency(incident: Mapping[str, Any]) -> tuple[int, int, int, int, int, int, int, str]:
-    """Return a sort key of an incident, the most urgent first: the order of every list of incidents.
+    """Return the key by which every list of incidents is sorted, the most urgent incident first.
 
-    Open incidents are first and resolved ones last. The next criteria are severity, facts after all others, the change
-    of a rank, the evidence, the hour of opening (newest first) and the id. All numbers are whole, for cursors of pages.
+    Open incidents are first and resolved ones last. Among these, the order is by severity, facts after other claims,
+    the change of a rank, the e-value, the hour of opening (newest first), and the id. All numbers are integers, so that
+    the cursor of a page can contain them.
     """
     rank = incident["rank"] or {"raw": 0, "defended": 0}
     moved = max(abs(rank["raw"] - rank["defended"]), abs((rank.get("before") or 0) - (rank.get("after") or 0)))
@@ -117,9 +118,10 @@ def urgency(incident: Mapping[str, Any]) -> tuple[int, int, int, int, int, int, 
 
 
 def confidence(e_value: float | None, alerts: int = 1) -> str:
-    """Return how sure an incident is, as words and the e-value; None is the e-value of a recorded fact.
+    """Return how strong the evidence for an incident is, as words and the e-value.
 
-    The e-value of an incident is that of its strongest alert; with the number of its alerts the text says so.
+    The e-value of an incident is that of its strongest alert, and None for a recorded fact. If `alerts`, the number of
+    alerts, is above 1, the text says that the e-value is that of the strongest alert.
 
     >>> confidence(3e6)
     'very strong evidence (e-value 3,000,000)'
@@ -131,7 +133,7 @@ def confidence(e_value: float | None, alerts: int = 1) -> str:
 
 
 def _how_sure(incident: Mapping[str, Any], standing: IncidentStanding | None) -> str:
-    """Return how sure an incident is: the e-value of its strongest account, and of those whose votes still count."""
+    """Return how strong the evidence is: the e-values of the strongest account and of accounts that still count."""
     e_value = incident["e_value"]
     text = confidence(e_value, incident["alerts"])
     if standing is None or len(standing.accounts) < 2 or e_value is None:
@@ -194,7 +196,7 @@ def _about(about: Mapping[str, str]) -> str:
 
 
 def what_was_done(incident: Mapping[str, Any]) -> str:
-    """Return what is left out because of an incident, and by whom, as a sentence that begins with a small letter."""
+    """Return a sentence about what is left out because of an incident, and by whom. It begins with a small letter."""
     by = incident["excluded_by"]
     if not by:
         return "nothing is left out because of it."
@@ -203,7 +205,7 @@ def what_was_done(incident: Mapping[str, Any]) -> str:
 
 
 def next_step(incident: Mapping[str, Any]) -> str:
-    """Return what an operator should do about an incident, as sentences for the pages, which name no commands."""
+    """Return sentences about what an operator should do about an incident. They are for pages and name no commands."""
     about = incident["about"][0]
     if incident["state"] == "resolved":
         return "Nothing: it is resolved."
@@ -242,7 +244,7 @@ def _what_to_do(incident: Mapping[str, Any], standing: IncidentStanding | None) 
 
 
 def _still_counting(incident: Mapping[str, Any], standing: IncidentStanding | None, name: str) -> list[str]:
-    """Return what still counts, and the commands that show it and leave it out."""
+    """Return lines about the votes that still count, and the commands that show them and leave them out."""
     counting = standing.counting if standing is not None else ()
     look = [f"  integrity alerts show {one.alert_ids[0][:_SHORT]}" for one in counting[:1] if one.alert_ids]
     look = look or [f"  integrity incidents show {name} --verbose"]
@@ -275,7 +277,7 @@ def _still_counting(incident: Mapping[str, Any], standing: IncidentStanding | No
 
 
 def _besides(incident: Mapping[str, Any], standing: IncidentStanding) -> str:
-    """Return a clause about votes that are left out although their account is not."""
+    """Return a clause if votes of accounts that still count are left out one by one; otherwise ""."""
     without = sum(one.votes for one in standing.accounts if not one.counts_next)
     return "; some of these votes are left out one by one" if incident["votes_left_out"] > without else ""
 

@@ -118,10 +118,10 @@ def shared_cells(who: Codes, model_a: Codes, model_b: Codes) -> Cells:
 def decided_votes(
     voter: Int64, model_a: Codes, model_b: Codes, outcome: Int8, difference: Float64, cells: Cells | None = None
 ) -> DecidedVotes:
-    """Leave out the ties, and return the other votes, and their rows in cells of two or more rows.
+    """Return the votes that are not ties, with their rows in cells of two or more rows.
 
-    A vote has two rows, one for each of its models. A cell has the rows of one voter with one model. The first `CAP`
-    rows of a cell count.
+    Each vote has two rows, one for each of its models. A cell contains the rows of one voter with one model. Of a cell,
+    only the first `CAP` rows are used.
 
     Args:
         voter: int64[n], the voter of each vote.
@@ -158,7 +158,10 @@ def decided_votes(
 
 
 def _decided_cells(cells: Cells, decided: Bool) -> Cells:
-    """Return the cells of the votes that the mask `decided` selects, with rows numbered among these votes."""
+    """Restrict cells to the votes that the mask `decided` selects, and number the rows among these votes.
+
+    A cell contains the rows of one voter with one model. A cell that is left with fewer than two rows is dropped.
+    """
     row, sizes = cells
     kept = decided[row // 2]
     number = np.cumsum(decided) - 1

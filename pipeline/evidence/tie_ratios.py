@@ -1,8 +1,8 @@
 """Tabulates log-likelihood ratios for whether a battle was a tie, by the honest probability of a tie.
 
-The honest probability is the one that the caller predicts for the voter, rounded down to one of TIE_LEVELS levels. No
-alternative makes ties more likely than this probability. So if a voter ties more often than predicted, no ratio is
-larger on average.
+A ratio compares an alternative, such as a voter who favours one model, with an honest voter. The honest probability of
+a tie is the caller's prediction for the voter, rounded down to one of TIE_LEVELS levels. Under every alternative, the
+probability of a tie is at most the honest one. So ties never raise a ratio.
 """
 
 import numpy as np
@@ -11,20 +11,25 @@ from pipeline.evidence.fixed_point import to_log_units
 from pipeline.vocabulary.arrays import Float64, Int64
 
 TIES_KEPT = (0.65, 0.4, 0.15)
-"""For each δ in DELTAS, a biased voter's probability of a tie on its model divided by an honest voter's."""
+"""For each bias δ in DELTAS: a biased voter's probability of a tie on the favoured or harmed model, divided by an
+honest voter's probability."""
 
 TIE_LEVELS = 256
 """Number of levels to which an expected share of ties is rounded down. Rounding down assumes an honest voter with fewer
 ties, so evidence becomes slightly weaker and stays valid."""
 
 ONE_SIDED_TIES = 0.02
-"""The probability of a tie of a voter who always presses one side."""
+"""The probability that a voter who always presses one side votes for a tie."""
 
 _HONEST = np.arange(TIE_LEVELS)[:, None] / TIE_LEVELS
 
 
 def _ratios(rarer: Float64) -> Int64:
-    """Return the ratios of alternatives with these probabilities of a tie, float64[256, n]: int64[256, 2, n]."""
+    """Return log-likelihood ratios for n alternatives, int64[256, 2, n] in units of 2⁻²⁰ nats.
+
+    Args:
+        rarer: float64[256, n], the probability of a tie under each alternative, for each honest probability of a tie.
+    """
     honest = np.maximum(_HONEST, 2.0**-40)
     decided, tied = np.log1p(-rarer) - np.log1p(-honest), np.log(np.maximum(rarer, 2.0**-42)) - np.log(honest)
     return to_log_units(np.stack([decided, tied], axis=1))
@@ -44,11 +49,13 @@ DELTAS."""
 
 _ONE_SIDED = np.minimum(_HONEST, ONE_SIDED_TIES)
 GENERIC_TIE_RATIOS = _ratios(np.concatenate([_ONE_SIDED, _ONE_SIDED, (_ONE_SIDED + _HONEST) / 2], axis=1))
-"""Ratios of always left, always right and against the rating: int64[256, 2, 3], with axes as in TARGET_TIE_RATIOS.
+"""Ratios of three alternatives: always left, always right, and against the rating. int64[256, 2, 3], with axes as in
+TARGET_TIE_RATIOS.
 
-By "against the rating", the probability of a tie is the mean of two: of a voter who always presses one side, and of an
-honest voter. If the honest voter's probability is below ONE_SIDED_TIES, each alternative ties as often as this
-voter."""
+A voter of "always left" or "always right" votes for a tie with probability ONE_SIDED_TIES, or with the honest
+probability if that is smaller. For "against the rating", the probability is the mean of that value and the honest
+probability."""
 
 MAX_TIE_RATIO = np.maximum(np.concatenate([TARGET_TIE_RATIOS, GENERIC_TIE_RATIOS], axis=2).max(axis=2), 0)
-"""For each tie level and outcome, the largest ratio over all these alternatives, at least 0: int64[256, 2]."""
+"""For each tie level and outcome, the largest ratio in TARGET_TIE_RATIOS and GENERIC_TIE_RATIOS, but at least 0:
+int64[256, 2]."""

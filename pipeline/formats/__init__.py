@@ -14,7 +14,7 @@ Modules:
     cell_values       reads single values: texts, flags, counts, labels, outcomes
     time_parsing      converts the times of public files to RFC 3339
     row_mapping       maps a record to the fields of a vote event, as its format declares
-    line_events       maps lines of a log that grows to vote events
+    line_events       maps the lines of a growing log to vote events
     vote_ids          gives an id to each vote that has none
     record_text       finds the texts of a battle: the question and the answers
     plain_words       reduces text to words without case, width, spaces and punctuation
@@ -33,7 +33,7 @@ Modules:
     text_hashes       hashes the texts of a column
     column_buffer     collects the values of a column piece by piece
     vote_collector    collects votes as columns of codes, piece by piece
-    accepted_names    tells whether the decoder of events accepts texts as names
+    accepted_names    checks whether the decoder of events accepts texts as names
     column_mapping    maps pieces to columns of votes, as the format declares
     battle_tables     reads a battle file as columns: by column if possible, which is fast, else record by record
     record_estimate   estimates the number of records of a file, for a progress bar
@@ -46,9 +46,8 @@ Modules:
     left_out          counts the records that are left out of a rating
     published_boards  reads published leaderboards: the arena's dataset, tables of snapshots, our own exports
 
-Record i of a file is event i of the result. A record that cannot be mapped is passed on unchanged, and the decoder
-rejects it with its row. The same records give the same bytes from every kind of file. That holds also for ids that are
-derived.
+Record i of a file is event i of the result. A record that cannot be mapped is passed on unchanged; the decoder rejects
+it, and the error states its row. The same records give the same bytes, including derived ids, from every kind of file.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,7 @@
-"""Checks whether the decoder of events accepts texts as names. Only unusual texts are decoded for the check."""
+"""Checks whether the decoder of events accepts texts as names.
+
+Short texts of visible ASCII characters are always accepted. Only other texts are given to the decoder.
+"""
 
 from collections.abc import Sequence
 
@@ -18,7 +21,7 @@ def are_accepted(names: Sequence[str]) -> bool:
 
 
 def are_plain(names: Sequence[str]) -> bool:
-    """Return whether all names have only visible ASCII characters and at most MAX_NAME of them.
+    """Return whether all names consist of visible ASCII characters, and have at most MAX_NAME characters each.
 
     The decoder of events accepts such names.
     """

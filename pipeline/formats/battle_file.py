@@ -142,7 +142,11 @@ def _open_part(container: Container, mapping: ColumnMapping) -> BattlePart:
 
 
 def _adjusted(container: Container, form: BattleFormat, mapping: ColumnMapping) -> BattleFormat:
-    """Return a format with the user's names of columns."""
+    """Return a copy of a format in which the columns that the user named replace the declared ones.
+
+    Raises:
+        UnknownFormat: the columns of the format have fixed names.
+    """
     if form.map_record is not None:
         raise UnknownFormat(
             f"{container.name}: is a {form.name}, whose columns have fixed names: expected no --columns and --winner-is"
@@ -211,7 +215,7 @@ def _columns(container: Container) -> tuple[list[str], set[str]]:
 
 
 def _require_row(container: Container, record: Mapping[str, Any]) -> None:
-    """Refuse an object that contains a whole table instead of a row."""
+    """Raise `UnknownFormat` if a JSON object contains a whole table instead of one row."""
     by_column = all(isinstance(record.get(name), Mapping) for name in ("model_a", "model_b", "winner"))
     names = record.keys()
     by_row = bool(record) and all(isinstance(value, Mapping) for value in record.values())

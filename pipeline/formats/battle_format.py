@@ -13,15 +13,15 @@ from pipeline.vocabulary.outcomes import Outcome
 FLAGS = ("anonymous", "refusal", "code", "deduplicated", "identity_leak")
 """The flags that a vote may state. `anonymous`: the voter did not see the names of the models. `refusal`: a model
 refused to answer. `code`: the conversation is about code. `deduplicated`: the publisher's deduplication of frequent
-prompts left the vote out. `identity_leak`: the conversation tells which model answers. Only ratings use `code`; the
-other flags are fields of a vote."""
+prompts left the vote out. `identity_leak`: the conversation reveals which model answers. All of them are fields of a
+vote event, except `code`, which only ratings use."""
 
 CONVERSATION = "\0conversation"
-"""Key of the text by which a log identifies a vote: the name of a conversation, and a turn. No event contains this
-text; `vote_ids` derives the id of the vote from it."""
+"""Key of a mapped record, for the text by which a log identifies a vote: the name of a conversation, and a turn.
+`vote_ids` derives the id of the vote from this text. The text itself is in no event."""
 
 CODE = "code"
-"""The flag that a vote event does not have."""
+"""The flag of a conversation about code, the only flag that is not a field of a vote event."""
 
 Record = Mapping[str, Any]
 Fields = dict[str, Any]
@@ -108,7 +108,7 @@ class BattleFormat:
         matches: returns whether a file has this format, given the names of its columns.
         model_a, model_b: places of the models' names.
         outcome: how the outcome is read.
-        spellings: word for an outcome that only this format has → our outcome.
+        spellings: word for an outcome → our outcome, for words that only this format uses.
         texts: our text field (vote_id, voter_id, session, language, category, network, prompt_hash) → its source.
         times: our time field (cast_at, voter_since) → its source.
         flags: our flag (one of FLAGS) → its source.

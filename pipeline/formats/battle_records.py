@@ -130,7 +130,11 @@ def _chunks(
 def _decoded(
     file: BattleFile, chunk: Sequence[bytes | Fields], rows: Sequence[int], left_out: LeftOut
 ) -> tuple[list[Vote], list[int]]:
-    """Return the votes and their positions in the chunk."""
+    """Decode a chunk of records. A vote whose time is missing or invalid is decoded without the time.
+
+    Returns:
+        The votes, and the position of each in the chunk.
+    """
     raws = [record if isinstance(record, bytes) else _encoded(record) for record in chunk]
     votes, positions, rejects = decode_votes(raws)
     if not rejects:
@@ -153,14 +157,14 @@ def _decoded(
 
 
 def _flags_of(record: bytes | Fields) -> dict[str, Int8]:
-    """Return the flags that a record states."""
+    """Return the flags that a record states: flag → int8[1], 1 for true or 0 for false."""
     fields = decoded(record) if isinstance(record, bytes) else record
     stated = {name: fields.get(name) for name in FLAGS} if isinstance(fields, dict) else {}
     return {name: np.array([_flag(v)], dtype=np.int8) for name, v in stated.items() if isinstance(v, bool)}
 
 
 def _encoded(fields: Fields) -> bytes:
-    """Return a record as an event; an id is not derived, because equal rows of a file are different votes."""
+    """Return a record as the bytes of an event. A missing id becomes a placeholder: equal rows are different votes."""
     event = {key: value for key, value in with_checked(fields).items() if value is not None}
     if conversation := event.pop(CONVERSATION, None):
         event["vote_id"] = hash_conversation(str(conversation))
@@ -172,7 +176,10 @@ def _is_about_time(reject: Reject) -> bool:
 
 
 def _without_time(raw: bytes, reject: Reject) -> bytes:
-    """Return an event without the time that the decoder refused; `cast_at` is replaced, since every event has one."""
+    """Return an event without the time that the decoder refused.
+
+    `voter_since` becomes null. `cast_at` becomes a placeholder, because every event must have this field.
+    """
     event: dict[str, Any] = msgspec.json.decode(raw)
     if reject.detail.startswith("voter_since"):
         return encode_event({**event, "voter_since": None})
@@ -184,7 +191,10 @@ def _flag(value: bool | None) -> int:
 
 
 def _code(record: bytes | Fields) -> int:
-    """Return the flag that events do not have; `convert` writes it beside the fields of an event."""
+    """Return the flag `code` of a record: 1 for true, 0 for false, −1 if it is not stated.
+
+    `code` is not a field of an event. In events that `convert` wrote, it is under the key `is_code`.
+    """
     if not isinstance(record, bytes):
         return _flag(record.get(CODE))
     event = decoded(record) if b'"is_code"' in record else None
@@ -192,7 +202,10 @@ def _code(record: bytes | Fields) -> int:
 
 
 def _labels(found: Sequence[str], collected: VoteCollector) -> int:
-    """Return the bits of labels. When all bits are taken, a new label is noted in the collector and has no bit."""
+    """Return a number with the bit of each label set.
+
+    A new label gets the next free bit. If there is none, it is added to `collected.more_categories`.
+    """
     bits = collected.bits
     for label in found:
         if label not in bits:
@@ -204,7 +217,7 @@ def _labels(found: Sequence[str], collected: VoteCollector) -> int:
 
 
 def _styles(votes: Sequence[Vote]) -> Int32:
-    """Return int32[n, 2, 5], style counts of both answers of each vote, −1 without counts."""
+    """Return int32[n, 2, 5]: five style counts for each answer of each vote; −1 for an answer without counts."""
     result = np.full((len(votes), 2, len(STYLE_FEATURES)), -1, dtype=np.int32)
     for row, vote in enumerate(votes):
         for side, style in enumerate((vote.style_a, vote.style_b)):

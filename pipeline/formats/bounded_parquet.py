@@ -20,7 +20,7 @@ from pipeline.vocabulary.parquet_pages import ChunkSizes, chunk_sizes
 
 _MIB = 1024 * 1024
 PIECE_ROWS = 5_000
-"""Number of rows that are read at a time if no text is repeated outside of a dictionary."""
+"""Largest number of rows that are read at a time. Fewer are read if a long text may be copied for each row."""
 
 # So many rows, and so many for every byte of the file: a vote without an id takes some bits of three columns.
 _FREE_ROWS, _ROWS_PER_BYTE = 1_000_000, 4
@@ -121,7 +121,7 @@ def read_batches(file: pq.ParquetFile, columns: Collection[str], rows: int) -> I
 
 
 def _to_rows(piece: pa.RecordBatch) -> list[dict[str, Any]]:
-    """Return the rows of a batch; a time outside Python's calendar is its number as text."""
+    """Return the rows of a batch as dictionaries. A time that Python cannot represent becomes its number, as text."""
     try:
         return list(piece.to_pylist(maps_as_pydicts="lossy"))
     except (OverflowError, ValueError):
@@ -143,7 +143,10 @@ def has_long_texts(batch: pa.RecordBatch) -> bool:
 
 
 def _is_of(path: str, columns: Collection[str]) -> bool:
-    """Return whether a column of values belongs to one of the columns, whose names may themselves contain dots."""
+    """Return whether `path`, the names of nested columns joined by dots, is one of the columns or inside one.
+
+    The name of a column may itself contain dots.
+    """
     return path in columns or any(path.startswith(f"{name}.") for name in columns)
 
 
@@ -167,7 +170,7 @@ def _require_bytes(path: Path, chunk: ChunkSizes) -> None:
 
 
 def _rows_at_a_time(chunks: list[ChunkSizes], coded: Collection[str]) -> int:
-    """Return how many rows fit into a piece, if the longest text of a dictionary is copied for each row that has it."""
+    """Return how many rows are read at a time, so that a copy of the longest repeated text for each row fits."""
     widest = [
         chunk.largest
         for chunk in chunks
@@ -181,7 +184,10 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Split a batch into pieces, each as large as the copied texts of its rows allow."""
+    """Split a batch into pieces whose texts, copied from the dictionaries, take at most _PIECE bytes.
+
+    A piece has at least one row, even if the texts of this row take more.
+    """
     size = np.zeros(len(batch), dtype=np.int64)
     for column in batch.columns:
         if pa.types.is_dictionary(column.type) and len(column.dictionary):

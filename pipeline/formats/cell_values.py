@@ -69,7 +69,7 @@ def structured(value: Any) -> Any:
 
 
 def _printed(text: str) -> Any:
-    """Return the value that Python or numpy printed, with None for NaN."""
+    """Parse a map or a list in the form in which Python or numpy prints it. NaN becomes None."""
     if text[0] == "[":
         text = _NO_COMMA.sub(r"\1, \2", text)
     return ast.literal_eval(_NOT_A_NUMBER.sub("None", text) if "nan" in text else text)

@@ -135,7 +135,7 @@ class ColumnMapper:
         return found
 
     def _are_names_accepted(self, piece: Piece) -> bool:
-        """Return whether the decoder accepts the fields of text that are not collected as text."""
+        """Return whether the decoder accepts those fields in CHECKED_TEXTS that are not collected as text."""
         texts = self._form.texts
         return all(
             is_accepted_column(piece.values(texts[name]))
@@ -146,11 +146,11 @@ class ColumnMapper:
     def _checked(
         self, piece: Piece, names: Sequence[Texts], stated: Int8 | None, check: RecordCheck
     ) -> tuple[Int8, pa.StringArray]:
-        """Return what the texts of a piece show.
+        """Return what the texts of a piece show: leaks of an identity, and the hashes of prompts.
 
         Returns:
-            Two values: int8[n], whether an answer leaks an identity, as the vote states, else as its texts show, −1 for
-            a vote without texts; and the hashes of prompts, null without a prompt.
+            Two values: int8[n], 1 if an answer leaks an identity, 0 if none does, −1 if not known; and the hash of each
+            prompt, null without a prompt. What a vote states about a leak takes precedence over what its texts show.
         """
         models = zip(*(column.to_pylist() for column in names), strict=True)
         fields = ({"model_a": model_a, "model_b": model_b} for model_a, model_b in models)
@@ -232,7 +232,10 @@ def _flag(piece: Piece, flag: Flag) -> Int8:
 
 
 def _style(piece: Piece, features: Mapping[str, ValueSource]) -> Int32:
-    """Return int32[n, 5], −1 without any count; a missing feature is 0 beside others."""
+    """Return the style counts of one answer of each row, int32[n, 5]. A row without any count has −1 for all features.
+
+    If a row has some counts, a missing count is 0.
+    """
     counts = np.full((len(piece), len(STYLE_FEATURES)), -1, dtype=np.int32)
     for feature, source in features.items():
         counts[:, STYLE_FEATURES.index(feature)] = count_column(piece.values(source))
@@ -245,13 +248,13 @@ def _chosen(column: Texts, rows: Bool) -> Texts:
 
 
 def _texts_of(columns: list[Texts], rows: Bool) -> tuple[str, ...]:
-    """Return the texts of the columns in these rows."""
+    """Return the texts of the columns in the rows that the mask `rows` selects, without empty texts."""
     found = (text for column in columns for text in column.filter(pa.array(rows)).unique().to_pylist())
     return tuple(text for text in found if text)
 
 
 def _first_texts(stated: Texts, otherwise: pa.StringArray) -> pa.StringArray:
-    """Return the stated texts, and a text of the other column where none is stated."""
+    """Return the texts in `stated`. For a row without one, return the text in `otherwise`."""
     texts = stated.cast(pa.string())
     return pc.if_else(pc.equal(pc.fill_null(texts, ""), ""), otherwise, texts)
 

@@ -215,7 +215,7 @@ def _known_suffix(path: Path) -> str | None:
 
 
 def _is_aside(path: Path, folder: Path) -> bool:
-    """Return whether a file of a folder is no shard by its name, as writers of shards agree: _metadata, .part.crc."""
+    """Return whether a file is not a shard: a name in its path below `folder` begins with "_" or ".", as _metadata."""
     return any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
 
 
@@ -237,7 +237,10 @@ def _kind_of(start: str, raw: Container, suffix: str | None) -> Kind:
 
 
 def _delimiter(start: str, named: str) -> str:
-    """Return what separates the cells of a table's first line, outside of quotes; `named` if nothing does."""
+    """Return the delimiter that is most frequent in a table's first line, outside of quotes.
+
+    If no delimiter is more frequent than `named`, the result is `named`. A first line `sep=;` states the delimiter.
+    """
     line = start.partition("\n")[0]
     if line.startswith("sep=") and len(line.rstrip()) == len("sep=;"):
         return line[4]

@@ -38,7 +38,10 @@ def format_notes(file: BattleFile, also_read: Container[str] = (), most: int | N
 
 
 def _table_notes(file: BattleFile) -> list[str]:
-    """Return which columns of a table without a known format became which fields, if the names differ."""
+    """Return a note on the columns that were read under another name, for tables without a known format.
+
+    The list is empty if every column that was read has the name of its field.
+    """
     renamed: dict[str, None] = {}
     for form in (part.form for part in file.parts if part.form.name == TABLE and part.columns):
         sources = {"model_a": form.model_a, "model_b": form.model_b, **form.texts, **form.times}

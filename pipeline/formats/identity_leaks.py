@@ -43,7 +43,7 @@ class _Names:
 
     Attributes:
         pattern: finds a name as whole words, with and without the spaces in it.
-        first: a text without any of these words has none of the names.
+        first: the words with which a name may begin. A text without any of these words contains no name.
     """
 
     pattern: re.Pattern[str]
@@ -61,7 +61,8 @@ class _Names:
 class _JoinedNames:
     """The names that are known everywhere and the names of one battle, searched for together.
 
-    One pattern of all of them would be compiled anew for each pair of models, which takes longer than to read answers.
+    The two sets have separate patterns. One pattern for both would have to be compiled for each pair of models, and
+    that takes longer than reading the answers.
     """
 
     everywhere: _Names
@@ -72,7 +73,7 @@ class _JoinedNames:
         return not (self.everywhere.first.isdisjoint(words) and self.own.first.isdisjoint(words))
 
     def find(self, words: str) -> Iterator[re.Match[str]]:
-        """Yield the names in a text, from the left; of names that begin at one place the longest."""
+        """Yield the names in a text, from left to right. Of names that begin at one place, the longest is yielded."""
         place, present = 0, set(words.split())
         searched = [names for names in (self.everywhere, self.own) if not names.first.isdisjoint(present)]
         while True:
@@ -85,7 +86,7 @@ class _JoinedNames:
 
 
 def _joined(parts: Sequence[str]) -> list[str]:
-    """Return the first words of a name when the spaces after them are left out."""
+    """Return each beginning of a name, from two words on, written as one word without spaces."""
     return ["".join(parts[:n]) for n in range(2, len(parts) + 1)]
 
 
@@ -155,7 +156,10 @@ class IdentityLeaks:
         return False
 
     def _ends_about_itself(self, words: list[str]) -> bool:
-        """Return whether words end in words about oneself, with nothing but words of `between` after these."""
+        """Return whether a text ends in words with which an answer refers to itself, such as "I am".
+
+        Only words of `IdentityTable.between` may follow them.
+        """
         words = words[-_MOST_BETWEEN - _LONGEST_BEFORE :]
         for end in range(len(words), max(0, len(words) - _MOST_BETWEEN), -1):
             last = words[end - 1]
@@ -166,7 +170,7 @@ class IdentityLeaks:
         return False
 
     def _own_names(self, model: str) -> _Names:
-        """Return the names that identify a model wherever they are in its answer."""
+        """Return the names of a model, its provider and its family that reveal the model anywhere in its answer."""
         parts = plain_words(model).split()
         names = {name for one in self._table.of_model(model) for name in one.names - one.common}
         if len(parts) > 1 and len(parts[0]) > 1:
@@ -182,7 +186,7 @@ class IdentityLeaks:
 
 
 def _numbered(parts: Sequence[str]) -> list[Sequence[str]]:
-    """Return the beginnings of a name that have two words or more, and a digit."""
+    """Return the beginnings of a name that have at least two words and a digit. The whole name is not included."""
     return [parts[:n] for n in range(2, len(parts)) if _has_digit(parts[:n])]
 
 

@@ -38,7 +38,7 @@ def read_elements(file: IO[bytes], name: str) -> Iterator[bytes]:
 
 
 class _Array:
-    """An array that is read from a file; the bytes not yet used are kept as text of one character a byte."""
+    """A JSON array that is read from a file. Bytes not yet parsed are kept as text with one character for each byte."""
 
     def __init__(self, name: str, file: IO[bytes]) -> None:
         self._name, self._file = name, file

@@ -1,11 +1,12 @@
 """Finds the answers that may contain a name among many answers at once, so that only these need to be read closely.
 
-`identity_leaks` decides whether an answer reveals a name, in 100 microseconds. But few answers contain a name. So Arrow
-first searches all answers with one regular expression of all names. An answer without any name reveals nothing.
+`identity_leaks` takes 100 microseconds to decide whether an answer reveals a name. Few answers contain a name, and an
+answer without any name reveals nothing. So Arrow first searches all answers with one regular expression of all names.
 
-The expression is applied to the text in NFKC, without case, and with spaces for everything but ASCII letters and
-digits. It finds at least what `plain_words` makes a name: a word of ASCII stands between such spaces there too. Names
-with other letters are looked for in the text as it is, with nothing between their words that is certainly a letter.
+The search may find too much, but never misses a name that `identity_leaks` would find. It searches the text in NFKC and
+in lower case. For names of ASCII letters and digits, every other character of the text is replaced by a space. For
+names with other letters, the text is not changed further. Between the words of such a name, the search accepts any
+characters that may separate words.
 """
 
 import re
@@ -60,7 +61,7 @@ def _found_as_words(folded: Sequence[str], names: Sequence[str]) -> Bool:
 
 
 def _found_anywhere(folded: Sequence[str], names: Sequence[str]) -> Bool:
-    """Return which texts may have a name that has other letters than ASCII; a text in ASCII has none."""
+    """Return bool[n], true for each text that may contain one of the names. Every name has a letter outside ASCII."""
     found = np.zeros(len(folded), dtype=bool)
     rows = [row for row, text in enumerate(folded) if not text.isascii()]
     if names and rows:

@@ -15,14 +15,14 @@ HINTS = {
     "unknown_outcome": "`--outcomes 1=model_a,2=model_b,…` says what other words and numbers mean, `--winner-is name` "
     "reads the name of the winning model",
 }
-"""Reason of a reject → the option that may help."""
+"""Reason why the decoder rejects a record → sentence about the options that may help."""
 
 EXPLANATIONS = {
     NO_OUTCOME: "no outcome",
     NO_VOTE: "no vote",
     SELF_BATTLE: "a model against itself",
 }
-"""Reason → what people are told about a record that was left out. All other reasons are reasons of rejects."""
+"""Reason for leaving out a record → explanation for people. For any other reason, the decoder rejected the record."""
 
 
 @dataclass(slots=True)
@@ -90,9 +90,9 @@ class LeftOut:
         return rows, {name: np.concatenate([part[name] for part in parts]) for name in names}
 
     def forget_self_battles(self, named: Bool) -> None:
-        """Subtract the battles of a model against itself that a rule of a method leaves out.
+        """Subtract the battles of a model against itself that a rule of the rating method leaves out as well.
 
-        The caller counts these battles under the rule instead.
+        The caller counts these battles as left out by the rule.
 
         Args:
             named: bool[n], true for the battles that a rule leaves out, in the order of `flagged_self_battles`.

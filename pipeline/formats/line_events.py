@@ -1,7 +1,7 @@
-"""Maps the lines of a growing log to vote events, each by the format of its own record.
+"""Maps the lines of a growing log to vote events. The format is found for each line by itself.
 
-A line that is not a record of a vote is left out. A line that looks like a vote but is faulty is returned, and the
-decoder rejects it with its place.
+A line that is not a record of a vote is left out. A line that looks like a vote but is faulty is passed on, and the
+decoder rejects it.
 """
 
 from collections.abc import Callable

@@ -38,9 +38,9 @@ def number_columns(form: BattleFormat, piece: Piece, names: Collection[str]) -> 
         names: names of the columns (of NUMBERS).
 
     Returns:
-        Name → int64[n]. Times are microseconds since 1970 UTC, NO_TIME for none. A turn is its number, 0 for none.
-        Sessions and networks are equal numbers for equal names, 0 for none. A column that the format lacks has NO_TIME
-        or 0 in each row.
+        Name → int64[n]. Times are microseconds since 1970 UTC, NO_TIME for none. A turn is its number, 0 for none. A
+        session or a network is a hash of its name, 0 for none. A column that the format lacks has NO_TIME or 0 in each
+        row.
 
     Raises:
         Undecided: a session or a network is not a plain text, for example a map.
@@ -63,8 +63,8 @@ def number_columns(form: BattleFormat, piece: Piece, names: Collection[str]) -> 
 def vote_numbers(name: str, values: Sequence[Any]) -> Int64:
     """Return one field of decoded votes as a column of numbers, int64[n].
 
-    Times are microseconds since 1970 UTC, NO_TIME for none. A turn is its number, 0 for none. Sessions and networks are
-    equal numbers for equal names, 0 for none.
+    Times are microseconds since 1970 UTC, NO_TIME for none. A turn is its number, 0 for none. A session or a network is
+    a hash of its name, 0 for none.
 
     Args:
         name: name of the field.
@@ -101,9 +101,9 @@ def time_column(array: pa.Array) -> Int64:
 
 
 def name_numbers(column: pa.DictionaryArray) -> Int64:
-    """Return a number for the name of each row's session or network, int64[n]. Equal names have equal numbers.
+    """Return the hash of each row's name, int64[n]. The names are those of sessions or of networks.
 
-    A row without a name has 0. So has a row with a placeholder of a missing name.
+    The result is 0 for a row without a name, and for a placeholder of a missing name, such as "NaN".
     """
     texts = column.dictionary.cast(pa.string())
     numbers = np.append(hash_texts(texts)[0].view(np.int64), 0)
@@ -113,7 +113,10 @@ def name_numbers(column: pa.DictionaryArray) -> Int64:
 
 
 def _in_range(times: Int64) -> Int64:
-    """Return the times, NO_TIME for times outside 2000 to 2099 and for the first instant of 2000, a placeholder."""
+    """Replace times outside the years 2000 to 2099 by NO_TIME.
+
+    The first instant of 2000 is replaced too, because it is a placeholder for a missing time.
+    """
     return np.where((times > FIRST_TIME) & (times < END_TIME), times, NO_TIME)
 
 
@@ -123,7 +126,10 @@ def _from_timestamps(array: pa.Array) -> Int64:
 
 
 def _from_numbers(array: pa.Array) -> Int64:
-    """Read seconds, milliseconds or microseconds, told apart by their size."""
+    """Convert numbers to times in microseconds since 1970 UTC; NO_TIME for a number that is not a time.
+
+    The size of a number decides whether its unit is seconds, milliseconds or microseconds.
+    """
     number: Float64 = pc.fill_null(array.cast(pa.float64(), safe=False), np.nan).to_numpy(zero_copy_only=False)
     unit = np.where(number >= MILLISECONDS_BELOW, 1e6, np.where(number >= SECONDS_BELOW, 1e3, 1.0))
     seconds = number / unit
@@ -132,7 +138,11 @@ def _from_numbers(array: pa.Array) -> Int64:
 
 
 def _from_texts(array: pa.Array) -> Int64:
-    """Read texts: all as times with a zone, all as times without one, all as numbers, or else each by itself."""
+    """Convert texts to times in microseconds since 1970 UTC; NO_TIME for a text that is not a time.
+
+    The first of these ways that fits all texts is used: as times with a zone, as times without a zone, as numbers. If
+    none fits, each distinct text is read by itself.
+    """
     array = pc.if_else(pc.equal(array, ""), None, array)
     for kind in (_MICROSECONDS, pa.timestamp("us")):
         try:

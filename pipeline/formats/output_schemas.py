@@ -52,8 +52,8 @@ class OutputSchema:
     Attributes:
         name: name of the schema on the command line.
         columns: the columns of a file.
-        build: converts a batch with VOTE_COLUMNS to a batch of the same votes with `columns`.
-        events: whether JSON records are vote events, in which an absent field has no key.
+        build: converts a batch of votes from the columns VOTE_COLUMNS to the columns `columns`.
+        events: whether JSON records are vote events. A vote event has no key for an absent field.
     """
 
     name: str
@@ -68,7 +68,7 @@ def _flat_columns() -> pa.Schema:
 
 
 def _flatten(votes: pa.RecordBatch) -> pa.RecordBatch:
-    """Return one column for each style count, and no schema."""
+    """Return votes with one column for each style count, and without the column `schema`."""
     columns = {name: votes[name] for name in votes.schema.names}
     for side in _SIDES:
         columns |= {f"{feature}_{side}": pc.struct_field(votes[f"style_{side}"], feature) for feature in _FEATURES}

@@ -55,9 +55,10 @@ def pieces(file: BattleFile, fields: Collection[str], conversations: Collection[
 
 
 def _parquet(container: Container, columns: list[str], conversations: Collection[str], most: int) -> Iterator[Piece]:
-    """Yield the rows of a Parquet file. Conversations are read beside the other columns, few rows at a time.
+    """Yield the rows of a Parquet file as pieces of at most `most` rows.
 
-    One piece has many rows, because each piece has the whole dictionary of a column of repeated texts.
+    A piece has many rows, because each piece contains the whole dictionary of a column with repeated texts. Only the
+    long texts, in the columns `conversations`, are read a few rows at a time.
     """
     with container.plain_path() as path:
         names = read_headers(path)
@@ -75,10 +76,10 @@ def _parquet(container: Container, columns: list[str], conversations: Collection
 
 
 def _text_records(opened: ExitStack, path: Path, texts: list[str]) -> Iterator[Mapping[str, Any]]:
-    """Return the texts of the rows as records, which are read when they are asked for.
+    """Return an iterator over the texts of the rows, one record for each row. The file is read as it advances.
 
     Raises:
-        Undecided: a text cannot be read; raised when its record is asked for.
+        Undecided: a text cannot be read. The iterator raises the error when it reaches this text.
     """
     file, rows = open_bounded(path, texts)
     opened.enter_context(file)

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from pipeline.vocabulary.parquet_pages import ChunkSizes
 
 LONG = 1_000
-"""Largest size in bytes of a text in the dictionary of a column that is read as plain texts. No name is as long."""
+"""Largest size in bytes of a text in a dictionary, if its column is read as plain texts. Names are always shorter."""
 
 # With more row groups, each is so small that its dictionary is too.
 _MOST_GROUPS = 256
@@ -52,7 +52,12 @@ def _is_mostly_plain(chunks: Sequence[ChunkSizes]) -> bool:
 
 
 def _is_short(chunk: ChunkSizes, head: pa.Array) -> bool:
-    """Return whether all texts of a chunk's dictionary are short; `head` is its first value, with the dictionary."""
+    """Return whether every text in the dictionary of a column chunk has at most LONG bytes. True without a dictionary.
+
+    Args:
+        chunk: the sizes of the column chunk.
+        head: the first value of the chunk, as an Arrow array with the chunk's dictionary.
+    """
     if not chunk.has_dictionary:
         return True
     if not pa.types.is_dictionary(head.type) or len(head.dictionary) != chunk.dictionary_values:

@@ -69,7 +69,10 @@ def bad_record(file: BattleFile, row: int, reason: str, detail: str) -> BadRecor
 
 
 def _header(form: BattleFormat, reason: str, detail: str) -> str:
-    """Return the header of the column that a detail is about, if it is not the name of our field."""
+    """Return " (column HEADER)" for the column that an error is about.
+
+    The result is "" if the column is not known, or has the name of our field.
+    """
     named = _FIELD.search(detail)
     name = "winner" if reason == "unknown_outcome" else named[1] or named[2] if named else ""
     columns = {"model_a": form.model_a.column, "model_b": form.model_b.column}

@@ -45,7 +45,8 @@ from pipeline.formats.vote_ids import CHECKED, CheckedFields, VoteIds, with_adde
 _TEXT_KEYS = tuple(f'"{name}"'.encode() for name in sorted(TEXT_COLUMNS))
 
 RecordCheck = Callable[[Record, Fields], Fields]
-"""Returns the fields that text checks add to a mapped record."""
+"""A function that checks the texts of a record. It takes the record and its mapped fields, and returns the fields to
+add."""
 
 # Records whose texts are in memory at a time.
 _CHECKED_RECORDS = 1_000
@@ -142,7 +143,7 @@ def mapped_records(
 
 
 def _by_record(file: BattleFile) -> Callable[[Record], Fields]:
-    """Return a function that maps each record by its own format."""
+    """Return a function that maps a record to the fields of its vote. The keys of a record determine its format."""
     mappers: dict[frozenset[str], Callable[[Record], Fields]] = {}
 
     def read(record: Record) -> Fields:
@@ -156,9 +157,9 @@ def _by_record(file: BattleFile) -> Callable[[Record], Fields]:
 
 
 def is_registry_event(raw: bytes) -> bool:
-    """Return whether an event is a registry event, which belongs to a topic of its own.
+    """Return whether an event is a registry event and not a vote. Registry events belong to a separate topic.
 
-    Only the names of its keys are read.
+    The result depends only on the keys in the event.
     """
     return b'"event_id"' in raw and b'"type"' in raw and b'"winner"' not in raw
 
@@ -179,13 +180,12 @@ def map_json(raw: bytes, read: Callable[[Record], Fields], check: RecordCheck | 
             texts that are not fields of a vote, such as a conversation.
 
     Returns:
-        The fields of the vote, with the fields of `check` under the key CHECKED; SKIPPED if the record is not a vote. A
-            record whose `schema` is a whole number already has the fields of a vote and is not mapped.
+        The fields of the vote, with the fields of `check` under the key CHECKED. A record without an id whose `schema`
+            is a whole number already has the fields of a vote, and is not mapped. SKIPPED if the record is not a vote.
 
-            Bytes are returned for three kinds of records. An event of this project is returned with the fields of
-            `check` added, if there are any. A record that is not a JSON object, or whose `schema` is not a whole
-            number, is returned unchanged. If the mapped fields have a value that no event can contain, they are
-            returned as JSON.
+            The result is bytes in three cases. An event of this project with an id is returned with the fields of
+            `check` added. A record that is not a JSON object, or whose `schema` is not a whole number, is returned
+            unchanged. Mapped fields with a value that no event can contain are returned as JSON.
     """
     if b'"schema"' in raw and (b'"vote_id"' in raw or b'"event_id"' in raw):
         return raw if check is None else _checked_own(raw, check)
@@ -210,14 +210,14 @@ def _event(fields: Fields, record: Record) -> Fields:
 
 
 def _checked(mapped: Fields, record: Record, check: RecordCheck | None) -> Fields:
-    """Return a mapped record with the fields that its text decides."""
+    """Return a mapped record, extended by the fields that `check` computes from its texts."""
     if check is None or mapped is SKIPPED or not TEXT_COLUMNS & record.keys():
         return mapped
     return {**mapped, CHECKED: CheckedFields(check(record, mapped))}
 
 
 def _checked_own(raw: bytes, check: RecordCheck) -> bytes:
-    """Return one of our own events with the fields that its text decides, and without the text."""
+    """Return one of our own events, extended by the fields that `check` computes from its texts, without the texts."""
     if not any(name in raw for name in _TEXT_KEYS) or decode_votes([raw])[2]:
         return raw
     record = decoded(raw)

@@ -59,7 +59,10 @@ def battle_text(record: Record) -> BattleText:
 
 
 def _state_turns(state: Any) -> Iterator[tuple[str, str]]:
-    """Yield (role, text) of one side of FastChat's log: questions and answers by turns, after the template's own."""
+    """Yield the role and the text of each message in a model's state of FastChat's log.
+
+    The messages of the prompt template come first and are skipped. Then questions and answers alternate.
+    """
     messages = state.get("messages") if isinstance(state, Mapping) else None
     if not isinstance(messages, list):
         return
@@ -89,7 +92,10 @@ def _conversation(record: Record, side: str) -> Iterator[tuple[str, str]]:
 
 
 def _turn(message: Any) -> Iterator[tuple[str, str]]:
-    """Yield the role and the text of a message, in OpenAI's form or in ShareGPT's."""
+    """Yield the role, "user" or "assistant", and the text of a message in the form of OpenAI or ShareGPT.
+
+    Nothing is yielded for a message with another role.
+    """
     if not isinstance(message, Mapping):
         return
     role = str(message.get("role") or message.get("from") or "").lower()
@@ -108,7 +114,7 @@ def _plain_prompts(record: Record) -> Iterator[str]:
 
 
 def _texts(value: Any) -> list[str]:
-    """Return the texts of a cell: each entry of a list of texts is one."""
+    """Return the texts of a cell. A list of texts gives its entries; any other value gives one text, or none."""
     if isinstance(value, list) and all(isinstance(one, str) or one is None for one in value):
         return [one for one in value if one]
     text = _text(value)
@@ -116,7 +122,10 @@ def _texts(value: Any) -> list[str]:
 
 
 def _text(value: Any, depth: int = 0) -> str:
-    """Return the text of a message: a text, parts of which some are texts, or a text with its pictures."""
+    """Return the text of a message, "" without one.
+
+    A message is a text, a map that contains a text, or a list of such parts, whose texts are joined.
+    """
     if isinstance(value, str):
         return value
     if is_absent(value) or depth > _MOST_DEPTH:

@@ -1,6 +1,7 @@
-"""Finds the votes whose id an earlier vote has. Two hashes of each id are stored instead of the id, 12 bytes together.
+"""Finds the votes whose id is also the id of an earlier vote.
 
-Every vote has an id, so the ids as texts would take most of the memory while a file is read.
+Instead of each id, two hashes of it are stored, 12 bytes together. The ids as texts would take most of the memory while
+a file is read, because every vote has one.
 """
 
 import numpy as np

@@ -40,7 +40,7 @@ def _rows_of(container: Container) -> int | None:
 
 
 def _sizes(container: Container) -> Iterator[int]:
-    """Yield about how many bytes each row takes in the file."""
+    """Yield the approximate size in bytes of each row in the file."""
     if container.kind in ("csv", "tsv"):
         for row in delimited_records(container, None):
             yield sum(len(cell or "") for cell in row.values()) + len(row)

@@ -34,10 +34,10 @@ from pipeline.formats.time_parsing import to_rfc3339
 from pipeline.vocabulary.voter_identity import find_voter
 
 SKIPPED: Fields = {}
-"""What a record that is no vote of its format is mapped to."""
+"""The result of mapping a record that is not a vote."""
 
 WITHOUT_OUTCOME = "without_outcome"
-"""The key that is true for a record that is left out of a rating because it has no outcome."""
+"""Key of a mapped record. Its value is true if the record has no outcome and so is left out of a rating."""
 
 
 def row_mapper(form: BattleFormat, outcomes: Mapping[str, str]) -> Callable[[Record], Fields]:
@@ -138,12 +138,18 @@ def _categories(record: Record, form: BattleFormat) -> list[str] | None:
 
 
 def _name(value: Any) -> Any:
-    """Return a model's name, None if it is absent. A number becomes text, as in every column of text."""
+    """Return the name of a model as text, None if it is absent.
+
+    A number becomes text. Any other value is returned unchanged, and the decoder rejects it.
+    """
     return text_value(value) if is_absent(value) or isinstance(value, str | int | float) else value
 
 
 def _style(record: Record, features: Mapping[str, ValueSource]) -> Any:
-    """Return the style counts of an answer, None if there are none; anything but a map of counts is unchanged."""
+    """Return feature → style count of an answer; None without counts.
+
+    If the value in the record should be a map and is not, it is returned unchanged, and the decoder rejects it.
+    """
     column = next(iter(features.values())).column
     whole = structured(record.get(column))
     if any(source.keys for source in features.values()) and not (is_absent(whole) or isinstance(whole, Mapping)):

@@ -97,7 +97,10 @@ def _text(stream: IO[bytes]) -> io.TextIOWrapper:
 
 
 def _content(text: Iterable[str]) -> Iterator[str]:
-    """Yield the lines from the header on, without empty lines and a spreadsheet's line `sep=;` before it."""
+    """Yield the lines of a table from its header on.
+
+    Empty lines before the header are left out, and so is the line `sep=;` of a spreadsheet.
+    """
     lines = iter(text)
     for line in lines:
         if line.strip() and not _SEPARATOR_LINE.fullmatch(line):
@@ -107,7 +110,11 @@ def _content(text: Iterable[str]) -> Iterator[str]:
 
 
 def _whole_lines(text: Iterable[str], waits: Callable[[str], None] | None) -> Iterator[str]:
-    """Yield the lines that have their newline, then a line that shows whether the row before it was complete."""
+    """Yield the lines that end in a newline, then the line `_END`.
+
+    If quotes are open at the end of the file, the CSV reader adds `_END` to the last row. So `_whole_rows` can see that
+    this row is incomplete. Without `waits`, a last line without a newline is yielded too.
+    """
     for line in text:
         if not line.endswith(("\n", "\r")):
             if waits is None:
@@ -120,9 +127,9 @@ def _whole_lines(text: Iterable[str], waits: Callable[[str], None] | None) -> It
 
 
 def _whole_rows(rows: Iterable[dict[str, Any]], waits: Callable[[str], None] | None) -> Iterator[dict[str, Any]]:
-    """Yield the rows with at least one cell, except the row of `_END`.
+    """Yield the rows with at least one filled cell, except the last row, which contains `_END`.
 
-    A last row that has more than `_END` was in open quotes at the end of the file.
+    If the last row contains more than `_END`, its quotes were open at the end of the file.
     """
     before: dict[str, Any] | None = None
     for row in rows:
@@ -141,7 +148,7 @@ def _is_filled(cell: object) -> bool:
 
 
 def _printable(cell: str | None) -> str | None:
-    """Return a cell with invalid UTF-8 as backslash escapes, so that the decoder's error shows the bytes."""
+    """Return a cell in which invalid bytes of UTF-8 are backslash escapes. So an error of the decoder can show them."""
     if cell is None or not isinstance(cell, str) or cell.isascii():
         return cell
     return cell.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

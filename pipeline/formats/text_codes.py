@@ -1,7 +1,7 @@
 """Assigns codes to the texts of columns, piece by piece: names of models and groups, and voters.
 
-Columns with few distinct texts share one dictionary over all pieces. Voters are many, so their ids stay in Arrow
-arrays; only the few ids that may mean "no voter" are checked one by one.
+Columns with few distinct texts share one dictionary over all pieces. There are many voters, so their ids stay in Arrow
+arrays. Only the few ids that may mean "no voter" are checked one by one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -134,7 +134,7 @@ class VoterCodes:
         self._codes.append(table[positions])
 
     def _find(self, ids: pa.StringArray) -> Int32:
-        """Return the code of each id; ids that are new get the next codes."""
+        """Return int32[n], the code of each id. New ids get the next codes."""
         first, second = hash_texts(ids)
         distinct, rows, inverse = np.unique(first, return_index=True, return_inverse=True)
         place = np.searchsorted(self._hashes, distinct)
@@ -183,7 +183,7 @@ class VoterCodes:
         return names.take(order), self._codes.finish(table=table)
 
     def _named(self, texts: pa.StringArray) -> pa.StringArray:
-        """Return the voter behind each id, null for nobody."""
+        """Return each id in its standard spelling; null for an id that identifies no voter."""
         doubtful = _may_name_nobody(texts)
         if not doubtful.any():
             return texts
@@ -193,7 +193,7 @@ class VoterCodes:
 
 
 def _may_name_nobody(texts: pa.StringArray) -> Bool:
-    """Return bool[n], false for an id that surely identifies one voter and has the standard spelling."""
+    """Return bool[n], true for each id that may identify no voter, or may have another than the standard spelling."""
     doubtful = pc.or_(pc.match_substring_regex(texts, _MARKS), pc.invert(pc.string_is_ascii(texts)))
     found = pc.fill_null(doubtful, False).to_numpy(zero_copy_only=False)
     return np.asarray(placeholders(texts) | found)

@@ -38,7 +38,7 @@ def hash_texts(texts: pa.StringArray) -> UInt64:
 
 
 def _absorb(first: UInt64, second: UInt64, word: UInt64) -> None:
-    """Change two hashes by a word of each text, in place."""
+    """Update the two hashes of each text, in place, with a word: the next eight bytes of the text as a number."""
     first ^= word
     first *= _FIRST
     first ^= first >> HALF
@@ -47,7 +47,12 @@ def _absorb(first: UInt64, second: UInt64, word: UInt64) -> None:
 
 
 def _layout(texts: pa.StringArray) -> tuple[Int64, Int64, UInt64]:
-    """Return the place and the length of each text, and as a number the eight bytes from each place in the data."""
+    """Return where each text lies in the data of all texts.
+
+    Returns:
+        Three values: int64[n], the first byte of each text; int64[n], its number of bytes; and a uint64 array, whose
+        entry i is the number in the eight bytes from byte i on.
+    """
     _, offsets, data = texts.buffers()
     if not len(texts) or data is None:
         return np.zeros(len(texts), np.int64), np.zeros(len(texts), np.int64), np.zeros(1, np.uint64)

@@ -52,7 +52,7 @@ def _refused(value: object, column: str) -> str:
 
 
 def _guess(shown: str) -> str:
-    """Return what a number may have been meant as."""
+    """Return a guess at the meaning of a number that is not a time, for the error: nanoseconds, a year, or ""."""
     if shown.isascii() and shown.isdigit():
         if FIRST_TIME <= int(shown) // 1000 < END_TIME:
             return ": nanoseconds?"

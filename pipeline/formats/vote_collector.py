@@ -19,14 +19,13 @@ from pipeline.vocabulary.arrays import Int8, Int32, Int64
 from pipeline.vocabulary.voter_identity import Network
 
 TEXTS = ("vote_id", "voter_id", *GROUPS)
-"""The fields of text that a rating needs beside the names of the models."""
+"""The text fields that a rating needs in addition to the names of the models."""
 
 PROMPT = "prompt_hash"
 """The field of text that only a rule about frequent prompts needs."""
 
 CHECKED_TEXTS = (PROMPT, "network", "session")
-"""The fields of text that no rating, or not every rating, collects as text. A record is refused if such a text is too
-long."""
+"""The text fields that are checked even if they are not collected as text: a record is refused if one is too long."""
 
 MAX_CATEGORIES = 63
 

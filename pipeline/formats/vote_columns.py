@@ -2,7 +2,7 @@
 
 Every file that we write has the columns in this order.
 
-A vote without a time has a null in `cast_at`: such a vote can be rated, and the time stays absent when it is written.
+A vote without a time has a null in `cast_at`. Such a vote can be rated, and is written without a time.
 """
 
 from collections.abc import Container, Sequence
@@ -18,7 +18,8 @@ TIME = pa.timestamp("us", "UTC")
 STYLE = pa.struct([(name, pa.int32()) for name in Style.__struct_fields__])
 
 CODE_COLUMN = "is_code"
-"""A flag of public files that a vote event does not have; a reader of events ignores the key."""
+"""The column for the flag `code`: whether the conversation is about code. Vote events have no such field, and a reader
+of events ignores the key."""
 
 VOTE_COLUMNS = pa.schema(
     [

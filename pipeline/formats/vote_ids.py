@@ -40,9 +40,9 @@ class ReadEvent(bytes):
     """An event that was read from a file, with information that the event itself does not contain.
 
     Attributes:
-        recognised: the bytes of the event without `prompt_hash`, if a text check added this field; else None. These
-            bytes serve to recognise a file that was read before, because the hash of a near copy depends on earlier
-            prompts.
+        recognised: the bytes of the event without `prompt_hash`, if a text check added this field; else None. A file
+            that was read before is recognised by these bytes. `prompt_hash` is left out of them because the hash of a
+            prompt that is nearly a copy depends on earlier prompts.
         conversation: the text by which the log identifies the vote, if the vote's id is a hash of this text; else "".
     """
 
@@ -100,7 +100,7 @@ class VoteIds:
         return raw
 
     def recent(self) -> dict[str, int]:
-        """Return the counts of identical records for the contents of the last 200 records whose ids were derived.
+        """Return how often each content occurred so far, for the contents of the last 200 records with derived ids.
 
         Returns:
             Key of the content → number of all identical records so far.
@@ -108,7 +108,7 @@ class VoteIds:
         return {key: self._seen[key] for key in self._recent}
 
     def occurrences(self) -> dict[str, int]:
-        """Return how many identical records had each content, over all records whose ids were derived.
+        """Return how often each content occurred so far, for all records with derived ids.
 
         Returns:
             Key of the content → number of identical records so far.
@@ -119,15 +119,19 @@ class VoteIds:
         """Continue the counts of identical records that another `VoteIds` began.
 
         Args:
-            occurrences: key of a content → number of identical records, from `recent` or `occurrences`. Of this number
-                and our own number, the larger one is kept.
+            occurrences: key of a content → number of identical records, from `recent` or `occurrences`. If this object
+                has a number for the same content, the larger one is kept.
         """
         for key, count in occurrences.items():
             self._seen[key] = max(self._seen[key], count)
             self._recent.append(key)
 
     def _of_conversation(self, name: str) -> str:
-        """Return the id of a vote that is identified by a conversation; "" to derive it from the content."""
+        """Return the id of a vote that its log identifies by a conversation.
+
+        The id is the hash of `name` under the key, or `name` itself if the key is None. "" means that the id must be
+        derived from the content, because the key or `name` is empty.
+        """
         if not self._key or not name:
             return name if self._key is None else ""
         return hmac.digest(self._key, b"vote\0" + name.encode("utf-8", "surrogatepass"), "sha256").hex()

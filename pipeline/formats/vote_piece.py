@@ -31,7 +31,7 @@ class VotePiece:
         return len(self._votes)
 
     def values(self, source: ValueSource) -> pa.Array:
-        """Return a field of the votes, or a style count; nulls for a column that votes do not have."""
+        """Return the values of a field or of a style count; all null if votes do not have the column."""
         if source.column not in VOTE_FIELDS:
             return pa.nulls(len(self))
         values = list(map(attrgetter(source.column), self._votes))

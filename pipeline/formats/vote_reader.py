@@ -59,8 +59,8 @@ class VoteReader:
         check: adds fields computed from the texts of a record; None if texts need not be read.
         self_battles: number of battles of a model against itself so far. They are returned as votes, but no rating
             counts them.
-        bad_times: counts values that are not times. With `left_out.skip_bad` a vote with such a value is read without
-            the time, since a rating needs none. Otherwise the first such value is an error.
+        bad_times: counts values that are not times. If `left_out.skip_bad` is true, a vote with such a value is read
+            without the time, because a rating needs none. Otherwise the first such value is an error.
         unknown: keys in our own events that are not fields of a vote, in the order in which they were found.
     """
 
@@ -107,7 +107,7 @@ class VoteReader:
                 yield with_checked(record)
 
     def _read_own(self, raw: bytes) -> bool | None:
-        """Return whether one of our own events is about code, and collect its keys that no vote has."""
+        """Return whether one of our own events is about code, None if it does not say. Collect its unknown keys."""
         event = decoded(raw)
         if not isinstance(event, dict):
             return None
@@ -158,7 +158,7 @@ class VoteReader:
 
 
 def _self_battle(reject: Reject, raw: bytes) -> Vote | None:
-    """Return the vote of a record whose only fault is that it is a model against itself."""
+    """Return the vote of a rejected record if its only fault is that both models are the same; otherwise None."""
     if reject.reason != SELF_BATTLE:
         return None
     vote = msgspec.json.decode(encode_event(_known_fields(raw)), type=Vote)
@@ -178,7 +178,7 @@ def _lacks_time(reject: Reject) -> bool:
 
 
 def _timed(chunk: list[bytes], untimed: set[int]) -> list[bytes]:
-    """Return events with a placeholder for the time at the given positions."""
+    """Return the events of a chunk. The events at the positions `untimed` get a placeholder as their time."""
     return [_with_time(raw) if position in untimed else raw for position, raw in enumerate(chunk)] if untimed else chunk
 
 
@@ -191,6 +191,9 @@ def _without_voter_since(raw: bytes) -> bytes:
 
 
 def _known_fields(raw: bytes) -> dict[str, Any]:
-    """Return the fields of a vote in an event that the decoder accepts apart from a missing time or its models."""
+    """Return the fields of a vote in an event, without other keys.
+
+    The event's only faults may be a missing time and two equal models.
+    """
     event = decoded(raw)
     return {key: value for key, value in event.items() if key in VOTE_FIELDS}

@@ -1,7 +1,7 @@
 """Writes votes as JSON Lines, a JSON array, CSV, TSV or Parquet, compressed or not, batch by batch.
 
-A file that was written is read again as the same values. Texts are never changed. Cells of CSV are in quotes; a
-cell that begins with =, +, - or @ stays as it is, although a spreadsheet may read it as a formula.
+Whoever reads a written file gets the same values: texts are never changed. Cells of CSV are in quotes. A cell that
+begins with =, +, - or @ is not changed either, although a spreadsheet may read it as a formula.
 """
 
 from __future__ import annotations
@@ -101,7 +101,10 @@ def _delimited(target: IO[bytes], schema: pa.Schema, delimiter: str) -> Iterator
 
 @contextmanager
 def _parquet(target: IO[bytes], schema: pa.Schema) -> Iterator[Write]:
-    """Collect batches to row groups: a column of a small group compresses badly."""
+    """Yield a function that writes batches to a Parquet file.
+
+    Batches are collected into large row groups, because a column of a small group compresses badly.
+    """
     pending: list[pa.RecordBatch] = []
 
     def flush() -> None:
@@ -145,6 +148,6 @@ def _cells(column: pa.Array) -> pa.Array:
 
 
 def _texts_of_times(column: pa.Array) -> pa.Array:
-    """Return times as RFC 3339 in UTC; few values repeat, so each is written on its own."""
+    """Return times as RFC 3339 text in UTC. Each is converted by itself, because few times repeat."""
     microseconds = column.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_pylist()
     return pa.array([None if time is None else format_rfc3339(time) for time in microseconds], pa.string())

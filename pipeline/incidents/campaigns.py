@@ -49,11 +49,11 @@ from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.time import DAY
 
 GAP = 3 * DAY
-"""The longest pause between alerts with the same claim that are one campaign, in microseconds. Facts about sampling
-have a limit of their own (SAMPLING_GAP)."""
+"""Alerts with the same claim are one campaign if the pause between them is at most this long, in microseconds. Facts
+about sampling have a limit of their own (SAMPLING_GAP)."""
 
 MOSTLY = 0.5
-"""The share of a group's votes beyond expectation, or of its voters, that makes it a side effect of another group."""
+"""If stronger groups explain at least this share of a group (`_share_in`), it is a side effect of one of them."""
 
 _AIMLESS = Claim(HABIT, "votes at random or against the rating")
 
@@ -171,7 +171,7 @@ def _campaign(alerts: Sequence[CarriedAlert], claim: Claim) -> Campaign:
 
 
 def _join_claims(groups: Iterable[Campaign]) -> list[Campaign]:
-    """Join groups with the same claim and no pause longer than GAP between them."""
+    """Join groups with the same claim, if no pause between them is longer than GAP (for sampling: SAMPLING_GAP)."""
     joined: list[Campaign] = []
     ordered = sorted(groups, key=lambda one: (_same(one.claim), one.begun_at, one.alerts[0].alert_id))
     for _, same in groupby(ordered, key=lambda one: _same(one.claim)):
@@ -188,14 +188,14 @@ def _join_claims(groups: Iterable[Campaign]) -> list[Campaign]:
 
 
 def _same(claim: Claim) -> Claim:
-    """Return the claim under which groups are joined."""
+    """Return the claim under which groups are joined: all facts about sampling have one, all aimless habits another."""
     if is_sampling(claim):
         return SAMPLING
     return _AIMLESS if claim.kind == HABIT and claim.name in AIMLESS else claim
 
 
 def _sum(groups: Sequence[Campaign]) -> Campaign:
-    """Return groups as one group, with the claim that has the most evidence.
+    """Join groups into one. Its claim is the one with the most evidence.
 
     A fact about sampling on the whole board is the claim only if there is no other claim.
     """
@@ -246,10 +246,10 @@ def _is_by_sampler(group: Campaign, other: Campaign) -> bool:
 
 
 def _is_on_same(crowd: Campaign, claim: Claim, alerts: Iterable[CarriedAlert]) -> bool:
-    """Return whether a group about more votes than usual and another campaign have a subject in common.
+    """Return whether a group about more votes than usual and another campaign are about the same subject.
 
-    Either both have one subject; or the group is about a provider, and the campaign about one of the provider's models;
-    or the group is about a model, and the campaign about more votes than usual on the model's provider.
+    They are in three cases: both have the same subject; the group is about a provider, and the campaign about one of
+    its models; the group is about a model, and the campaign about more votes than usual on the model's provider.
 
     Args:
         crowd: the group about more votes than usual.
@@ -274,10 +274,10 @@ def _are_apart(one: Campaign, other: Campaign, gap: int) -> bool:
 
 
 def _absorb(strong: Campaign, weak: Campaign) -> Campaign:
-    """Return the strong campaign with the weak one as side effect. The votes and voters of the strong one stay.
+    """Return the strong campaign, extended by the alerts of the weak one. Its votes and voters do not change.
 
-    The claim stays too, with two exceptions. MORE about a model becomes LIFTED if the weak campaign states it. MORE
-    about a provider becomes MORE about its model if only one model has it (`_crowd_of`).
+    Its claim changes only in two cases. A claim MORE becomes LIFTED if the weak campaign states LIFTED of the same
+    subject. If both claims are MORE, the new claim may name one model or its provider (`_crowd_of`).
     """
     alerts = tuple(sorted((*strong.alerts, *weak.alerts), key=lambda one: one.order))
     claim = strong.claim

@@ -26,10 +26,10 @@ class CarriedAlert:
         strength: ln of the e-value; 0 for an alert without an e-value.
         is_critical: whether its severity is critical.
         opened_at: when the alert opened, in microseconds since 1970 UTC.
-        begun_at, last_at: the first and the last moment that the alert is about. For an alert about a voter, this
-            period covers all votes of the voter and the moment when the alert opened. For an alert about windows, it
-            begins with the window in the evidence. The period ends when the evidence ended or, if that is not stored,
-            when the alert opened. For an alert without known votes, it begins when the alert opened.
+        begun_at, last_at: the beginning and the end of the period that the alert is about. For an alert about a voter,
+            the period covers all votes of the voter and the opening of the alert. For an alert about windows, the
+            period begins with the window in the evidence. It ends with the evidence or, if the end of the evidence is
+            not stored, when the alert opened. For an alert without known votes, it begins when the alert opened.
         votes: int64[n], the votes that the alert is about, ascending. For an alert about a voter, these are all counted
             votes of the voter. For an alert about a model, these are the votes for or against the model. For an alert
             that states only more votes than usual, these are all votes on its subject. The votes of an alert about
@@ -67,8 +67,8 @@ def incident_id(first: CarriedAlert) -> str:
     """Return the id of the incident whose earliest alert is `first`: 12 hexadecimal digits.
 
     The id is a hash of the alert's id alone. If it also contained the time, the public could find out an exact time by
-    trial. A merge or a late alert may change the earliest alert of an incident, and with it the id. So the ids that
-    belong to the other alerts are stored as redirections, and an incident is still found by its former id.
+    trial. A merge or a late alert may change which alert of an incident is the earliest, and so change the id of the
+    incident. So the ids computed from its other alerts are stored too, and the incident is still found by a former id.
     """
     return hashlib.sha256(f"incident|{first.alert_id}".encode()).hexdigest()[:12]
 

@@ -19,7 +19,7 @@ AT_RANDOM = frozenset({"votes at random", "clicks at random"})
 """Habits of a voter whose votes show no aim."""
 
 AIMLESS = AT_RANDOM | {"votes against the rating"}
-"""Habits that the votes of one voter can hardly tell apart: the answers do not depend on which model is better."""
+"""Habits of a voter whose votes do not depend on which model is better. A voter's votes hardly show which one it is."""
 
 # Detectors of votes that come in numbers. Their votes may be honest, and what they share is only the moment.
 _CROWDS = frozenset({"vote_burst", "traffic"})
@@ -33,8 +33,8 @@ class Claim:
         kind: MODEL or PROVIDER if votes favour or harm the subject, or if there are more votes on it than usual. HABIT
             if the alert is about how a voter votes and not about one model. NETWORK or BOARD if the network or the
             whole board has more votes than usual. FACT for every other statement of a detector or an audit.
-        name: name of the model, provider or network; text of the habit, or else the detector's name; for a FACT the
-            detector and the id of the alert's subject.
+        name: name of the model, provider or network. For a HABIT, its text or, without one, the detector's name. For a
+            FACT, the detector and the id of the alert's subject.
         effect: LIFTED, LOWERED or MORE; for a FACT the direction of the alert; empty for a habit.
     """
 
@@ -53,10 +53,10 @@ def claim_of(alert: Mapping[str, Any]) -> Claim:
 
     The first rule that applies decides the claim:
 
-    1. If the evidence has explanations of a voter's votes ("likeliest"), the first explanation decides: a model or
-       provider that it promotes or demotes, otherwise its text as a HABIT.
-    2. An alert about a model or provider whose direction begins with a form of "promote" or "wins more" states LIFTED;
-       with a form of "demote" or "wins less", LOWERED.
+    1. If the evidence has explanations of a voter's votes ("likeliest"), the first explanation decides. If it promotes
+       or demotes a model or provider, the claim is LIFTED or LOWERED; otherwise it is a HABIT with its text.
+    2. An alert about a model or provider states LIFTED if its direction begins with a form of "promote", "wins more" or
+       "performs better"; LOWERED for a form of "demote", "wins less" or "performs worse".
     3. An alert of the detector "vote_burst" or "traffic" states MORE about its subject.
     4. Another alert about a voter states a HABIT with the detector's name.
     5. Every other alert states a FACT.
@@ -82,14 +82,14 @@ def claim_of(alert: Mapping[str, Any]) -> Claim:
 
 
 def shift_of(claim: Claim) -> Claim | None:
-    """Return the claim of an attack that explains a FACT that a model's results changed; None for any other claim."""
+    """Return the claim of the attack that would explain a FACT about changed results of a model; otherwise None."""
     detector, _, model = claim.name.partition(" ")
     effect = _RESULTS.get(" ".join(claim.effect.split()[:2]))
     return Claim(MODEL, model, effect) if claim.kind == FACT and detector == "model_shift" and effect else None
 
 
 def _effect_of_results(alert: Mapping[str, Any]) -> str | None:
-    """Return the effect that an alert about a model's results states; None if the model itself changed."""
+    """Return LIFTED or LOWERED for an alert about changed results; None for others, or if the model itself changed."""
     if alert["evidence"].get("reading") == "change":
         return None
     return _RESULTS.get(" ".join(str(alert["direction"]).split()[:2]))

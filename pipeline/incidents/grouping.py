@@ -68,8 +68,8 @@ class Incident(AlertSpan):
 def group_alerts(alerts: Iterable[CarriedAlert], decisions: Sequence[Decision] = ()) -> list[Incident]:
     """Return the incidents of a set of alerts, the earliest first.
 
-    A split takes alerts out of their incidents and makes them one incident. A merge joins two incidents. A later merge
-    undoes a split, and a later split undoes a merge.
+    A split takes alerts out of their incidents and makes them one incident. A merge joins two incidents. Decisions are
+    applied in order, so a merge can undo an earlier split, and a split an earlier merge.
 
     Args:
         alerts: all alerts, in any order.

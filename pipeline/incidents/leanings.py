@@ -9,7 +9,7 @@ from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.outcomes import OUTCOME_CODES
 
 LEAST_SHARE = 0.08
-"""The least share of a voter's votes for or against a model that is a leaning."""
+"""A voter leans for or against a model only if at least this share of the voter's votes are for or against it."""
 
 _LEAST_VOTES = 5
 _TIMES = 5.0

@@ -29,7 +29,7 @@ def is_sampling(claim: Claim) -> bool:
 
 
 def is_about_board(claim: Claim) -> bool:
-    """Return whether a claim is a fact about sampling on the whole board. A fact that names a model says more."""
+    """Return whether a claim is a fact about sampling on the whole board, which names no model."""
     return is_sampling(claim) and _subject(claim) == _BOARD
 
 

@@ -23,4 +23,4 @@ CATEGORY_TAGS: tuple[ValueSource, ...] = (at("category_tag"),)
 values, such as scores, are no categories."""
 
 DEDUPLICATED = Flag(at("dedup_tag", "high_freq"), unless=at("dedup_tag", "sampled"))
-"""The publisher leaves out a vote on a prompt of high frequency unless the vote is in a sample."""
+"""The flag `deduplicated`: true for a vote on a frequent prompt, unless the publisher drew the vote into its sample."""

@@ -1,8 +1,9 @@
 """Maps FastChat's raw log: one JSON object for each action of a user; four types of action are votes.
 
-A vote is anonymous if the names that the user saw were "", "Model A" or "Model B"; otherwise they must be the names of
-the models. The true name of a model is in the model's state. A person may vote once for each turn of a conversation. A
-vote is identified by the name of the first model's conversation and the turn.
+A record has the names that the user saw, and a state for each model, which contains the model's true name. If the user
+saw only "", "Model A" or "Model B", the vote is anonymous. If the user saw other names, they must be the true names. A
+person may vote once for each turn of a conversation. So a vote is identified by two values: the name of the first
+model's conversation, and the turn.
 """
 
 import re
@@ -22,7 +23,8 @@ _HIDDEN = frozenset({"", "Model A", "Model B"})
 def map_record(record: Record) -> Fields | None:
     """Return the fields of a vote, given the record of a user's action; None if the action is not a vote.
 
-    If the user saw other names than the names of the models, the field `winner` is a text that the decoder rejects.
+    If the user saw names other than the true names of the models, the field `winner` is a text that the decoder
+    rejects.
     """
     winner = _OUTCOMES.get(str(record.get("type")))
     if winner is None:
@@ -49,7 +51,7 @@ def map_record(record: Record) -> Fields | None:
 
 
 def _listed(names: Any) -> list[Any]:
-    """Return the names that were shown. Anything but a list counts as one name, and absent names as none."""
+    """Return the shown names as a list: one name for a value that is not a list, none for an absent value."""
     return names if isinstance(names, list) else [] if is_absent(names) else [names]
 
 
@@ -64,7 +66,7 @@ def _name(state: Any) -> Any:
 
 
 def _conversation(state: Any) -> str | None:
-    """Return the name of a conversation, which one person has."""
+    """Return the name of the conversation in a model's state; None without one."""
     return text_value(state.get("conv_id")) if isinstance(state, Mapping) else None
 
 
@@ -74,7 +76,7 @@ def _turn_of_conversation(state: Any) -> str | None:
 
 
 def _turn(state: Any) -> int | None:
-    """Return the number of questions that were answered in a conversation."""
+    """Return the number of questions answered so far in a conversation; None if the state has no messages."""
     if not isinstance(state, Mapping) or not isinstance(state.get("messages"), list):
         return None
     offset = state.get("offset")

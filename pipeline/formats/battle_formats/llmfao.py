@@ -1,6 +1,6 @@
 """Declares the format of llmfao: comparisons of answers by crowd workers.
 
-No column is the vote's id: `id` names the pair of answers, so it repeats.
+No column has the id of a vote. The column `id` identifies a pair of answers, and several votes may be about one pair.
 """
 
 from pipeline.formats.battle_format import BattleFormat, SpelledOutcome, at, has

@@ -1,6 +1,7 @@
 """Declares the format of MT-bench human judgments.
 
-No column is the vote's id: `question_id` names the question, so it repeats.
+No column has the id of a vote. The column `question_id` identifies a question, and several votes are about one
+question.
 """
 
 from pipeline.formats.battle_format import BattleFormat, SpelledOutcome, at, has

@@ -47,7 +47,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "winner_tie": ("winner_tie",),
     "winner_both_bad": ("winner_both_bad", "winner_tie_bothbad"),
 }
-"""Names of our fields in public tables, most common first. The last four are columns of one outcome each."""
+"""Our field → its names in public tables, most common first. Each of the last four fields is true for one outcome."""
 
 TABLE = "table"
 """Name of the format of a table whose columns have the usual names."""
@@ -55,8 +55,8 @@ TABLE = "table"
 _TEXTS = ("vote_id", "voter_id", "session", "language", "category", "network", "prompt_hash")
 _LABELS = ("categories", "category_tag", "occupational_tags")
 PUBLISHED = frozenset({"category_tag", "occupational_tags", "conv_metadata", "dedup_tag", "languages"})
-"""Columns of the published sets whose values have parts. They show that a table is a published set, even if it lacks
-another column of the set."""
+"""Columns of the published sets whose values are maps or lists. A table with one of these columns counts as a published
+set, even if it lacks another column of the set."""
 
 _TIMES = ("cast_at", "voter_since")
 _ONE_HOT: Mapping[str, Outcome] = {f"winner_{outcome}": outcome for outcome in OUTCOMES}
@@ -131,7 +131,12 @@ def with_columns(form: BattleFormat, chosen: Mapping[str, str], *, winner_is_nam
 
 
 def _outcome(columns: Mapping[str, str], otherwise: OutcomeRule | None = None) -> OutcomeRule:
-    """Return the outcome rule of these columns by field: one column, or one for each outcome; else `otherwise`."""
+    """Return how the outcome is read: from one column, or else from one column for each outcome.
+
+    Args:
+        columns: our field → its column.
+        otherwise: the result if the table has no such columns; None for a rule with the column "".
+    """
     if columns.get("winner"):
         return SpelledOutcome(columns["winner"])
     one_hot = {outcome: columns[field] for field, outcome in _ONE_HOT.items() if columns.get(field)}
@@ -145,7 +150,11 @@ def _named_winner(rule: OutcomeRule, is_name: bool) -> OutcomeRule:
 
 
 def _style(columns: frozenset[str], side: str) -> Mapping[str, ValueSource]:
-    """Return the sources of a side's style: a column style_a with all counts, or one column a count."""
+    """Return feature → source of the style counts of one side.
+
+    The counts are in the column style_a or style_b if the table has it, otherwise in `conv_metadata`, and otherwise in
+    one column for each feature.
+    """
     features = Style.__struct_fields__
     if f"style_{side}" in columns:
         return {feature: at(f"style_{side}", feature) for feature in features}

@@ -161,7 +161,7 @@ def _arrow_numbers(cells: pa.Array, field: str) -> tuple[Float64, Bool]:
 
 
 def _checked(found: Float64, field: str) -> tuple[Float64, Bool]:
-    """Return the numbers, NaN where missing, and bool[n], true for a number that the field may not have."""
+    """Return the numbers of a field unchanged, and bool[n], true for each number that is not valid in this field."""
     missing = np.isnan(found)
     with np.errstate(invalid="ignore"):
         bad = ~missing & ~(np.abs(found) <= board_cells.LARGEST)
@@ -173,7 +173,12 @@ def _checked(found: Float64, field: str) -> tuple[Float64, Bool]:
 
 
 def _distinct(cells: Cells, read: Callable[[Any], Any], empty: Any) -> tuple[list[Any], npt.NDArray[np.int64], Bool]:
-    """Read each distinct cell once; return the values, int64[n] positions among them, and bool[n] of the bad cells."""
+    """Read each distinct cell once.
+
+    Returns:
+        The values of the distinct cells, `empty` for a cell that cannot be read; int64[n], the position of each cell's
+        value among them; and bool[n], true for each cell that cannot be read.
+    """
     keys, positions = _keys(cells)
     values, bad = [], np.zeros(len(keys) + 1, dtype=np.bool_)
     for i, key in enumerate([*keys, None]):
@@ -186,7 +191,10 @@ def _distinct(cells: Cells, read: Callable[[Any], Any], empty: Any) -> tuple[lis
 
 
 def _keys(cells: Any) -> tuple[list[Any], npt.NDArray[np.int64]]:
-    """Return the distinct cells and int64[n] positions among them; the position after the last is a null."""
+    """Return the distinct cells, and int64[n], the position of each cell among them.
+
+    A null in an Arrow array is not among the distinct cells: its position is their number.
+    """
     if not isinstance(cells, pa.Array) and set(map(type, cells)) == {str}:
         with suppress(UnicodeEncodeError):  # half a surrogate pair
             cells = pa.array(cells, pa.string())

@@ -17,7 +17,7 @@ from pipeline.errors import UnknownFormat
 Rows = list[dict[str, Any]]
 
 MANIFESTS = ("manifest.json", "previous.json")
-"""The files of a bundle with boards: the manifest, and the one before it."""
+"""The files in a bundle that contain boards: the manifest of its snapshot and that of the snapshot before."""
 
 MAX_DOCUMENT = 64 * 1024 * 1024
 """Largest size in bytes of a JSON document that is decoded at once."""

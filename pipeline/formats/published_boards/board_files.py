@@ -39,8 +39,8 @@ class BoardFile:
 
     Attributes:
         name: name for messages: the path of the file relative to the path that the caller gave.
-        subset: name of the board according to the folders and the name of the file; "" if they name none. For a file
-            that is given alone, they name a board only if they look like a path of the arena's dataset.
+        subset: name of the board according to the names of the folders and the file; "" if they name none. If the file
+            is given alone, these names count only if they look like a path of the arena's dataset.
         folders: name of the board according to the folders alone; "" if they name none.
         alone: whether the caller gave the path of this file and of no other.
         day: the day in the file's name as YYYY-MM-DD; "" if the name has none.
@@ -125,7 +125,7 @@ def _below(root: Path, path: Path, shared: Path) -> tuple[str, ...]:
 
 
 def _own_subset(path: Path) -> str:
-    """Return the arena's board that a file's own name and the folders above it name."""
+    """Return the name of the arena's board in a file's name, or else in the folders above; "" if they name none."""
     stem = _bare(_stem(path.name))
     if _is_subset(stem):
         return stem
@@ -153,5 +153,5 @@ def _stem(name: str) -> str:
 
 
 def _bare(stem: str) -> str:
-    """Return the stem of a file's name without day and number of a shard."""
+    """Return the stem of a file's name without a day and without the number of a shard."""
     return _SHARD.sub("", _DAY.sub("", stem).strip("-_. "))

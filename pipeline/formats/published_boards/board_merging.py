@@ -114,7 +114,18 @@ def _like_first(columns: BoardColumns, order: Int64, starts: Int64, sizes: Int64
 def _merge_group(
     columns: BoardColumns, rows: npt.NDArray[np.int64], kept: Bool, counts: list[int], most: int
 ) -> list[BoardConflict]:
-    """Leave out rows of one model, board and day; return at most `most` conflicts."""
+    """Mark the rows about one model, board and day that are dropped, and count them.
+
+    Args:
+        columns: all N rows.
+        rows: positions of the rows about this model, board and day.
+        kept: bool[N], set to false for each dropped row.
+        counts: numbers of rows that repeat another, contradict an earlier file, and differ within a file; increased.
+        most: largest number of conflicts to return.
+
+    Returns:
+        The first conflicts between these rows.
+    """
     first = int(rows[0])
     seen = {_values(columns, first)}
     found: list[BoardConflict] = []

@@ -137,7 +137,10 @@ def _joined(parts: list[Any], kind: type[np.generic]) -> Any:
 
 
 def _numbers(piece: BoardPiece, rows: int) -> dict[str, Float64]:
-    """Return every number of a piece, NaN for fields that it lacks; margins give the bounds."""
+    """Return field → float64[rows] for each field in NUMBERS; NaN for a field that the piece lacks.
+
+    If a row states margins, the bounds of its interval are computed from the score and the margins.
+    """
     found = dict(piece.numbers)
     below, above = found.pop("margin_lower", None), found.pop("margin_upper", None)
     if below is not None and above is not None:
@@ -149,7 +152,10 @@ def _numbers(piece: BoardPiece, rows: int) -> dict[str, Float64]:
 
 
 def _board_names(texts: Mapping[str, list[str]], board: Int32, category: Int32) -> tuple[list[str], Int32]:
-    """Return the names of boards, and int32[n] positions among them: subset/category, one of them, or "board"."""
+    """Return the names of the boards, and int32[n], the position of each row's board among them.
+
+    A name is "board/category". If one of the two is empty, it is the other one; if both are, it is "board".
+    """
     pairs = board.astype(np.int64) * max(1, len(texts["category"])) + category
     distinct, positions = np.unique(pairs, return_inverse=True)
     names: dict[str, int] = {}
