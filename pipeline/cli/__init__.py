@@ -4,6 +4,7 @@
 
     main.py                   runs a command; turns errors into an exit status and a message (entry point)
     app.py                    defines the Typer application, the shared options and JSON output
+    pasted_commands.py        completes commands in messages with --store
     terminal.py               prints all output, with hidden characters as escapes and without markup
     progress_columns.py       defines columns of progress bars, with hidden characters as escapes
     lazy_group.py             imports the module of a command when the command is run

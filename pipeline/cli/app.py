@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pipeline.cli.pasted_commands import remember_option
 from pipeline.cli.terminal import Terminal, err, out, write_json
 
 app = typer.Typer(
@@ -16,7 +17,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 StoreOption = Annotated[
-    str | None, typer.Option("--store", help="postgresql://…, sqlite:///FILE or a file; default: INTEGRITY_STORE.")
+    str | None,
+    typer.Option(
+        "--store",
+        help="postgresql://…, sqlite:///FILE or a file; default: INTEGRITY_STORE.",
+        callback=remember_option,
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print exactly one JSON document to standard output.")]
 

@@ -5,6 +5,7 @@
 
 from pipeline.cli.app import app
 from pipeline.cli.lazy_group import CommandEntry, lazy_group
+from pipeline.cli.pasted_commands import remember_store
 
 COMMANDS: dict[str, CommandEntry] = {
     "publish": CommandEntry(
@@ -132,6 +133,7 @@ COMMANDS: dict[str, CommandEntry] = {
 @app.callback(cls=lazy_group(app, COMMANDS))
 def _group() -> None:
     """Keep the names of commands. Without a callback, Typer drops the name if only one command is registered."""
+    remember_store(None)  # of an earlier command line in this process
 
 
 __all__ = ["COMMANDS", "app"]

@@ -22,6 +22,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TimeElapsedColumn
 from pipeline import alert_text, jobs, settings
 from pipeline.cli.app import JsonOption, app, emit, err, out
 from pipeline.cli.progress_columns import DescriptionColumn
+from pipeline.cli.pasted_commands import remember_store
 from pipeline.cli.server_commands import serve_store
 from pipeline.cli.terminal import styled
 from pipeline.cli.terminal_tables import alert_table, comparison_table, titled_table
@@ -99,6 +100,7 @@ def demo(
     if as_json:
         emit(result)
     else:
+        remember_store(str(path))
         _print(result)
     if serve:
         serve_store(opened, "127.0.0.1", port)

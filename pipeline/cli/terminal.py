@@ -2,7 +2,7 @@
 
 Text is never parsed as markup, so `qwen [int4]` keeps its brackets. Hidden characters are printed as escapes. A line
 break inside a text is printed as an escape too, so that text from votes or people cannot begin a new line. Styles are
-set with `styled`, never inside a text.
+set with `styled`, never inside a text. Commands inside a text get the --store of the command line (`pasted_commands`).
 """
 
 import logging
@@ -16,6 +16,7 @@ from rich.padding import Padding
 from rich.segment import Segment
 from rich.text import Text
 
+from pipeline.cli.pasted_commands import with_store
 from pipeline.vocabulary.visible_text import json_text, visible
 
 CRASHED = 70
@@ -33,7 +34,7 @@ class Terminal(Console):
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Convert a string to a Text of rich, with hidden characters as escapes. rich calls this for every string."""
-        return super().render_str(visible(text), **{**options, "markup": False, "emoji": False})
+        return super().render_str(visible(with_store(text)), **{**options, "markup": False, "emoji": False})
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Render an object for rich. Text that did not pass through `render_str` also gets escapes."""
@@ -63,7 +64,9 @@ def styled(*parts: str | tuple[str, str]) -> Text:
     Args:
         parts: the parts of the line: a text, or a text with a style, such as ("wrong", "bold red").
     """
-    return Text.assemble(*(visible(p) if isinstance(p, str) else (visible(p[0]), p[1]) for p in parts))
+    return Text.assemble(
+        *(visible(with_store(p)) if isinstance(p, str) else (visible(with_store(p[0])), p[1]) for p in parts)
+    )
 
 
 def print_paragraphs(lines: Iterable[str], indent: int = 0, console: Terminal = out) -> None:

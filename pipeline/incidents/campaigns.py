@@ -37,6 +37,7 @@ from pipeline.incidents.claims import (
     Claim,
     shift_of,
 )
+from pipeline.incidents.leanings import aims_behind
 from pipeline.incidents.sampling_facts import (
     SAMPLING,
     SAMPLING_GAP,
@@ -96,11 +97,11 @@ def find_campaigns(alerts: Iterable[CarriedAlert]) -> list[Campaign]:
     """Return the campaigns that explain the alerts, the strongest first. Each alert is in exactly one campaign."""
     firm, vague = list[Campaign](), list[Campaign]()
     for one in _by_voter(alerts):
-        (vague if one.claim.kind == HABIT and one.claim.name in AT_RANDOM and one.by_voters else firm).append(one)
+        (vague if one.by_voters and (one.claim.name in AT_RANDOM or _aims(one)) else firm).append(one)
     aims = _explain(_join_claims(firm))
     led: list[tuple[str, Campaign]] = []  # a voter without an aim, and an alert of the campaign that it leans to
     for one in sorted(vague, key=lambda one: one.rank):
-        aim = next((other for other in aims if _leans_to(one, other)), None)
+        aim = next((other for other in aims if other.claim in _aims(one) and not _are_apart(one, other, GAP)), None)
         if aim is None:
             firm.append(one)
         else:
@@ -126,9 +127,8 @@ def _explain(groups: Iterable[Campaign]) -> list[Campaign]:
     return campaigns
 
 
-def _leans_to(one: Campaign, other: Campaign) -> bool:
-    """Return whether the voter of `one` votes for or against the model of `other`, a campaign at the same time."""
-    return not _are_apart(one, other, GAP) and any(other.claim in alert.leanings for alert in one.alerts)
+def _aims(one: Campaign) -> set[Claim]:
+    return aims_behind(one.claim, one.alerts[0].leanings)  # all alerts of a voter have the voter's leanings
 
 
 def _rank(one: Campaign) -> int:

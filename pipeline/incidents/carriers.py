@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -38,7 +39,8 @@ class CarriedAlert:
         voters: int64[k], the voters who cast `votes`, ascending, without 0.
         excess: how many more votes `core` has than expected; None if the evidence states no expectation.
         leanings: one claim for each model that the voter votes for or against far more often than honest voters do
-            (`leanings.find_leanings`). Empty unless the alert is about a voter.
+            (`leanings.find_leanings`), with the share of the voter's votes that are such votes. Empty unless the alert
+            is about a voter.
         members: names of the provider's models. Empty unless the alert is about a provider.
     """
 
@@ -54,7 +56,7 @@ class CarriedAlert:
     core: Int64 = field(default_factory=lambda: NONE)
     voters: Int64 = field(default_factory=lambda: NONE)
     excess: float | None = None
-    leanings: tuple[Claim, ...] = ()
+    leanings: Mapping[Claim, float] = field(default_factory=dict)
     members: frozenset[str] = frozenset()
 
     @property

@@ -1,15 +1,23 @@
-"""Finds the models that a voter votes for or against far more often than honest voters do."""
+"""Finds the models that a voter votes for or against far more often than honest voters do.
+
+A voter with few votes for one model may seem to have a habit: in five votes, the model may be on the left every time.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from pipeline.incidents.claims import LIFTED, LOWERED
+from pipeline.incidents.claims import AT_RANDOM, HABIT, LIFTED, LOWERED, Claim
 from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.outcomes import OUTCOME_CODES
 
 LEAST_SHARE = 0.08
 """A voter leans for or against a model only if at least this share of the voter's votes are for or against it."""
+
+MOST = 0.5
+"""The least share of a voter's votes for or against a model that no habit explains."""
 
 _LEAST_VOTES = 5
 _TIMES = 5.0
@@ -17,7 +25,7 @@ _TIMES = 5.0
 _WON_A, _WON_B = OUTCOME_CODES["model_a"], OUTCOME_CODES["model_b"]
 
 
-def find_leanings(model_a: Int64, model_b: Int64, outcome: Int64, models: int) -> list[tuple[int, str]]:
+def find_leanings(model_a: Int64, model_b: Int64, outcome: Int64, models: int) -> list[tuple[int, str, float]]:
     """Find the models that a voter votes for or against far more often than honest voters do.
 
     Args:
@@ -26,7 +34,8 @@ def find_leanings(model_a: Int64, model_b: Int64, outcome: Int64, models: int) -
         models: the number of models on the board.
 
     Returns:
-        Pairs, sorted: the number of a model; and LIFTED if the voter votes for it, LOWERED if against it.
+        Triples, sorted: the number of a model; LIFTED if the voter votes for it, LOWERED if against it; and the share
+        of the voter's votes that are such votes, from 0 to 1.
     """
     least = max(_LEAST_VOTES, len(outcome) * max(LEAST_SHARE, _TIMES / max(1, models)))
     first, second = outcome == _WON_A, outcome == _WON_B
@@ -36,5 +45,23 @@ def find_leanings(model_a: Int64, model_b: Int64, outcome: Int64, models: int) -
         (LOWERED, (model_b[first], model_a[second])),
     ):
         numbers, votes = np.unique(np.concatenate(parts), return_counts=True)
-        found += [(int(number), effect) for number in numbers[votes >= least]]
+        chosen = votes >= least
+        shares = votes[chosen] / max(1, len(outcome))
+        found += [(int(number), effect, float(share)) for number, share in zip(numbers[chosen], shares, strict=True)]
     return sorted(found)
+
+
+def aims_behind(claim: Claim, leanings: Mapping[Claim, float]) -> set[Claim]:
+    """Return what a voter may aim at although the best explanation of its votes is a habit.
+
+    Votes without an aim may follow any leaning. Any other habit spreads a voter's votes over the models, so most of
+    them are for or against one model only if that is the aim.
+
+    Args:
+        claim: the best explanation of the voter's votes. If it is not a habit, the result is empty.
+        leanings: the models that the voter leans to, with the share of the voter's votes (`CarriedAlert.leanings`).
+    """
+    if claim.kind != HABIT:
+        return set()
+    least = LEAST_SHARE if claim.name in AT_RANDOM else MOST
+    return {one for one, share in leanings.items() if share >= least}

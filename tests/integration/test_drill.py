@@ -65,7 +65,7 @@ def test_a_published_board_gets_no_invented_vote_and_is_never_marked_as_a_test(
 ) -> None:
     done = called("drill", *words, "--yes", "--store", board.url, settings=SETTINGS)
     assert done.returncode == 2
-    assert "`integrity drill --copy` drills on a copy of it" in done.stderr
+    assert f"`integrity drill --copy --store {board.url}` drills on a copy of it" in done.stderr
     with existing_store(board.url) as opened, opened.read() as connection:
         assert not drill_mark.is_test(connection)
     assert votes_of(board.url) == 3_000

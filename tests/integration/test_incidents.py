@@ -405,7 +405,7 @@ def test_the_command_lists_by_urgency_filters_and_decides(board: Board) -> None:
     assert "farm 0" in shown
     assert "left out by" in shown
     assert "nothing is left to exclude" in shown
-    assert "\n  integrity refresh\n" in shown
+    assert f"\n  integrity refresh --store {board.url}\n" in shown
 
 
 def test_one_command_decides_several_incidents_after_one_preview_and_names_a_wrong_id(board: Board) -> None:
@@ -432,7 +432,9 @@ def test_one_command_decides_several_incidents_after_one_preview_and_names_a_wro
     decide(board, incidents_regrouped)
     assert [one["votes_left_out"] for one in listed(board)] == [0, 0]
     shown = command("show", ids[0]).stdout
-    assert f"\n  integrity incidents show {ids[0][:8]} --verbose\n" in shown
+    pasted = f"integrity incidents show {ids[0][:8]} --verbose --store {board.url}"
+    assert f"\n  {pasted}\n" in shown
+    assert called(*pasted.split()[1:], settings=SETTINGS).returncode == 0
 
 
 def test_alerts_are_listed_by_urgency_chosen_and_decided_several_at_once(board: Board) -> None:

@@ -112,11 +112,11 @@ def _carry(stream: SimulatedStream, first: RaisedAlert, last: RaisedAlert, order
     )
 
 
-def leanings_of(stream: SimulatedStream, rows: Int64) -> tuple[Claim, ...]:
-    """Return the models that the voter of these votes leans to."""
+def leanings_of(stream: SimulatedStream, rows: Int64) -> dict[Claim, float]:
+    """Return the models that the voter of these votes leans to, with the share of its votes."""
     battles = (column[rows].astype(np.int64) for column in (stream.model_a, stream.model_b, stream.outcome))
     found = find_leanings(*battles, len(stream.models))
-    return tuple(Claim(MODEL, stream.models[model], effect) for model, effect in found)
+    return {Claim(MODEL, stream.models[model], effect): share for model, effect, share in found}
 
 
 def _span(stream: SimulatedStream, rows: Int64) -> tuple[int, int]:

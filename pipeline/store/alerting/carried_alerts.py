@@ -49,16 +49,16 @@ class _Own:
     Attributes:
         votes: packed positions of the votes.
         first, last: when the first and the last vote were cast, in microseconds since 1970 UTC.
-        leanings: one claim for each model for or against which the voter leans.
+        leanings: one claim for each model for or against which the voter leans, with the share of such votes.
     """
 
     votes: Int64
     first: int
     last: int
-    leanings: tuple[Claim, ...]
+    leanings: Mapping[Claim, float]
 
 
-_NO_VOTES = _Own(NONE, 2**62, 0, ())
+_NO_VOTES = _Own(NONE, 2**62, 0, {})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -271,6 +271,6 @@ def _read_voters(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> d
             position[mine],
             int(cast_at[mine].min()),
             int(cast_at[mine].max()),
-            tuple(Claim(MODEL, named[model], effect) for model, effect in leanings),
+            {Claim(MODEL, named[model], effect): share for model, effect, share in leanings},
         )
     return owns

@@ -114,8 +114,8 @@ def test_voters_without_an_aim_join_the_campaign_that_they_lean_to_or_each_other
     random, against = Claim(HABIT, "votes at random"), Claim(HABIT, "votes against the rating")
     oak = [voter_alert(f"o{i}", i, CLAIMS[2], at=i * HOUR) for i in range(1, 5)]
     foes = [voter_alert(f"f{i}", i, against, at=i * HOUR) for i in range(11, 15)]
-    leaning = replace(voter_alert("l", 5, random, at=HOUR), leanings=(CLAIMS[2],))
-    other = replace(voter_alert("m", 15, random, at=HOUR), leanings=(CLAIMS[0],))
+    leaning = replace(voter_alert("l", 5, random, at=HOUR), leanings={CLAIMS[2]: 0.2})
+    other = replace(voter_alert("m", 15, random, at=HOUR), leanings={CLAIMS[0]: 0.2})
     found = {one.claims[0]: one.voters for one in group_alerts([other, *foes, leaning, *oak])}
     assert found == {CLAIMS[2]: frozenset(range(1, 6)), against: frozenset(range(11, 16))}
 

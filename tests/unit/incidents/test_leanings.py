@@ -18,9 +18,9 @@ def test_a_voter_leans_to_the_model_that_a_tenth_of_its_votes_are_for() -> None:
     outcome = rng.integers(0, 3, 100)
     a[:12], b[:12], outcome[:6], outcome[6:12] = 60, np.arange(12), WON_A, WON_A
     a[6:12], b[6:12], outcome[6:12] = np.arange(6), 60, WON_B
-    assert find_leanings(a, b, outcome, 100) == [(60, LIFTED)]
+    assert find_leanings(a, b, outcome, 100) == [(60, LIFTED, 0.12)]
     outcome[:6], outcome[6:12] = WON_B, WON_A
-    assert find_leanings(a, b, outcome, 100) == [(60, LOWERED)]
+    assert find_leanings(a, b, outcome, 100) == [(60, LOWERED, 0.12)]
     outcome[:12] = TIE
     assert find_leanings(a, b, outcome, 100) == []
 
