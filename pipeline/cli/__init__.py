@@ -52,6 +52,6 @@
     bench_group.py            defines the group `bench`, whose commands are in bench_stream.py, bench_ratings.py,
                               bench_evidence.py, bench_intervals.py, bench_selection.py, bench_sweep.py, bench_api.py,
                               bench_ledger.py, bench_formats.py, bench_report.py, bench_startup.py,
-                              bench_scale.py
+                              bench_scale.py, bench_incidents.py
     terminal_tables.py        builds tables of boards and alerts
 """

@@ -27,6 +27,10 @@ BENCHMARKS: dict[str, CommandEntry] = {
     "evidence": CommandEntry(
         "bench_evidence", "Measure false-alarm rate and power of every detector, with estimated ratings."
     ),
+    "incidents": CommandEntry(
+        "bench_incidents",
+        "Measure how well incidents match the accounts of two or three simultaneous attacks. Takes half an hour.",
+    ),
     "intervals": CommandEntry(
         "bench_intervals",
         "Measure the coverage of intervals where voters have tastes, at one evaluation and over many evaluations.",

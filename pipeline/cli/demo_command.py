@@ -21,8 +21,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TimeElapsedColumn
 
 from pipeline import alert_text, jobs, settings
 from pipeline.cli.app import JsonOption, app, emit, err, out
-from pipeline.cli.progress_columns import DescriptionColumn
 from pipeline.cli.pasted_commands import remember_store
+from pipeline.cli.progress_columns import DescriptionColumn
 from pipeline.cli.server_commands import serve_store
 from pipeline.cli.terminal import styled
 from pipeline.cli.terminal_tables import alert_table, comparison_table, titled_table

@@ -117,7 +117,7 @@ WITHOUT_STORE = {
 # Servers, simulations and benchmarks have no word of their own; what they print of a store, others print too.
 WORDLESS = {
     "serve", "exporter", "demo", "rotate-key", "witness ask", "bench stream", "bench intervals", "bench selection",
-    "bench sweep", "bench api", "bench ledger", "bench formats", "bench startup",
+    "bench sweep", "bench api", "bench ledger", "bench formats", "bench startup", "bench incidents",
 }  # fmt: skip
 DESIGNED = {0, 1, 2, 3, 4}
 # Kinds of answers that must show hidden characters as escapes.

@@ -29,6 +29,7 @@
     real_voter_accuracy       measures false alarms and power among real voters
     planted_attacks           adds attackers to real voters
     real_streams              runs the detectors of single voters over real votes
+    incident_accuracy         measures how well incidents match simultaneous attacks
     annotator_ability         estimates abilities of voters as am-ELO does, for comparison
     backlog_stream            simulates votes for backlog_accuracy and cohort_accuracy
     backlog_accuracy          measures power and false findings of the evaluation of a backlog

@@ -120,6 +120,20 @@ def test_voters_without_an_aim_join_the_campaign_that_they_lean_to_or_each_other
     assert found == {CLAIMS[2]: frozenset(range(1, 6)), against: frozenset(range(11, 16))}
 
 
+def test_a_voter_with_a_habit_joins_the_campaign_that_most_of_its_votes_are_for() -> None:
+    """Five votes for one model may all be for the left side; a habit over many votes spreads them over the models."""
+    left = Claim(HABIT, "always votes for the left side")
+    oak = [voter_alert(f"o{i}", i, CLAIMS[2], at=i * HOUR) for i in range(1, 5)]
+    lefts = [voter_alert(f"f{i}", i, left, at=i * HOUR) for i in range(11, 15)]
+    five = replace(voter_alert("l", 5, left, at=HOUR, strength=5.0), leanings={CLAIMS[2]: 1.0})
+    some = replace(voter_alert("m", 15, left, at=HOUR), leanings={CLAIMS[2]: 0.2})
+    later = replace(voter_alert("n", 16, left, at=20 * DAY), leanings={CLAIMS[2]: 1.0})
+    found = {(one.claims[0], one.begun_at < DAY): one.voters for one in group_alerts([five, *lefts, some, later, *oak])}
+    assert found == {
+        (CLAIMS[2], True): frozenset(range(1, 6)), (left, True): frozenset(range(11, 16)), (left, False): {16},
+    }  # fmt: skip
+
+
 def test_a_voter_is_not_of_a_campaign_because_it_voted_in_the_same_hour() -> None:
     """The votes of a window are those of everybody: an honest voter with a habit is not of the attack."""
     attack = [voter_alert(f"c{i}", i, CLAIMS[0], at=i * HOUR) for i in range(1, 6)]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.incidents.claims import LIFTED, LOWERED
-from pipeline.incidents.leanings import find_leanings
+from pipeline.incidents.claims import HABIT, LIFTED, LOWERED, MODEL, Claim
+from pipeline.incidents.leanings import aims_behind, find_leanings
 from pipeline.vocabulary.outcomes import OUTCOME_CODES
 
 WON_A, WON_B, TIE = (OUTCOME_CODES[name] for name in ("model_a", "model_b", "tie"))
@@ -31,3 +31,11 @@ def test_few_votes_and_small_boards_show_no_leaning() -> None:
     many = np.resize(np.array([0, 1, 2, 3]), 100)
     assert find_leanings(many, (many + 1) % 4, np.full(100, WON_A), 4) == []
     assert find_leanings(one[:0], two[:0], one[:0], 0) == []
+
+
+def test_votes_without_an_aim_may_follow_any_leaning_and_a_habit_only_one_of_half_of_the_votes() -> None:
+    some, most = Claim(MODEL, "a", LIFTED), Claim(MODEL, "b", LOWERED)
+    leanings = {some: 0.1, most: 0.5}
+    assert aims_behind(Claim(HABIT, "clicks at random"), leanings) == {some, most}
+    assert aims_behind(Claim(HABIT, "always votes for the left side"), leanings) == {most}
+    assert aims_behind(Claim(MODEL, "c", LIFTED), leanings) == set()

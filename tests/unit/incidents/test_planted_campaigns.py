@@ -11,13 +11,14 @@ from pipeline.detectors import WINDOW
 from pipeline.incidents.carriers import CarriedAlert
 from pipeline.incidents.claims import claim_of
 from pipeline.incidents.grouping import group_alerts
+from pipeline.lab.bench.incident_accuracy import measure_mixes
 from pipeline.lab.redteam import detector_run, sampling_scenarios
+from pipeline.lab.redteam.attack_mixes import run_attacks
 from pipeline.lab.redteam.attack_scenarios import HONEST_DAYS, SCENARIOS, AttackScenario, target_and_rival_names
+from pipeline.lab.redteam.run_incidents import carried_alerts, find_incidents
 from pipeline.lab.redteam.scenario_result import run_scenario
 from pipeline.lab.simulate import Omnidirectional
 from pipeline.lab.simulate.simulated_board import SimulatedBoard
-from tests.streams.attack_mixes import draw_mix, run_attacks, run_mix
-from tests.streams.run_incidents import carried_alerts, find_incidents, match_attacks
 
 
 @pytest.mark.long
@@ -65,14 +66,12 @@ def sampling_alerts(name: str) -> list[CarriedAlert]:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", [0, 3, 5, 28, 30, 35])
+@pytest.mark.parametrize("seed", [0, 3, 5, 20, 28, 30, 35])
 def test_campaigns_at_the_same_time_keep_their_accounts_apart(seed: int) -> None:
-    run = run_mix(seed, 40_000)
-    incidents = [one for one in find_incidents(run) if not one.is_note]
-    matches = match_attacks(run, incidents)
-    assert matches
-    assert all(min(one.purity, one.recall) >= 0.95 for one in matches), matches
-    assert len(incidents) <= len(draw_mix(seed)) + 1
+    (mix,) = measure_mixes([seed], 40_000)
+    assert any(one.named for one in mix.attacks)
+    assert mix.is_met, mix
+    assert sum(one.incidents for one in mix.attacks) + mix.others <= len(mix.attacks) + 1
 
 
 @pytest.mark.long

@@ -1,4 +1,4 @@
-"""Simulates streams with two or three attacks at the same time, each of which must become an incident of its own."""
+"""Draws and runs mixes of two or three simultaneous attacks, each of which must become an incident of its own."""
 
 from __future__ import annotations
 
@@ -57,11 +57,6 @@ def draw_mix(seed: int) -> tuple[Attack, ...]:
         day = HONEST_DAYS + float(rng.uniform(0, 4))
         attacks.append(maker(target, int(rng.integers(12, 40)), int(rng.integers(60, 120)), day))
     return tuple(attacks)
-
-
-def run_mix(seed: int, votes: int) -> DetectorRun:
-    """Simulate a mix of attacks among `votes` honest votes of a month, and run every detector over it."""
-    return run_attacks(draw_mix(seed), seed, votes)
 
 
 def run_attacks(attacks: Sequence[Attack], seed: int, votes: int) -> DetectorRun:

@@ -1,11 +1,9 @@
-"""Finds the incidents of a run of all detectors, and measures how well they match the simulated attacks."""
+"""Groups the alerts of a run of all detectors into incidents, without a store."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,23 +17,6 @@ from pipeline.lab.simulate import SimulatedStream
 from pipeline.lab.simulate.voter_population import NETWORKS
 from pipeline.scoring.window import NEW_ACCOUNT
 from pipeline.vocabulary.arrays import Bool, Int64
-
-
-@dataclass(frozen=True)
-class CampaignMatch:
-    """How well the accounts of an incident match one simulated attack.
-
-    Attributes:
-        attack: number of the attack in the stream.
-        named: number of the attack's accounts with an alert.
-        purity: share of the accounts of the incident that belong to this attack.
-        recall: share of the attack's named accounts that are in the incident.
-    """
-
-    attack: int
-    named: int
-    purity: float
-    recall: float
 
 
 def find_incidents(run: DetectorRun) -> list[Incident]:
@@ -59,29 +40,13 @@ def carried_alerts(run: DetectorRun) -> list[CarriedAlert]:
     return [_carry(run.stream, first, last, order, codes) for first, last in [*found, *latest.values()]]
 
 
-def match_attacks(run: DetectorRun, incidents: Iterable[Incident]) -> list[CampaignMatch]:
-    """Return how well the accounts of the incidents match each attack of a stream that has named accounts."""
-    attack = run.stream.is_attack
-    source = dict(zip(run.stream.voter[attack].tolist(), run.stream.attack[attack].tolist(), strict=True))
-    accounts = [Counter(source.get(voter, -1) for voter in one.voters) for one in incidents]
-    matches = []
-    for number in sorted({int(one) for one in source.values()}):
-        named = sum(count[number] for count in accounts)
-        if named:
-            best = max(accounts, key=lambda count: count[number])
-            matches.append(CampaignMatch(number, named, best[number] / best.total(), best[number] / named))
-    return matches
-
-
 def _carry(stream: SimulatedStream, first: RaisedAlert, last: RaisedAlert, order: Int64, codes: Int64) -> CarriedAlert:
     evidence = _named(last.evidence, stream.models)
     subject = {"kind": last.kind, "id": last.subject}
     stated = {"detector": last.detector, "subject": subject, "direction": last.direction, "evidence": evidence}
     claim = claim_of(stated)
-    strength, alert_id = (
-        math.log(last.e_value) if last.e_value else 0.0,
-        f"{first.detector} {first.subject} {first.direction} {first.at}",
-    )
+    strength = math.log(last.e_value) if last.e_value else 0.0
+    alert_id = f"{first.detector} {first.subject} {first.direction} {first.at}"
     critical = last.severity == "critical"
     if last.row >= 0:
         voter = int(last.subject, 16)
@@ -114,8 +79,8 @@ def _carry(stream: SimulatedStream, first: RaisedAlert, last: RaisedAlert, order
 
 def leanings_of(stream: SimulatedStream, rows: Int64) -> dict[Claim, float]:
     """Return the models that the voter of these votes leans to, with the share of its votes."""
-    battles = (column[rows].astype(np.int64) for column in (stream.model_a, stream.model_b, stream.outcome))
-    found = find_leanings(*battles, len(stream.models))
+    a, b, outcome = (column[rows].astype(np.int64) for column in (stream.model_a, stream.model_b, stream.outcome))
+    found = find_leanings(a, b, outcome, len(stream.models))
     return {Claim(MODEL, stream.models[model], effect): share for model, effect, share in found}
 
 

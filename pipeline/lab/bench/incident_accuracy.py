@@ -1,0 +1,170 @@
+"""Measures whether incidents keep simultaneous attacks apart: mixes of two or three attacks among honest votes.
+
+An account of an attack is planted if it cast a vote that counts while the detectors ran; here that is every account of
+an attack. A planted account is named if an alert is about it. The incident of an attack is the one that most of its
+accounts belong to, or without accounts the one about its target.
+
+Purity and recall of the named accounts measure the grouping. The share of the planted accounts that the incident has
+also measures the detectors: they need more votes to name an account that votes on its target now and then only.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.incidents.grouping import Incident
+from pipeline.lab.bench.accuracy_figure import AccuracyFigure
+from pipeline.lab.redteam.attack_mixes import draw_mix, run_attacks
+from pipeline.lab.redteam.detector_run import DetectorRun
+from pipeline.lab.redteam.run_incidents import find_incidents
+from pipeline.lab.simulate import Attack, Burst, TargetOnly
+
+LEAST = 0.95
+"""Target for purity and recall of every attack."""
+
+MOST_INCIDENTS = 2
+"""Target for the number of incidents of one attack."""
+
+HONEST_VOTES = 40_000
+"""Default number of honest votes of a month."""
+
+_HONEST = -1
+
+
+@dataclass(frozen=True, slots=True)
+class AttackMatch:
+    """How well the accounts of an incident match one attack.
+
+    Attributes:
+        what: the attack in words.
+        planted: number of the attack's accounts.
+        named: number of the attack's accounts that an alert is about, notes included.
+        incidents: number of incidents of the attack, without notes.
+        purity: share of the accounts of the incident that belong to the attack; None if the incident has no account.
+        recall: share of the attack's named accounts that the incident has; None if no account is named.
+        planted_recall: share of the attack's planted accounts that the incident has.
+    """
+
+    what: str
+    planted: int
+    named: int
+    incidents: int
+    purity: float | None
+    recall: float | None
+    planted_recall: float
+
+
+@dataclass(frozen=True, slots=True)
+class MixMatch:
+    """The attacks of one mix, and how many of its incidents are of no attack.
+
+    Attributes:
+        seed: seed of the mix.
+        attacks: one match for each attack, in the order of `draw_mix`.
+        others: number of incidents, without notes, that belong to none of the attacks.
+    """
+
+    seed: int
+    attacks: tuple[AttackMatch, ...]
+    others: int
+
+    @property
+    def is_met(self) -> bool:
+        """Whether purity, recall and number of incidents of every attack meet their targets."""
+        shares = [share for one in self.attacks for share in (one.purity, one.recall) if share is not None]
+        return min(shares, default=1.0) >= LEAST and all(one.incidents <= MOST_INCIDENTS for one in self.attacks)
+
+
+def measure_mixes(
+    seeds: Iterable[int], votes: int = HONEST_VOTES, step: Callable[[], object] = lambda: None
+) -> Iterator[MixMatch]:
+    """Simulate one mix of attacks for each seed, and yield how well its incidents match the attacks.
+
+    Args:
+        seeds: the seeds. The same seed gives the same mix, votes and incidents.
+        votes: number of honest votes of the month.
+        step: called after each mix.
+    """
+    for seed in seeds:
+        attacks = draw_mix(seed)
+        run = run_attacks(attacks, seed, votes)
+        yield match_attacks(seed, attacks, run, find_incidents(run))
+        step()
+
+
+def match_attacks(seed: int, attacks: Sequence[Attack], run: DetectorRun, incidents: Sequence[Incident]) -> MixMatch:
+    """Return how well the incidents of a run match the attacks of its stream.
+
+    Args:
+        seed: seed of the mix, for the result.
+        attacks: the attacks of the stream, in the order of their numbers.
+        run: the run of the detectors over the stream.
+        incidents: the incidents of the run, notes included.
+    """
+    rows = np.arange(run.split, len(run.stream))
+    attack = rows[run.stream.is_attack[rows]]
+    source = dict(zip(run.stream.voter[attack].tolist(), run.stream.attack[attack].tolist(), strict=True))
+    planted = Counter(source.values())
+    named = Counter(source.get(voter, _HONEST) for one in incidents for voter in one.voters)
+    acted = [one for one in incidents if not one.is_note]
+    owner = [_owner(one, source, attacks) for one in acted]
+    matches = []
+    for number, one in enumerate(attacks):
+        mine = [incident for incident, of in zip(acted, owner, strict=True) if of == number]
+        counts = [Counter(source.get(voter, _HONEST) for voter in incident.voters) for incident in mine]
+        best = max(counts, key=lambda count: count[number], default=Counter[int]())
+        matches.append(AttackMatch(
+            _describe(one),
+            planted[number],
+            named[number],
+            len(mine),
+            best[number] / best.total() if best else None,
+            best[number] / named[number] if named[number] else None,
+            best[number] / planted[number],
+        ))  # fmt: skip
+    return MixMatch(seed, tuple(matches), sum(of == _HONEST for of in owner))
+
+
+def summarize_mixes(mixes: Sequence[MixMatch]) -> list[AccuracyFigure]:
+    """Return the figures of several mixes with their targets. `mixes` must not be empty."""
+    attacks = [one for mix in mixes for one in mix.attacks]
+    purity = [one.purity for one in attacks if one.purity is not None]
+    recall = [one.recall for one in attacks if one.recall is not None]
+    found = [one for one in attacks if one.incidents]
+    figures = []
+    for what, shares in (("incident's accounts that are of its attack", purity),
+                         ("attack's named accounts in its incident", recall)):  # fmt: skip
+        figures.append(AccuracyFigure(f"{what}, least", min(shares, default=0.0), "", at_least=LEAST))
+        figures.append(AccuracyFigure(f"{what}, mean", _mean(shares), ""))
+    figures.append(AccuracyFigure("attack's planted accounts in its incident, mean", _mean(
+        [one.planted_recall for one in attacks]), ""))  # fmt: skip
+    most = max(one.incidents for one in attacks)
+    figures.append(AccuracyFigure("incidents of one attack, most", most, "", at_most=MOST_INCIDENTS))
+    figures.append(AccuracyFigure("attacks with an incident", len(found) / len(attacks), ""))
+    figures.append(AccuracyFigure("incidents of no attack", sum(one.others for one in mixes), f"in {len(mixes)} mixes"))
+    return figures
+
+
+def _owner(incident: Incident, source: dict[int, int], attacks: Sequence[Attack]) -> int:
+    """Return the number of the attack that an incident belongs to; −1 if it belongs to none."""
+    if incident.voters:
+        counts = Counter(source.get(voter, _HONEST) for voter in incident.voters)
+        return max(counts, key=lambda number: (counts[number], number))
+    about = incident.claims[0].name
+    return next((number for number, one in enumerate(attacks) if one.target_model == about), _HONEST)
+
+
+def _describe(attack: Attack) -> str:
+    votes = "–".join(str(bound) for bound in dict.fromkeys(attack.vote_bounds()))
+    how = attack.kind.replace("_", " ")
+    if isinstance(attack, TargetOnly) and not isinstance(attack, Burst):
+        how = f"{attack.direction}, otherwise {attack.otherwise}"
+    return f"{how}, {attack.voters} × {votes}"
+
+
+def _mean(shares: Sequence[float]) -> float:
+    return float(np.mean(shares)) if shares else 0.0
