@@ -134,5 +134,5 @@ def voter_key(url: str) -> bytes:
 
 
 def now() -> int:
-    """Return the present time in microseconds since 1970 UTC, for display only."""
+    """Return the present time in microseconds since 1970 UTC."""
     return time.time_ns() // 1000

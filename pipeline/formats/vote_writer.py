@@ -1,6 +1,6 @@
 """Writes votes as JSON Lines, a JSON array, CSV, TSV or Parquet, compressed or not, batch by batch.
 
-Whoever reads a written file gets the same values: texts are never changed. Cells of CSV are in quotes. A cell that
+Reading a written file gives the same values, because texts are never changed. Cells of CSV are in quotes. A cell that
 begins with =, +, - or @ is not changed either, although a spreadsheet may read it as a formula.
 """
 

@@ -102,7 +102,13 @@ def _public(found: Mapping[str, Any], place: str) -> dict[str, Any]:
 
 
 def _of_run(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings in the parameter of a run, which people may set who must not run programs in a task."""
+    """Return the settings in the parameter of a run.
+
+    People who may start a run must not be able to run programs in its tasks, so some settings are refused here.
+
+    Raises:
+        Usage: a setting is not allowed in a run.
+    """
     place = "parameter `settings` of the run"
     for name in _NOT_IN_RUNS:
         if name in found:

@@ -138,7 +138,10 @@ def _replay_votes(connection: Connection, detector: VoterDetector) -> list[Signa
 
 
 def _oldest_first(connection: Connection) -> list[int]:
-    """Return the partition numbers in the order in which a voter's evidence continues from one to the next."""
+    """Return the partition numbers, sorted by the time at which each partition began.
+
+    The state of a voter is carried on from one partition to the next in this order.
+    """
     began = {
         part.partition_no: voter_states.began_at(connection, part.partition_no)
         for part in partitions.read_progress(connection)

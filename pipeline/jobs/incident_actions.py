@@ -13,7 +13,7 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "exclude": ("exclusions",),
     "restore": ("exclusions",),
 }
-"""Action → the scopes that a token needs for it: those of all that the action changes."""
+"""Action → the scopes that an API token needs for it, one for each kind of data that the action changes."""
 
 
 def decide(

@@ -102,7 +102,7 @@ def _of_each(shown: Iterable[Mapping[str, Any]], name: str) -> Figures:
 
 
 def _about(one: Mapping[str, Any], named: frozenset[str], hidden: HiddenModels) -> tuple[str, str, str]:
-    """Return kind, effect and target of an incident, from fixed words and from names that the public reads."""
+    """Return kind, effect and target of an incident. They contain only fixed words and names that are public."""
     about = one["about"][0]
     kind, name = about["kind"], about["name"]
     if kind == FACT:

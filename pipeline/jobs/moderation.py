@@ -230,7 +230,7 @@ def expected_exclusions(connection: Connection, resolved: Collection[str] = ()) 
 
 
 def _left_out(connection: Connection) -> int:
-    """Return the rules of the newest snapshot's method as bits. They are read from the snapshot, not from a file."""
+    """Return the rules by which the newest snapshot leaves votes out, one bit for each rule; 0 without a snapshot."""
     newest = snapshots.latest(connection)
     return 0 if newest is None else rule_mask(stated_method(newest.body).rules)
 
@@ -250,7 +250,7 @@ def _kept(connection: Connection, alert_id: str, action: str) -> str:
 
 
 def _targets(connection: Connection, action: str, target: str) -> tuple[list[ExclusionTarget], str | None]:
-    """Return (kind, target) of what to exclude or restore, and the id of the alert behind it."""
+    """Return what to exclude or restore, as (kind, target), and the id of the alert if `target` names an alert."""
     kind, sign, subject = target.partition(":")
     if sign:
         if kind == "votes":

@@ -7,7 +7,8 @@ one should count all votes.
 
 The rebuild is one transaction, so the windows stay stale if it is interrupted. The result equals the counts of the
 workers: all votes before each partition's next offset are counted, and each is evaluated by its snapshot in force. A
-late vote counts in the window that contains the newest event time of the votes stored before it.
+late vote from a topic counts in the window that contains the newest event time up to this vote, because the window of
+its own time may have been closed.
 """
 
 import hashlib
@@ -53,14 +54,14 @@ def _count_all(connection: Connection) -> None:
 
 
 class _WindowTimes:
-    """Finds the times at which windows count the votes of a partition, as `scoring.fate.window_times` does."""
+    """Finds for each vote of a partition the time whose window counts it, as `scoring.fate.window_times` does."""
 
     def __init__(self, of_file: bool) -> None:
         self._of_file = of_file
         self._newest = np.iinfo(np.int64).min
 
     def take(self, batch: pa.RecordBatch) -> tuple[Int64, Bool]:
-        """Return the time at which windows count each of n votes, and whether only the vote's outcome is counted.
+        """Return for each of n votes the time whose window counts it, and whether only its outcome is counted.
 
         Returns:
             int64[n], microseconds since 1970 UTC; and bool[n].

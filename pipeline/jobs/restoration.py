@@ -42,7 +42,7 @@ def restore(url: str, source: Path) -> dict[str, Any]:
             the key folder is not empty.
         Refuted: a file of the backup is missing or damaged, or the ledger folder of the target is newer than the
             backup.
-        MissingKey: neither the backup nor the settings of the target have the voter key, or they have a different one.
+        MissingKey: the voter key is in none of the backup, the settings and the key folder, or a wrong key is there.
         StoreUnavailable: this version of the code cannot read tables of the backup's version.
         VerificationFailed: the restored ledger does not follow from the restored votes.
     """
@@ -89,7 +89,12 @@ def _open_restored(url: str, facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_keys(backup: BackupReader, url: str, source: Path) -> None:
-    """Check that the store will open, and that no other keys are in its place."""
+    """Check that the voter key of the backed-up store is known, and that the target has no key files of its own.
+
+    Raises:
+        MissingKey: the voter key is missing, or another store's key was given.
+        Usage: the backup has keys, and the key folder of the target is not empty.
+    """
     folder = key_folder(url)
     packed = [name for name in backup.listed if name.startswith(_KEYS)]
     if packed:

@@ -70,7 +70,10 @@ def read_store_status(store: Store) -> StoreStatus:
 
 
 def _watermarks(connection: Connection) -> dict[tuple[str, ...], float]:
-    """Return the watermark of each partition that is not read to its end; of all partitions if there is none."""
+    """Return (source, partition) → its watermark, in seconds since 1970 UTC.
+
+    Only partitions that are not yet read to their end are included. If all are read to their end, all are included.
+    """
     lateness = configuration.load().lateness
     names = arrow_reader.partition_sources(connection)
     known = partitions.read_progress(connection)
@@ -93,7 +96,10 @@ def _open(by_state: dict[tuple[str, ...], int]) -> dict[tuple[str, ...], float]:
 
 
 def _opened(connection: Connection) -> dict[tuple[str, ...], float]:
-    """Count every alert once under each severity it has reached, so that no counter falls."""
+    """Return (detector, severity) → number of alerts that have ever had this severity, so that no counter falls.
+
+    An alert that was escalated to critical counts under "warning" too.
+    """
     opened = {k: float(n) for k, n in store_figures.count_alerts_by(connection, "detector", "severity").items()}
     for (detector,), count in store_figures.count_escalated(connection).items():
         opened[detector, "warning"] = opened.get((detector, "warning"), 0.0) + count

@@ -21,7 +21,7 @@ from .merkle_proofs import check_consistency, check_inclusion
 from .signed_note import Checkpoint, SignedNote, VerifierKey
 
 KEPT = "kept checkpoint"
-"""The place that errors name for a fault of the checkpoint that the caller kept."""
+"""The name, in errors, of the earlier checkpoint that the caller has saved."""
 
 # The sequence of a manifest, found without parsing it: in canonical JSON no text contains a quote that is not escaped.
 _SEQUENCE = re.compile(rb',"sequence":([1-9][0-9]{0,15}),"[uv]')
@@ -103,7 +103,7 @@ def read_file(files: BundleFiles, names: set[str], name: str, most: int) -> byte
 
 @dataclass(frozen=True, slots=True)
 class _NamedKeys:
-    """The keys of the log and of the witnesses that a manifest names. A signature by one of them must be valid."""
+    """The keys of the log and of the witnesses that a manifest names. Every signature by such a key must be valid."""
 
     log: tuple[VerifierKey, ...]
     witnesses: tuple[VerifierKey, ...]
@@ -163,7 +163,10 @@ def _check_in_log(raw: bytes, index: int, head: Checkpoint, path: tuple[canonica
 
 
 def _check_key_rotation(given: Manifest, previous: Manifest | None, signers: tuple[VerifierKey, ...]) -> None:
-    """Check that at most one key was added, and that the key before it signed too."""
+    """Check that a manifest adds at most one key to those of the previous manifest, and that the right keys signed.
+
+    The last key must have signed. If it is new, the key before it must have signed too.
+    """
     keys = previous.keys if previous is not None else given.keys[:1]
     if given.keys[: len(keys)] != keys or len(given.keys) > len(keys) + 1:
         raise Refuted("key", f"{MANIFEST}.keys", "expected the keys of the previous manifest and at most one more")

@@ -212,7 +212,16 @@ def _check_boards(
 
 
 def _check_coverage(coverage: VoteCoverage | None, previous: Manifest | None, late: int, votes: int) -> None:
-    """Check the late rule, and the numbers of late and unchecked votes. No manifest may drop the late rule again."""
+    """Check the rule for late votes, and the numbers of late and of unchecked votes (`VoteCoverage`).
+
+    Once a manifest has stated the rule, every later manifest must state it too.
+
+    Args:
+        coverage: what the manifest states; None if it states nothing.
+        previous: the previous manifest; None for the first snapshot.
+        late: number of late votes in the log.
+        votes: largest possible number of unchecked votes.
+    """
     where = f"{MANIFEST}.coverage"
     if coverage is None:
         if previous is not None and previous.coverage is not None:

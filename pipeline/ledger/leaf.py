@@ -67,7 +67,7 @@ class VoteLeaf:
     Attributes:
         at: the hour in which the vote was cast, RFC 3339.
         commitment: SHA-256 of the blind and the private fields.
-        fate, outcome: names of the vote's fate and outcome.
+        fate, outcome: names of the vote's fate, such as "accepted" or "late", and of its outcome.
         model_a, model_b: names of the models.
         type: "vote".
         vote: id of the vote.

@@ -96,14 +96,21 @@ def _retraction(row: dict[str, Any]) -> bytes:
 
 
 def _json_column(rows: pa.Table, name: str, before: str, after: str) -> pa.Array:
-    """Return a dictionary column as JSON texts between `before` and `after`; encodes each distinct value once."""
+    """Return each text of a column as `before`, the text as JSON, and `after`. Each distinct text is encoded once."""
     column = _chunk(rows[name])
     texts = [before + _json(text) + after for text in column.dictionary.to_pylist()]
     return pa.DictionaryArray.from_arrays(column.indices, pa.array(texts, pa.string())).cast(pa.string())
 
 
 def _json_pairs(rows: pa.Table, one: tuple[str, str, str], other: tuple[str, str, str]) -> pa.Array:
-    """Return two adjacent dictionary columns as JSON texts; encodes each distinct pair once, which saves a join."""
+    """Return two columns, each as `_json_column` returns it, joined row by row.
+
+    If there are few distinct pairs, each pair is encoded once. This is faster than joining the texts of every row.
+
+    Args:
+        rows: the leaves.
+        one, other: name of the column, text before it, and text after it.
+    """
     (name, before, between), (second, first, after) = one, other
     left, right = _chunk(rows[name]), _chunk(rows[second])
     # A file from outside may have dictionaries of any size.

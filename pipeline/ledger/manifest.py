@@ -167,6 +167,8 @@ class SourcePosition:
 class VoteCoverage:
     """States how late votes count, and how many votes are late or unchecked.
 
+    A late vote was read after the pipeline had stopped waiting for votes of its time.
+
     Attributes:
         late_rule: always LATE_COUNT. A manifest of an earlier version has no VoteCoverage and follows two other rules.
             Late votes count in the raw view only. A model whose votes are all ties gets its standard error by the

@@ -121,7 +121,7 @@ class VoteLog:
         return int((self._whole("fate")[counted] == LATE).sum())
 
     def count_readable(self) -> int:
-        """Return how many votes in the log are accepted or late, including votes that were retracted later."""
+        """Return the number of votes in the log with the fate accepted or late. Retracted votes are included."""
         return int(np.isin(self._whole("fate"), (ACCEPTED, LATE)).sum())
 
     def counts(self, counted: Bool, also: list[str]) -> PairCounts:

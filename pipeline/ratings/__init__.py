@@ -5,7 +5,8 @@ The functions take arrays and return frozen results. They use no clock, no files
 Modules:
     validation          checks inputs; an error names the wrong value and its row
     encoding            encodes columns of text as a model axis and integer codes
-    pair_counts         counts votes by pair and outcome, the sufficient statistic; pair_sums: computes its sums
+    pair_counts         counts votes by pair and outcome, the sufficient statistic
+    pair_sums           computes the sums for pair_counts
     win_graph           finds the strongly connected components of the win digraph (Ford 1957)
     rated_models        selects the models that can be rated, and says why the others cannot
     newton              maximises the Bradley-Terry likelihood by damped Newton
@@ -34,7 +35,8 @@ Modules:
     fragility           searches for the fewest votes without which two models swap ranks
     vote_changes        searches for the fewest votes to flip, or to add, so that two models swap ranks
     voter_influence     finds the voters whose votes move a rating most
-    battle_columns      represents votes as columns; battle_ratings: computes every estimate above from them
+    battle_columns      represents votes as columns
+    battle_ratings      computes every estimate above from such columns
     method              defines the named rules by which votes are left out of a board
     blas_threads        limits BLAS to one thread for small matrices
 

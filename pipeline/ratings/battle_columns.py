@@ -42,8 +42,8 @@ class BattleColumns:
         prompt: int64[N], equal numbers for votes on equal prompts, 0 for a vote without a prompt; None if prompts were
             not collected.
         numbers: name in NUMBERS → int64[N], for the properties that were collected. Times are microseconds since 1970
-            UTC, NO_TIME for none. Sessions and networks are equal numbers for equal names, 0 for none. A turn is its
-            number, 0 for none.
+            UTC, NO_TIME for none. A session or a network is a hash of its name, 0 for none. A turn is its number, 0 for
+            none.
         repeated: number of records left out because an earlier record has the same id.
         conflicting: number of repeated records whose battle, outcome or voter differs from the earlier record's.
         more_categories: number of labels without a bit in `categories`, because all 63 bits were taken.

@@ -181,7 +181,7 @@ def bootstrap_ratings(
 def _draw_ahead(
     threads: ThreadPoolExecutor, cells: "_Cells", batch: Sequence[np.random.SeedSequence]
 ) -> list[Future[list[_Draw]]]:
-    """Start to draw a batch, in shares that the threads draw beside each other."""
+    """Start to draw a batch in several threads, one share of the batch in each. Returns the shares as futures."""
     shares = [batch[k::_THREADS] for k in range(_THREADS)]
     return [threads.submit(lambda share: [cells.draw(one) for one in share], share) for share in shares]
 
@@ -204,7 +204,7 @@ def _require_few(redrawn: Counter[tuple[str, ...]], rounds: int, *, given_up: bo
 
 
 class _Cells:
-    """The votes as 3 P cells: each of P pairs with each of a wins, b wins, no winner."""
+    """The votes counted in 3 P cells. A cell is one of P pairs of models with one of: a wins, b wins, no winner."""
 
     def __init__(
         self, counts: PairCounts, fitted: Fit, reweight: int | None, clusters: ClusterVotes | None = None

@@ -132,8 +132,8 @@ def fewest_votes_to_replace_first(counts: PairCounts, *, fitted: Fit | None = No
 def _potentials(start: Fit, first: int) -> Float64:
     """Return float64[K, K] whose column k is H⁺(e_first − e_k), with H the information and e_k the unit vector of k.
 
-    A column is a potential, highest at `first` and lowest at k. So no vote has more influence on the gap between
-    `first` and k than the difference of the two, the effective resistance.
+    The largest value of column k is at `first`, and the smallest at k. So the influence of a vote on the gap between
+    `first` and k is at most the difference of these two values, which is called the effective resistance.
     """
     units = np.eye(len(start.theta))
     potentials = solve_laplacian(start.hessian, units[:, [first]] - units)

@@ -47,7 +47,7 @@ def count_by_pair(a: CodedColumn, b: CodedColumn, outcome: CodedColumn, size: in
 
 
 def _keys(columns: tuple[CodedColumn, CodedColumn, CodedColumn], size: int, rows: slice) -> Int64:
-    """Return (a·K + b)·4 + outcome of each row. Only the small tables are multiplied; rows are only added."""
+    """Return (a·K + b)·4 + outcome of each row. For speed, the factors are applied to the tables of codes."""
     scales = (size * _CELLS, _CELLS, 1)
     first, second, third = (
         (column.table.astype(np.int64) * scale).take(column.position[rows])
@@ -59,7 +59,10 @@ def _keys(columns: tuple[CodedColumn, CodedColumn, CodedColumn], size: int, rows
 
 
 def _dense(columns: tuple[CodedColumn, CodedColumn, CodedColumn], size: int) -> Int64:
-    """Count the votes of every cell (ordered pair, outcome) in two threads; numpy releases the interpreter lock."""
+    """Count the votes of every cell, an ordered pair and an outcome: int64[K·K·4], at the positions of `_keys`.
+
+    Many votes are counted in two threads, because numpy releases the interpreter lock.
+    """
     cells, votes = size * size * _CELLS, len(columns[0].position)
     if votes < _VOTES_FOR_THREADS:
         return np.bincount(_keys(columns, size, slice(None)), minlength=cells)

@@ -6,5 +6,5 @@ board_audits.py     runs every audit, and contains the audits of votes and board
 registry_audits.py  contains the audits that compare the registry with the board
 sweep.py            runs all audits, evaluates the policy, and opens and clears alerts
 provider_page.py    builds the page of facts about a provider
-variants_story.py   tells what was found about private variants, claims and removals, as sentences with proofs
+variants_story.py   builds sentences with proofs about private variants, claims and removals
 """

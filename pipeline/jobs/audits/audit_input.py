@@ -246,7 +246,12 @@ def _styles(
 
 
 def _described(answers: Int64, sums: Float64, squares: Float64) -> dict[str, StyleStatistics]:
-    """Return feature → mean and standard deviation over the answers of a model."""
+    """Return style feature → its mean and standard deviation over the answers of one model.
+
+    Args:
+        answers: number of the model's answers, at least 2.
+        sums, squares: float64[features], the sum of each feature and of its square over these answers.
+    """
     mean = sums / answers
     spread = np.sqrt(np.maximum(squares - answers * mean**2, 0.0) / (answers - 1))
     columns = zip(STYLE_FEATURES, mean.tolist(), spread.tolist(), strict=True)

@@ -114,7 +114,7 @@ def _compared(given: AuditInput) -> ComparedVotes:
 
 
 def _left_out(votes: ComparedVotes) -> Mapping[str, Any]:
-    """Return how many older votes were not looked at, where there are any."""
+    """Return a report's field with the number of older votes that were not compared; empty if there are none."""
     return {"older_votes_left_out": votes.left_out} if votes.left_out else {}
 
 
@@ -188,7 +188,8 @@ AUDITS: dict[str, Audit] = {
     "prompt_duplication": _prompts,
     "task_mix": _task_mix,
 }
-"""Name of an audit (also in findings and alerts) → its function, in the order in which e-LOND tests their families."""
+"""Name of an audit → its function. e-LOND tests the audits in this order, each as one family. Findings and alerts have
+the same names."""
 
 PROVIDER_AUDITS = frozenset(
     {

@@ -44,10 +44,10 @@ def variants_story(audited: ProviderAudits | None, snapshot: PublishedSnapshot, 
 
     Returns:
         {"snapshot", "sequence", "events", "since", "as_of", "checks", "policy"}. "events" is `event_no`. "since" is the
-        time of the first registry event, "as_of" the time of the newest event or vote. "checks" has the fields of each
-        `StoryCheck` and "nothing", the sentence for a check that found nothing. Its sentences have the fields of
-        `StorySentence`, with times in RFC 3339. If the registry names no provider, "since" and "as_of" are None,
-        "checks" and "policy" are empty.
+        time of the first registry event, "as_of" the time of the newest event or vote. "checks" is a list with an entry
+        for each `StoryCheck`: its fields, and "nothing", the sentence for a check that found nothing. The sentences of
+        a check have the fields of `StorySentence`, with times in RFC 3339. If the registry names no provider, "since"
+        and "as_of" are None, and "checks" and "policy" are empty.
     """
     told: dict[str, Any] = {"snapshot": snapshot.snapshot_id, "sequence": snapshot.sequence, "events": event_no}
     if audited is None:

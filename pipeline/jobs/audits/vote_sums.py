@@ -36,7 +36,7 @@ class ComparedVotes:
         voter: int64[n], pseudonym of the voter; −1 for a vote without a voter.
         what: integers[n], a number for the pair of models and the outcome. Two votes have the same number if they have
             the same two models and the same outcome for each, whichever model was on the left.
-        when: integers[n], number of the ten minutes (`lockstep.BUCKET`) in which the vote was cast.
+        when: integers[n], number of the ten-minute interval (`lockstep.BUCKET`) in which the vote was cast.
         prompt: int64[n], 64 bits of the prompt's hash; 0 for a vote without a prompt.
         left_out: number of older votes that are not kept.
     """
@@ -126,8 +126,8 @@ class VoteSummer:
         models: names of the K models.
         newest: time of the newest vote in microseconds since 1970 UTC.
         released_at: model → time of its release in microseconds since 1970 UTC.
-        compared: number of votes that will be kept for the audits that compare them, so that memory is taken once; a
-            larger number is allowed. None to keep none.
+        compared: expected number of votes to keep for the audits that compare votes. Memory for them is allocated once;
+            if more votes come, it grows. None to keep no votes.
     """
 
     def __init__(
@@ -177,7 +177,7 @@ class VoteSummer:
         self._cells = merged, total
 
     def _add_days(self, votes: VoteColumns) -> None:
-        """Add votes to the sums of each day: all votes, the votes that name each model, and those late in the day."""
+        """Add votes to the sums of each day: `battles`, `appearances` and `late` of `VoteSums`."""
         size = len(self._models)
         days, place = np.unique(votes.cast_at // DAY, return_inverse=True)
         place = place.ravel()
@@ -201,7 +201,7 @@ class VoteSummer:
         )  # fmt: skip
 
     def take_compared(self) -> ComparedVotes | None:
-        """Return the votes that were kept, and free their memory here. None if none were kept."""
+        """Return the votes that were kept, and release them from this object. None if none were kept."""
         kept, self._kept = self._kept, None
         if kept is None:
             return None
@@ -210,7 +210,7 @@ class VoteSummer:
 
 
 class _Columns:
-    """Columns that grow. Memory is taken when rows are written: np.empty alone takes none from the system."""
+    """Columns that grow. Rows that are allocated but not yet written take no memory, because they are from np.empty."""
 
     def __init__(self, rows: int) -> None:
         self._rows = 0

@@ -73,7 +73,7 @@ def _with_group(one: AlertSignal, stored_as: dict[str, str]) -> AlertSignal:
 
 
 def _stored(connection: Connection, key: tuple[str, str, str]) -> list[Any]:
-    """Return the stored alerts with this key, latest first."""
+    """Return the stored alerts with the key (detector, subject, direction), latest first."""
     a = schema.alert.c
     columns = a.alert_id, a.state, a.severity, a.level, a.partition_no, a.offset, a.opened_at, a.evidence
     query = sa.select(*columns)
@@ -84,10 +84,10 @@ def _stored(connection: Connection, key: tuple[str, str, str]) -> list[Any]:
 def _same_votes(row: Any, one: AlertSignal) -> bool:
     """Return whether the votes of a signal are among those for which an alert was last raised.
 
-    A voter's last vote decides: by its offset, or by its time if the two last votes are in different partitions, whose
-    offsets cannot be compared. The beginning of the evidence about a model moves with the weeks that are evaluated, so
-    its end decides. Periods move as a whole: they are the same if at least half of the new one is inside the stored
-    one.
+    For an alert about a voter, the voter's last vote must not be newer than that of the alert. Offsets are compared
+    within one partition, and times between partitions. For an alert about a model, the evidence must not end later than
+    that of the alert. The detectors PERIOD and STYLE are exceptions: at least half of the signal's period must be
+    inside the period of the alert.
     """
     if one.subject_kind == "voter":
         if row.partition_no != one.partition:

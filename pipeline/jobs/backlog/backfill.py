@@ -1,8 +1,9 @@
-"""Evaluates the votes from before the first snapshot, which no snapshot evaluated when they were read.
+"""Evaluates the votes that were read before the first snapshot existed.
 
-A run evaluates all these votes together, also those that an earlier run evaluated: a few new votes alone could not be
-compared with others. The first refresh of a store calls `backfill_before_first_snapshot`. So an imported history is
-evaluated before its first board is published.
+Later votes are evaluated with the reference of a snapshot when they are read; these votes could not be. A run evaluates
+all of them together, by comparing voters with each other. It includes votes that an earlier run evaluated, because a
+few new votes alone could not be compared. The first refresh of a store calls `backfill_before_first_snapshot`. So an
+imported history is evaluated before its first board is published.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from pipeline.store.votes import backlog_runs, unchecked_votes
 from pipeline.store.votes.backlog_runs import RunForm
 
 Progress = Callable[[str, int], None]
-"""Called with what was done (`read` or `evaluated`) and how much: a number of votes, or 1 pass over some votes."""
+"""A function that is called after each part of the work: with "read" and the number of votes that were read, or with
+"evaluated" and 1 for each pass over some votes."""
 
 
 def no_progress(_what: str, _done: int) -> None:
@@ -39,8 +41,10 @@ def backfill(
 
     Args:
         url: address of the store.
-        strict: whether to compute the nested form. Its e-values decide which voters the policy `backfill-voter/1`
-            excludes. If True, votes are evaluated again if earlier runs did not compute the nested form for them.
+        strict: whether to compute the nested form of the evaluation too. In this form, a voter's votes cannot influence
+            the reference that evaluates the voter. The e-values of this form decide which voters the policy
+            `backfill-voter/1` excludes. If True, votes that earlier runs evaluated only in the other form are evaluated
+            again.
         check: whether to return the report only, and to write nothing to the store.
         progress: called after each block of votes as ("read", number of votes), and after each pass over some votes as
             ("evaluated", 1).

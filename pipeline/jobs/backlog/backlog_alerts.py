@@ -1,8 +1,9 @@
 """Turns the findings about a backlog into alerts. A backlog is a set of votes that are evaluated together afterwards.
 
-In the nested form, the e-value of a finding about a voter bounds the probability of a false alarm. Such a finding may
-be critical, and then the policy `backfill-voter/1` excludes the voter. All other findings are warnings, which propose
-to a person what to exclude. Alerts about models are public. Their times are therefore whole hours around the votes.
+In the nested form of the evaluation, a voter's votes cannot influence the reference that evaluates the voter. So the
+e-value of a finding about a voter bounds the probability of a false alarm. Such a finding may be critical, and then the
+policy `backfill-voter/1` excludes the voter. All other findings are warnings, which propose to a person what to
+exclude. Alerts about models are public. Their times are therefore whole hours around the votes.
 """
 
 from __future__ import annotations
@@ -70,10 +71,9 @@ class BacklogAlerts:
     def discoveries(self, signals: list[AlertSignal]) -> list[AlertSignal]:
         """Return the signals that count as discoveries in e-LOND.
 
-        Signals about models count; they result from tests of groups of voters and of weeks.
-
-        Signals about voters do not count. A signal about a group of accomplices does not count either: accomplices are
-        voters who vote like a voter who was found alone.
+        Signals about models count, because they result from tests of groups of voters and of weeks. There is one
+        exception: signals about a group of accomplices. Accomplices are voters who vote like a voter who was found
+        alone. Signals about voters do not count.
         """
         known = {
             (self.given.model_name(one.model), _PASSIVE[one.direction])
@@ -86,7 +86,7 @@ class BacklogAlerts:
         ]  # fmt: skip
 
     def afterwards(self, nested: bool = False) -> str:
-        """Return a phrase for the text of an alert that says how the votes were evaluated, with the number of rounds.
+        """Return a phrase for the text of an alert: how the votes were evaluated, and in how many rounds.
 
         Args:
             nested: whether the alert is based on the nested form of the evaluation (`pipeline.backlog.voter_rounds`).
@@ -157,7 +157,11 @@ class BacklogAlerts:
         ]  # fmt: skip
 
     def _cohort(self, kind: str, one: GroupFinding) -> list[AlertSignal]:
-        """Return the alert about a model and a cohort, and about each member where no filter could select the votes."""
+        """Return the alert about a model and a cohort, a group of voters who share for example a network.
+
+        The votes of a network or on a prompt can be selected by a filter. For any other cohort, the list also has an
+        alert about each member.
+        """
         at = whole_hours(self.given.period(one.members if len(one.members) else None))
         evidence: dict[str, Any] = {"tests": one.tests}
         if kind == NETWORK:

@@ -147,7 +147,7 @@ class BacklogInput:
 
 
 def _positive(label: Int64) -> Int32:
-    """Return a positive number for each label that is not 0; 0 stays 0."""
+    """Number the distinct labels by positive integers. The label 0 stays 0."""
     place = np.unique(label, return_inverse=True)[1]
     return np.where(label == 0, 0, place.ravel() + 1).astype(np.int32)
 

@@ -54,7 +54,7 @@ class EvaluationRun:
         """Evaluate the votes. Nothing is written.
 
         Args:
-            start: the state of e-LOND before the run. Each of the seven kinds of tests gets a seventh of its level.
+            start: the state of e-LOND before the run. The level of e-LOND is divided equally among the kinds of tests.
 
         Returns:
             The findings, and the object that turns them into alerts.

@@ -91,7 +91,13 @@ def _named_files(connection: Connection) -> set[str]:
 
 
 def _add_ledger(writer: BackupWriter, store: Store, named: set[str], snapshots: int) -> None:
-    """Add every file of the ledger, including files of candidates, which only later snapshots name."""
+    """Add every file of the ledger, and the heads (signed checkpoints) of the first `snapshots` snapshots.
+
+    Files that only a candidate names are included. A candidate is a snapshot before its publication.
+
+    Raises:
+        Refuted: a file does not have its digest, or a file in `named`, which the database names, is missing.
+    """
     for path in sorted((store.files.folder / "files").glob("*/*")):
         found = writer.add(f"ledger/files/{path.parent.name}/{path.name}", path)
         if found != path.name:

@@ -102,7 +102,10 @@ def _read_store(url: str, options: Settings) -> Iterator[tuple[Connection, Ledge
 
 
 def _check_signatures(one: SignedManifest, previous: Manifest | None, log: bytes) -> Manifest:
-    """Return the manifest, after checking that it continues the previous one and that its keys signed both heads."""
+    """Return a manifest, after checking that it continues the previous one and that its keys signed its two heads.
+
+    The heads are the checkpoints of the snapshot log and of the vote log.
+    """
     where = f"manifest {one.sequence}"
     signed = manifest.load(one.body, where)
     digest = manifest.sha256_hex(previous.dump()) if previous else manifest.NO_PREVIOUS
@@ -180,7 +183,7 @@ def _verify_boards(
 def _inputs(
     connection: Connection, store: Store, snapshot: PublishedSnapshot, signed: Manifest, where: str
 ) -> RatingInput:
-    """Return what the snapshot rates, after checking that it leaves out exactly the votes of its exclusions."""
+    """Return the votes that a snapshot rates, after checking that it leaves out exactly those its exclusions name."""
     data = store.files.get(signed.files[bundle.EXCLUDED])
     if manifest.sha256_hex(data) != signed.files[bundle.EXCLUDED]:
         raise Refuted("digest", f"{where}, {bundle.EXCLUDED}", "its content does not have the digest in the manifest")

@@ -54,13 +54,14 @@ EXPORT_COLUMNS = pa.schema(
         pa.field("left_out", pa.string()),
     ]
 )
-"""The columns of an export: those of the schema, then leaf in the vote log, fate, and why the vote does not count."""
+"""The columns of an export: those of the schema; the vote's leaf in the vote log; its fate, such as "late"; and the
+reason why it does not count."""
 
 LATEST = "latest"
 """The name that stands for the newest published snapshot in place of an id."""
 
 UNDER_TEST = "on a model under test"
-"""The reason for which a vote that counts is not exported."""
+"""The reason why a vote that counts on the board may be left out of an export."""
 
 _RETRACTED = "retracted"
 

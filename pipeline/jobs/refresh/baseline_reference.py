@@ -36,7 +36,7 @@ NEWEST_VOTES = 1_000_000
 """Number of the newest votes that a reference is estimated from."""
 
 CAPS = (3, 12, 48, 2**62)
-"""Number of votes of a voter on a model that count; the first one with which every model is rated."""
+"""Numbers of votes of one voter on one model that may count. The smallest with which all models are rated is used."""
 
 # With fewer voters the clustered variance is too small (see `clustered_sandwich`).
 _LEAST_CLUSTERS = 50
@@ -122,7 +122,7 @@ def estimate_baseline_reference(
 
 
 def _first_cap(votes: OrderedVotes, model_no: dict[str, int]) -> tuple[int, OrderedVotes, PairCounts, Fit] | None:
-    """Find the first cap of `CAPS` under which no fewer models can be rated than with all votes.
+    """Find the first cap of `CAPS` under which as many models can be rated as with all votes.
 
     Returns:
         Four values: the cap, the votes that count under the cap, their counts, and the fit. None if there is no such
@@ -150,16 +150,20 @@ def _rated(counts: PairCounts) -> PairCounts | None:
 
 
 def _state_taste(taste: Taste) -> dict[str, Any]:
-    """Return what the snapshot states about the taste.
+    """Return what the snapshot states about the tastes of honest voters, the spread of their opinions of a model.
 
-    `measured` is false if there were too few votes to estimate it.
+    `measured` is false if there were too few votes to estimate the spread.
     """
     numbers = {"sd": taste.sd, "error": taste.error, "sharpness": taste.sharpness}
     return {**{name: round(value, 4) for name, value in numbers.items()}, "measured": taste.models > 0}
 
 
 def _within_cap(votes: OrderedVotes, cap: int) -> Bool:
-    """Return bool[n], true for the newest `cap` votes of a voter on both models; all votes without a voter."""
+    """Return bool[n], true for the votes that count under a cap.
+
+    A vote counts if, for both of its models, it is among the newest `cap` votes of its voter on the model. Every vote
+    without a voter counts.
+    """
     kept, (row, sizes) = np.ones(len(votes.voter), dtype=np.bool_), votes.cells
     row, sizes = row[np.repeat(sizes > cap, sizes)], sizes[sizes > cap]
     later = np.repeat(np.cumsum(sizes), sizes) - 1 - np.arange(len(row))

@@ -4,9 +4,9 @@ Both need sums over voters (`ratings.voter_scores`). These sums are computed fro
 small, it has grown by a twentieth, the set of rated models has changed, the rules of the method have changed, or an
 exclusion was undone.
 
-In all other cases the stored sums are updated. They are scaled up with the number of votes, and votes that were
-excluded since are subtracted. The scores that are subtracted use the strengths of the stored sums, so that the
-remainder is exactly the sum over the other voters. The time of such a refresh depends on the number of new votes only.
+In all other cases the stored sums are updated. They are scaled up in proportion to the number of votes. Votes that were
+excluded since then are subtracted. Their scores are computed with the ratings that the stored sums used. So nothing
+remains of a voter whose votes are all excluded. The time of such a refresh depends on the number of new votes only.
 
 The intervals and the sums are two files of the bundle. The body of the snapshot has their digests.
 """
@@ -36,15 +36,16 @@ from pipeline.vocabulary.fates import COUNTED
 from pipeline.vocabulary.method_rules import rule_mask
 
 MOST_VOTES = 5_000_000
-"""Of a longer log only the newest votes are summed; the sums are scaled to all votes. 5 million take some 20 s."""
+"""Largest number of votes that are summed, the newest ones; the sums are scaled to all votes. This takes some 20 s."""
 ALWAYS = 2_000
-"""A log of at most so many leaves is summed from all votes at each refresh."""
+"""A log with at most this number of leaves is summed from all votes at each refresh."""
 MOST_GROWTH = 1.05
-"""Kept sums are carried on until the view has so many times their votes."""
+"""Stored sums are updated while the view has at most this multiple of the votes that it had when they were computed."""
 
 LEAST_LEFT = 0.25
-"""Sums are computed anew if for some model less than this share of the sum over single votes is left of them: of voters
-with only some votes excluded, the products of excluded and counted votes stay in the sums."""
+"""Least ratio, for every model, of the sum over voters to the sum over single votes after excluded votes were
+subtracted. Below it, the sums are computed anew: if only some votes of a voter are excluded, the subtraction is not
+exact, because products of excluded and counted votes of the voter remain in the sums."""
 
 ReadVotes = Callable[[], NewestVotes]
 

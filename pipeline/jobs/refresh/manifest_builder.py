@@ -157,7 +157,7 @@ def _interval_files(body: Mapping[str, Any]) -> dict[str, Digest]:
 
 
 def _label_files(connection: Connection, log_size: int) -> dict[str, Digest]:
-    """Return path → SHA-256 of each file of labels of the log at a size."""
+    """Return path → SHA-256 of each file with the labels of the first `log_size` leaves of the log."""
     return {leaf_labels.path(first): Digest(digest) for first, digest in sealed_labels.files(connection, log_size)}
 
 
@@ -169,7 +169,7 @@ def _method(body: Mapping[str, Any]) -> PublishedMethod | None:
 def _view(
     connection: Connection, candidate: SnapshotCandidate, name: str, summaries: Mapping[str, Any]
 ) -> PublishedView:
-    """Return a view or a board of a candidate, whose body has these summaries."""
+    """Return the view or board `name` of a candidate. `summaries` has the fields about it in the candidate's body."""
     shown = summaries[name]
     return PublishedView(
         votes=shown["votes"],

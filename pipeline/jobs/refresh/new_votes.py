@@ -31,10 +31,8 @@ def count_new_votes(
 ) -> dict[str, PairCounts]:
     """Count the votes of the leaves `first` to `log_size` − 1, by view and board.
 
-    None of these leaves may be a retraction.
-
-    These are the votes that a log of `log_size` leaves has and a log of `first` leaves lacks. The smaller log is not
-    read, so the time depends on the number of new votes only.
+    They are the votes that a log of `log_size` leaves has and a log of `first` leaves lacks. None of these leaves may
+    be a retraction. The smaller log is not read, so the time depends on the number of new votes only.
 
     Args:
         connection: reads the store.

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Columns = Mapping[str, list[Any]]
 Rows = list[dict[str, Any]]
 BOARDS = "boards by category and language"
-"""The name of the part of a verdict that has the rows of these boards."""
+"""The name of the part of a verdict that is about the boards by category and language."""
 
 # The id of a verdict, and why it stops the refresh ("" if it does not).
 Outcome = tuple[str, str]

@@ -10,7 +10,7 @@ class AccuracyFigure:
 
     Attributes:
         what: what was measured, in words.
-        value: the measured value, in this unit.
+        value: the measured value, in the unit `unit`.
         unit: unit of the value and of the target, such as "voters" or "logits".
         at_most: the target if it is an upper limit; otherwise None.
         at_least: the target if it is a lower limit; otherwise None. A figure without either limit has no target.

@@ -31,7 +31,8 @@ POWER = (
     ("provider", 100, (1.0, 1.0, 1.0)),
     ("random clicks", 100, (0.0, 0.0, 0.06)),
 )
-"""Behaviour, votes of each attacker, and the share of attackers to name at each share of POISON."""
+"""For each behaviour of attackers: its name; the number of votes of each attacker; and the targets for "named", one for
+each share of attack votes in POISON. A target is the least share of the attackers that must be named, from 0 to 1."""
 
 _MOST_HONEST = 11
 
@@ -72,7 +73,7 @@ def backlog(scale: float = 1.0) -> Iterator[AccuracyFigure]:
 
 
 def _small_boards(runs: int) -> Iterator[AccuracyFigure]:
-    """Measure 45 accounts with six votes each on boards of 12,000 votes."""
+    """Measure how well 45 attackers with six votes each are found among 12,000 honest votes, and false findings."""
     named, members, honest, quiet = 0, [], 0, 0
     for seed in range(runs):
         stream = make_stream(2_000 + seed, 12_000, "target only", 45, 6)
@@ -114,6 +115,9 @@ def _error(stream: BacklogStream, votes: BacklogVotes, left_out: set[int]) -> fl
 
 
 def _disagreement(votes: BacklogVotes) -> float:
-    """Return the number of voters for whom only one of two e-values, the usual and the strict, reaches 10⁴."""
+    """Return the number of voters for whom only one of the two forms of the evaluation gives an e-value from 10⁴ on.
+
+    The forms are the iterated and the nested one (`pipeline.backlog.voter_rounds`).
+    """
     found = BacklogEvaluation(votes, b"bench", "always").run()
     return float(sum((one.e_value >= CRITICAL) != ((one.strict or 0.0) >= CRITICAL) for one in found.voters))

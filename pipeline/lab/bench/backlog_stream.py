@@ -101,7 +101,17 @@ def make_stream(
 
 
 def _look_for_target(rng: np.random.Generator, behaviour: str, attack: Bool, a: Int64, b: Int64) -> tuple[Int64, Int64]:
-    """Put the target into the battles that attackers look for."""
+    """Replace a model by the target in some battles of the attackers, if their behaviour favours such battles.
+
+    Args:
+        rng: source of random numbers.
+        behaviour: how attackers vote.
+        attack: bool[n], true for each battle of an attacker.
+        a, b: int64[n], the models of each battle.
+
+    Returns:
+        Both models of each battle, int64[n] each.
+    """
     if behaviour in ("provider", "left", "omnidirectional", "random clicks"):
         return a, b
     sought = attack & ((behaviour == "target only") | (rng.random(len(a)) < _FOCUS))

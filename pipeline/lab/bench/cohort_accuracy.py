@@ -64,7 +64,7 @@ def _names_target(stream: BacklogStream, found: BacklogFindings) -> bool:
 
 
 def _habits(boards: int) -> Iterator[AccuracyFigure]:
-    """Measure how many voters with a rule are warned of, and how many honest ones."""
+    """Measure for how many of the voters with a habit, and of the honest voters, a warning is raised."""
     named, false, voters = np.zeros(2), 0, 0
     for seed in range(boards):
         votes, habits, rule = _board_of_habits(seed)
@@ -78,7 +78,12 @@ def _habits(boards: int) -> Iterator[AccuracyFigure]:
 
 
 def _board_of_habits(seed: int) -> tuple[BacklogVotes, HabitColumns, Int64]:
-    """Return votes, what they say about habits, and each voter's rule: 0 none, 1 the longer answer, 2 "both bad"."""
+    """Simulate a board with habits.
+
+    Returns:
+        The votes; their columns for the test of habits; and int64[voters], the habit of each voter: 0 for none, 1 for
+        the longer answer, 2 for "both bad".
+    """
     stream = make_stream(4_800 + seed, _HONEST, "random clicks", 2 * _RULES, _EACH)
     draw = np.random.default_rng([seed, 2])
     votes = stream.votes()

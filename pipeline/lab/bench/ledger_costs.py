@@ -156,7 +156,7 @@ def _timed(what: Callable[[], Any]) -> float:
 
 
 def _first_refresh(url: str, seed: int) -> tuple[float, float]:
-    """Return the seconds of a refresh of a new store.
+    """Insert votes into a new store, and return the two times of `_refresh_times` for its first refresh.
 
     The caller ignores the first result of a process, because it contains the time to import modules.
     """
@@ -227,7 +227,7 @@ def insert_votes(url: str, options: Settings, votes: int, seed: int) -> None:
 
 
 def _category_lists(store: Store) -> Any:
-    """Return the numbers of a thousand lists of categories; each vote has one of them."""
+    """Store a thousand random lists of categories, and return their numbers. A vote refers to a list by its number."""
     rng = np.random.default_rng(11)
     names = [f"category {number:02}" for number in range(CATEGORIES)]
     chosen = (sorted(rng.choice(names, rng.integers(1, 6), replace=False).tolist()) for _ in range(_LISTS))

@@ -15,7 +15,7 @@ from pipeline.lab.bench.real_boards import RealVotes
 from pipeline.vocabulary.arrays import Bool, Int64
 
 FRIENDS = 4
-"""Number of models of the provider that a supporter of a provider promotes, at most a third of all models."""
+"""Number of models that an attack for a provider promotes, but at most a third of all models."""
 
 _FOCUS = 0.2
 _SLIPS = 0.02
@@ -92,7 +92,7 @@ def plant(
         votes: votes of real people.
         attack: the kind of attackers.
         attackers: number of attackers.
-        begin: row of the first real vote that an attacker's vote may follow.
+        begin: row of the first real vote after which attackers may vote.
         rng: source of random numbers.
     """
     targets, providers = _targets(votes, attack, rng)
@@ -118,7 +118,14 @@ def plant(
 
 
 def _targets(votes: RealVotes, attack: PlantedAttack, rng: np.random.Generator) -> tuple[Int64, Int64]:
-    """Draw the models of an attack: not among the best quarter, and with at least the median number of votes."""
+    """Draw the models that an attack promotes or demotes.
+
+    A single target is not among the best quarter of the models, and has at least the median number of votes. The models
+    of a provider are drawn from all models.
+
+    Returns:
+        `targets` and `providers` of the `PlantedStream`.
+    """
     count = np.bincount(np.concatenate([votes.model_a, votes.model_b]), minlength=votes.models)
     wins = np.bincount(votes.model_a, votes.outcome == 0, votes.models)
     wins += np.bincount(votes.model_b, votes.outcome == 1, votes.models)

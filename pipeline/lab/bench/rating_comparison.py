@@ -234,7 +234,10 @@ def _task(task: str, table: str, runs: list[EngineRun]) -> ComparedTask:
 
 
 def _error(found: Mapping[str, Any], exact: Mapping[str, Any]) -> float:
-    """Return the maximum |Δ| in points, both with mean zero."""
+    """Return the largest absolute difference between two ratings of a model, in points.
+
+    The mean over the models is first subtracted from the ratings of each engine.
+    """
     names = sorted(exact["theta"])
     given, wanted = (np.array([one["theta"][name] for name in names]) for one in (found, exact))
     difference = (given - given.mean()) - (wanted - wanted.mean())

@@ -25,7 +25,7 @@ from pipeline.store.log.newest_votes import NewestVotes
 from pipeline.vocabulary.arrays import Float64, Int64
 
 PARTS = 5
-"""A stream is divided into so many parts of equal length. A snapshot follows each part but the last."""
+"""Number of parts of equal length into which a stream is divided. A snapshot follows each part but the last."""
 
 
 @dataclass(frozen=True)

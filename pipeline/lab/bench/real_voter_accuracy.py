@@ -38,7 +38,7 @@ from pipeline.vocabulary.arrays import Float64, Int64
 
 ORDERS, QUICK_ORDERS = 10, 2
 CARELESS = 0.3
-"""A worker with a smaller slope is careless."""
+"""A worker whose votes have a smaller slope on the board's logits (`worker_slopes`) counts as careless."""
 
 _AT = (50, 100, 200, 400)
 _RULES = tuple(name for name in BASELINES if name != "30 an hour")
@@ -100,7 +100,7 @@ def real_voters(
 def _false_alarms(
     name: str, boards: Sequence[RealBoard], orders: int, seed: int, step: Step
 ) -> Iterator[AccuracyFigure]:
-    """Run all boards without attackers. A person is counted once an order, however many boards the person is on."""
+    """Run all boards without attackers. In each random order, a person on several boards is counted once."""
     found = _People()
     for order in range(orders):
         sets: dict[str, set[int]] = {}
@@ -228,7 +228,7 @@ class _Attackers:
 
 
 def _power(name: str, boards: Sequence[RealBoard], orders: int, seed: int, step: Step) -> Iterator[AccuracyFigure]:
-    """Plant attackers of each kind on each board, and run the board."""
+    """Measure power: add attackers of each kind to each board, and yield the share that each method finds."""
     for number, attack in enumerate(ATTACKS):
         sums = _Attackers()
         for order in range(orders):

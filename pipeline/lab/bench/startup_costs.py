@@ -29,7 +29,7 @@ MOST_HELP_SECONDS, MOST_HELP_MB, MOST_SECONDS = 0.25, 60.0, 0.7
 _LISTS = ("alerts", "leaderboard", "incidents")
 _VOTES, _MODELS, _ALERTS = 5_000, 20, 20
 INTEGRITY = ("-c", "from pipeline.cli.main import main; main()")
-"""The words of Python before those of a command."""
+"""The arguments of Python that run `integrity`. The arguments of `integrity` follow them."""
 # Linux counts the memory of a parent as a peak of its child until the child runs another program, so the parent is a
 # small process.
 _PARENT = """

@@ -1,8 +1,8 @@
 """Measures the throughput of the worker in votes per second. Each measurement has its own process.
 
-In its own process, a measurement has its own peak memory, and memory that another measurement left does not slow it.
-The measured time begins at the end of the first batch, so that joining a consumer group is not included. It ends after
-the last voter states are written.
+So the peak memory is that of one measurement, and no measurement is slowed by memory that another one left behind. The
+measured time begins at the end of the first batch, so that joining a consumer group is not included. It ends after the
+last voter states are written.
 """
 
 import multiprocessing
@@ -228,7 +228,10 @@ def measure_executemany(filled: str, url: str, options: Settings, votes: int) ->
 
 
 def _stored(store: Store, votes: int) -> Iterator[Mapping[str, list[tuple[Any, ...]]]]:
-    """Yield the rows of the votes of a store's last partition, 5,000 at a time, the keys sorted."""
+    """Yield table → rows for 5,000 votes of a store's last partition at a time.
+
+    The tables are `vote` and `vote_key`; the rows of `vote_key` are sorted.
+    """
     v = schema.vote.c
     with store.read() as connection:
         last = connection.scalar(sa.select(sa.func.max(v.partition_no)))

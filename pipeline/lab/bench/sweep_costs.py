@@ -202,7 +202,7 @@ def make_store(url: str, options: Settings, votes: int, models: int, providers: 
 
 
 def _events(rng: np.random.Generator, names: list[str], weights: Float64, providers: int) -> list[Any]:
-    """Return registry events: a tenth of the models private and released with N, a fifth with claims, a policy."""
+    """Return the events of a registry with a sampling policy, private and released models, and benchmark claims."""
     numbered = iter(range(10**6))
 
     def event(day: float, kind: str, **more: Any) -> dict[str, Any]:

@@ -72,8 +72,8 @@ def clean_month(scale: float = 1.0) -> Iterator[AccuracyFigure]:
 def bursts(scale: float = 1.0) -> Iterator[AccuracyFigure]:
     """Measure how soon `vote_burst` finds that a model gets three times its votes in normal traffic.
 
-    The board has 100 models, 20 providers and 80 networks, which are 200 keys. `scale` is the sample size as a fraction
-    of the full size. Each figure is yielded as soon as it is known.
+    The board has 100 models, 20 providers and 80 networks. The detector tests each of these 200 in every window.
+    `scale` is the sample size as a fraction of the full size. Each figure is yielded as soon as it is known.
     """
     first = 360
     for models, votes, bar in ((40, 120, 6.0), (40, 60, None), (40, 12, None), (100, 250, 6.0), (100, 60, None)):

@@ -90,7 +90,13 @@ def plan_campaign(
 
 
 def _free_model(connection: Connection, models: list[str]) -> str:
-    """Return the first model from three quarters of the ranking downwards that no open incident is about."""
+    """Return a model that no open incident is about.
+
+    Args:
+        connection: reads the store.
+        models: names of the models, best first. They are tried from the place at three quarters of the ranking down to
+            the last, and then upwards from that place. If none is free, the first one that was tried is returned.
+    """
     start = int(_PLACE * len(models))
     taken = {
         about["name"]

@@ -31,7 +31,7 @@ from pipeline.store.boards import snapshots
 from pipeline.store.db import schema
 
 PAGE_SECONDS = 180.0
-"""A campaign must page within this time after its first vote."""
+"""The time in seconds after the first vote of a campaign within which the person on duty must be called."""
 
 _PAUSE = 0.5
 _RULE = "IntegrityIncidentOpen"
@@ -138,7 +138,7 @@ class Chain:
         self._tell(link)
 
     def _wait(self, name: str, ask: Callable[[], Found | None]) -> Found | None:
-        """Ask until there is an answer, and note when it came."""
+        """Call `ask` until it returns a result, and add the step `name` with its time. None after the time limit."""
         deadline = time.monotonic() + self._limit
         while (found := ask()) is None and time.monotonic() < deadline:
             time.sleep(_PAUSE)
@@ -147,7 +147,7 @@ class Chain:
         return found
 
     def _alerts(self) -> str | None:
-        """Return how many alerts about accounts of the drill there are; None without any."""
+        """Return the number of alerts about accounts of the drill as text, such as "3 alerts"; None without any."""
         a = schema.alert.c
         with self._store.read() as connection:
             query = sa.select(sa.func.count()).where(a.subject_kind == "voter", a.subject.in_(self._voters))

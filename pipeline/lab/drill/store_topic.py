@@ -26,8 +26,8 @@ def expect_read(store: Store, to: str) -> None:
         to: kafka://HOST:PORT or kafka://HOST:PORT/TOPIC.
 
     Raises:
-        Usage: `to` is no address of a topic, the store has not read the topic, or the topic was deleted and created
-            again. In the last case, it ends before the offset up to which the store has read it.
+        Usage: `to` is no address of a topic; the store has not read the topic; or the topic ends before the offset up
+            to which the store has read it, because it was deleted and created again.
         BrokerUnavailable: no broker answers.
         BrokerRefused: the broker refuses our login, or forbids us to read the topic.
     """

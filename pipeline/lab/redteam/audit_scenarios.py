@@ -73,7 +73,7 @@ def best_of_n_cases(seed: int) -> list[AuditCaseResult]:
 
 
 def _best(rng: np.random.Generator, n: int, tau: float) -> AuditCaseResult:
-    """Run families through the registry and the audit. The variants are sorted, the best first."""
+    """Simulate families of `n` variants, and audit the release of the best one of each. `tau` is in points."""
     state, true = _family(n), tau * rng.standard_normal((_ROUNDS, n))
     seen = true + _SE * rng.standard_normal((_ROUNDS, n))
     order = np.argsort(-seen, axis=1)

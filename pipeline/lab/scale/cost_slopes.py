@@ -51,7 +51,7 @@ class CostSlope:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """What a provider of machines asks. The defaults are assumptions about the order of size, not offers.
+    """The prices of rented machines. The defaults are assumed orders of magnitude and no offers.
 
     Attributes:
         core_hour: price of one processor core for an hour.
@@ -62,7 +62,7 @@ class Prices:
     gigabyte_month: float = 0.1
 
     def of(self, cost: CostSlope, amount: float) -> float:
-        """Return the price of an amount of a cost: of seconds once, of MB on disk for a month."""
+        """Return the price of `amount`: of processor seconds, or of MB on disk for one month, as `cost.unit` says."""
         return amount / 3600 * self.core_hour if cost.unit == "s" else amount / 1000 * self.gigabyte_month
 
 

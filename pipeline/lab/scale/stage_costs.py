@@ -4,7 +4,7 @@ A stage is a command that a user runs, in a process of its own. Processor time i
 programs on the machine distort the figures little. The store is SQLite: its work is counted in the process.
 
     work      reads the votes from a file, evaluates them with all detectors of voters, and stores them
-    refresh   seals the votes, evaluates the past, rates, and publishes a snapshot
+    refresh   seals the votes, runs a backfill, rates, and publishes a snapshot
     sweep     runs all audits over the board
     bundle    writes the snapshot with all that a reader needs
     verify    checks the bundle offline
@@ -23,7 +23,7 @@ from pipeline.lab.simulate import HonestSpec, simulate_stream
 
 STAGES = ("work", "refresh", "sweep", "bundle", "verify", "report")
 STORED = ("vote file", "database", "ledger", "bundle")
-"""What takes space on disk."""
+"""The kinds of data that take space on disk."""
 
 _MODELS = 100
 # A sweep that finds something in the simulated votes ends with 1.

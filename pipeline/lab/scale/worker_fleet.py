@@ -1,10 +1,10 @@
 """Simulates many workers that read many partitions, as a sequence of events. The times of a worker were measured.
 
-A worker takes the backlog of its partitions in batches, and waits for half a second if it is less than a full batch. It
-computes for a time that grows with the votes of the batch, and then commits. The database has a number of cores. Each
-serves one commit at a time, and commits wait for a free core. The votes arrive evenly; in a burst, the rate is
-multiplied. When a worker leaves or comes back, all workers stop for the time of a rebalance. A worker that gets a
-partition from another one then loads the states of its voters.
+A worker takes the waiting votes of its partitions in batches. If they are less than a full batch, it first waits for
+half a second. It computes for a time that grows with the votes of the batch, and then commits. Each core of the
+database serves one commit at a time, and a commit waits until a core is free. The votes arrive evenly; in a burst, the
+rate is multiplied. When a worker leaves or comes back, all workers stop for the time of a rebalance. A worker that gets
+a partition from another one then loads the states of the partition's voters.
 
 There is no chance in the simulation: the same fleet gives the same figures.
 """
@@ -156,7 +156,10 @@ class _Simulation:
         heapq.heapify(queue)
 
     def _batch(self, now: float, worker: int) -> float:
-        """Let a worker take a batch of its backlog, and return when it is committed."""
+        """Let a worker take a batch of its waiting votes, and return the time at which the batch is committed.
+
+        Returns the end of the worker's pause if the worker waits for more votes, and `now` if no vote waits.
+        """
         fleet, times = self.fleet, self.fleet.times
         own = self.own[worker]
         arrived = fleet.arrived(now) / fleet.partitions
