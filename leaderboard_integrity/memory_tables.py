@@ -113,7 +113,10 @@ def _pandas_column(column: pd.Series[Any], name: str, notes: list[str]) -> pa.Ar
 
 
 def _index_notes(frame: pd.DataFrame) -> list[str]:
-    """Return a sentence if a data frame has an index of values that no column has."""
+    """Return a sentence if the index of a data frame has values but no name, so that it is not read.
+
+    An unnamed index of whole numbers has no data, and gets no sentence.
+    """
     if any(name is not None for name in frame.index.names):
         return []
     if frame.index.nlevels == 1 and frame.index.dtype.kind in "iu":
@@ -122,7 +125,10 @@ def _index_notes(frame: pd.DataFrame) -> list[str]:
 
 
 def _unread(name: str, kind: object) -> str:
-    """Return a sentence about a column whose type no file has. It quotes no value, since a report names nobody."""
+    """Return a sentence about a column whose type cannot be written to a file.
+
+    The sentence quotes no value of the column, because a value may name a person.
+    """
     return f"the column {visible(name)} cannot be read: its type is {visible(kind)}"
 
 
@@ -157,7 +163,7 @@ def _plain(name: str, column: Any, notes: list[str]) -> Any:
 
 
 def _decoded(column: Any, kind: pa.DataType) -> pa.ChunkedArray:
-    """Return the values of a column of codes."""
+    """Return the values of a dictionary-encoded column, each code replaced by its value of the type `kind`."""
     pieces = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     return pa.chunked_array([one.dictionary.cast(kind).take(one.indices) for one in pieces], kind)
 

@@ -115,8 +115,9 @@ def rate(
         reweight: each vote on a pair of models gets the weight 1 / max(votes on the pair, reweight). With 0, all
             weights are equal.
         group: "category" or "language" to rate the votes of each category or language too.
-        fragility: number of first ranks for which to find the fewest votes whose removal swaps two neighbours.
-        influence: number of voters to find, those whose votes move a rating most.
+        fragility: n, to find for each of the first n ranks the fewest votes whose removal swaps the model with the next
+            one; 0 for none.
+        influence: n, to find the n voters whose votes move a rating most; 0 for none.
         level: coverage of the intervals, between 0 and 1.
         anchor: (model, rating in points) that fixes the scale. None for a scale on which the mean is 1000.
         seed: seed of all random draws.

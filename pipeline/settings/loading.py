@@ -134,7 +134,8 @@ def _warn_of_open_files(directory: Path) -> None:
 def _secrets_directory(given: Iterable[Values]) -> Path | None:
     """Return the secrets directory; None if there is none.
 
-    The library skips a secret that is not a file without an error, and a board would get a new key.
+    The settings library ignores an entry of the directory that is not a file. The setting would then look unset, and a
+    board would get a new key. This function raises an error instead.
 
     Raises:
         Usage: the directory is missing, or a secret in it is not a file.

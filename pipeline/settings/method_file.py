@@ -1,4 +1,7 @@
-"""Reads the method of a board that a setting or a command-line option names."""
+"""Reads a method: the rules by which the defended view of a board leaves votes out.
+
+A setting or a command-line option names the method.
+"""
 
 from importlib.resources import files
 from pathlib import Path

@@ -88,9 +88,9 @@ class Settings(BaseSettings):
         false_alarms: tolerated number of false alarms of each window detector in a month.
         false_share: tolerated share, from 0 to 1, of false alerts among alerts that open together. Also the tolerated
             share of false discoveries over all sweeps.
-        backfill: how the first refresh of a store evaluates the votes that no snapshot preceded. "iterated" proposes to
-            a person whom to exclude; "strict" also computes the nested form, whose values exclude voters by the policy
-            backfill-voter/1; "off" does not evaluate them.
+        backfill: how the first refresh of a store evaluates the votes from before the first snapshot. "iterated" only
+            proposes voters to exclude, and a person decides. "strict" also computes a second, stricter evaluation (the
+            nested form), by which the policy backfill-voter/1 excludes voters. "off" does not evaluate these votes.
         nightly_share: tolerated share, from 0 to 1, of false findings about groups and weeks, over all backfills and
             nightly re-evaluations together (e-LOND).
         nightly_weeks: number of weeks before the newest vote that a nightly re-evaluation covers.
@@ -100,8 +100,8 @@ class Settings(BaseSettings):
             belongs to many people, so the vote counts as a vote without a voter. Private addresses are always included.
         publish_key: key with which `publish` signs records: NAME=ed25519:SEED or NAME=hmac-sha256:SECRET, with 64
             hexadecimal digits; "" to send records unsigned.
-        publish_state: folder in which `publish` stores how far it has read logs, and signatures of prompts; default:
-            `<store>.publish/`.
+        publish_state: folder in which `publish` stores two things: how far it has read each log, and MinHash signatures
+            of recent prompts, by which near copies of a prompt are found. Default: `<store>.publish/`.
         log_ids: how ids of votes in raw logs are made. "keyed" gives keyed hashes. "conversation" gives the names of
             the conversations, as early versions did; a board that was filled by such a version must continue with it.
         publishers: keys of the publishers whose records a worker accepts, separated by commas: NAME=ed25519:PUBLIC KEY
@@ -228,9 +228,9 @@ class Settings(BaseSettings):
         *_sources: Any,
         **_named: Any,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Let only the arguments be sources of values.
+        """Make the arguments of the constructor the only source of values: no environment variables, no files.
 
-        Settings that are read from a snapshot must not mix with those of this process.
+        Settings are also built from the values in a snapshot. Values of this process must not be mixed into these.
         """
         return (init_settings,)
 

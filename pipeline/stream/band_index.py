@@ -18,7 +18,7 @@ class BandIndex:
 
         Args:
             bands: number of bands of a signature.
-            rows: number of numbers of a band.
+            rows: how many consecutive numbers of the signature form a band.
         """
         self._bands, self._size = bands, rows * np.dtype(np.uint32).itemsize
         self._keys: dict[tuple[int, bytes], set[bytes]] = {}

@@ -98,10 +98,11 @@ def _same_bodies(
 
 
 def _repeats_less(repeat: tuple[Any, ...], original: tuple[Any, ...]) -> bool:
-    """Return whether a stored vote (`original`) equals its repeat, apart from fields that only the repeat has.
+    """Return whether a stored vote (`original`) and its repeat are one record, apart from fields that the former lacks.
 
-    An earlier version of this code did not read the later fields and stored the same record without them. A vote whose
-    file was read without Kafka lacks what `publish` adds from its text.
+    Three kinds of missing fields are allowed. An early version did not store the later fields. A vote that was read
+    from a file, not from Kafka, lacks the fields that `publish` computes from its texts. An erasure removed private
+    fields.
     """
     repeat = _without_text_fields(repeat, original)
     if repeat == original:
@@ -111,7 +112,10 @@ def _repeats_less(repeat: tuple[Any, ...], original: tuple[Any, ...]) -> bool:
 
 
 def _without_text_fields(repeat: tuple[Any, ...], original: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return a repeat without those fields computed from its text that the stored vote lacks."""
+    """Return a repeat without the fields that `publish` computed from its texts and the stored vote lacks.
+
+    These fields are the hash of the prompt and the flag about identity leaks.
+    """
     body = list(repeat)
     body[_PROMPT] = repeat[_PROMPT] if original[_PROMPT] else 0
     body[_FLAGS] = repeat[_FLAGS] if original[_FLAGS] & _LEAK else repeat[_FLAGS] & ~_LEAK

@@ -116,7 +116,13 @@ class FileIntake:
         return True
 
     def _expect_new_ids(self) -> None:
-        """Refuse a log whose votes the store has under names of conversations, since they would count twice."""
+        """Check that no vote of this log is stored under an id of an early version, the name of a conversation.
+
+        Under new ids, these votes would count twice.
+
+        Raises:
+            Usage: the store has such votes.
+        """
         names = self._source.conversations
         stored = self._retry.read(partial(ingest.find_by_vote_id, vote_ids=names)) if names else ()
         if stored:

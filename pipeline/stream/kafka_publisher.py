@@ -186,8 +186,8 @@ def publish(
         security: options for TLS and SASL, from `client_security`.
         waits: a function that is called with a description of an incomplete record at the end of the file.
         check: a function that returns fields computed from the texts of a record; None if texts need not be read.
-        rejects: counts the records that the preparer marks as invalid. With `skip_bad` these are not sent. None neither
-            counts them nor leaves them out.
+        rejects: counts the records that the preparer marks as invalid, and leaves them out if its `skip_bad` is true.
+            None sends them uncounted.
 
     Returns:
         {"votes": number of sent votes, "registry": number of sent registry events}, all acknowledged. Invalid records
@@ -230,7 +230,7 @@ def _partition(key: bytes, count: int) -> int:
 
 
 def _headers(record: PreparedRecord, name: str, row: int) -> list[tuple[str, bytes]]:
-    """Return the headers of a record: those of CloudEvents 1.0 in binary mode, its file and row, and our marks."""
+    """Return the headers of a record: those of CloudEvents 1.0 in binary mode, file and row, and `record.marks`."""
     source = name.encode()
     return [
         ("ce_specversion", b"1.0"),

@@ -2,8 +2,8 @@
 
 Names stay in the store's dictionary forever. Without a quota, an attacker could fill it with votes on invented names. A
 name that is in the dictionary or in the registry is not new. New names are counted in the order of the offsets. One
-transaction stores the count of a partition and the names that were admitted. A batch that is written again therefore
-finds both.
+transaction stores the count of a partition together with the names that were admitted. If a batch fails after it and is
+written again, the admitted names are known and are not counted twice.
 
 Not handled: languages, categories and networks.
 """
@@ -101,7 +101,10 @@ def _admit(
 
 
 def _read_count(connection: Connection, partition_no: int) -> tuple[int, int]:
-    """Return the newest hour of a partition and the new names in it."""
+    """Return the newest hour with a count of a partition, and the number of new names in this hour.
+
+    The hour is the number of whole hours since 1970 UTC. Without a stored count, both are 0.
+    """
     c = schema.position.c
     stored = connection.scalar(sa.select(c.position).where(c.name == _count_name(partition_no)))
     hour, used = divmod(int(stored or 0), _NAMES)

@@ -28,9 +28,8 @@ LIMIT = 20_000
 """Default for the number of prompts that are remembered. They need about 90 MB of memory."""
 
 SIMILAR = 0.8
-"""Two prompts are near copies if the estimated share of the runs of characters that they have in common is at least
-this (Jaccard similarity).
-"""
+"""Least Jaccard similarity of near copies: of all runs of characters that two prompts have, the share that both have.
+The share is estimated by MinHash."""
 
 # Characters of a run; a script without spaces says as much with fewer.
 _RUN, _SHORT_RUN = 5, 3
@@ -51,7 +50,10 @@ Signature = npt.NDArray[np.uint32]
 
 
 def _run(text: str) -> int:
-    """Return the length of the runs of characters into which a text is divided; shorter for a text with few spaces."""
+    """Return the length in characters of the overlapping runs of a text from which its signature is computed.
+
+    It is smaller for a text with few spaces.
+    """
     return _RUN if text.count(" ") * _LETTERS_A_SPACE >= len(text) else _SHORT_RUN
 
 
@@ -152,7 +154,7 @@ class NearPrompts:
         return hashlib.sha256(b"prompt\0" + data).digest()
 
     def _sign(self, text: str) -> Signature:
-        """Return the smallest number of each permutation among the runs of a text."""
+        """Return the MinHash signature of a text: for each permutation, the smallest hash of any run of the text."""
         codes = np.frombuffer(text[:_MOST_TEXT].encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint64)
         run = _run(text)
         starts = len(codes) - run + 1

@@ -61,8 +61,8 @@ class VoterStateCache:
         """Return the states of voters from memory or, for states that are not there, from the store.
 
         If a voter votes in the partition for the first time, the state is read from the partition where the voter voted
-        before. The numbers of such partitions are kept until `mark_written`, and are then read from the store again: a
-        file may have been imported.
+        before. The list of partitions to look in is kept in memory until `mark_written`. It is then read from the store
+        again, because a file may have been imported, which adds a partition.
 
         Args:
             connection: reads the store.

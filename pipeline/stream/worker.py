@@ -156,7 +156,7 @@ class Worker:
         self._finish_batch()
 
     def _claim(self) -> None:
-        """Claim this generation's partitions and seek to the store's offsets, unless another worker reads the file."""
+        """Claim the assigned partitions and seek to their stored offsets, unless another process reads files."""
         generation = self.source.generation()
         if self._files and not self._files.take_turn():
             return

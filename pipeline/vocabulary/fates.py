@@ -1,7 +1,7 @@
 """Names the fates that a record can have, and their codes."""
 
 FATES = ("accepted", "late", "quarantined")
-"""Fates of a stored vote; its code is the position here."""
+"""Fates of a stored vote. The code of a fate is its position here."""
 
 ACCEPTED, LATE, QUARANTINED = range(len(FATES))
 

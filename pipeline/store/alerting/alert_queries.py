@@ -22,10 +22,11 @@ from pipeline.vocabulary.outcomes import OUTCOMES
 from pipeline.vocabulary.time import format_rfc3339, parse_rfc3339
 
 POOLED_VOTERS = "pooled_voters"
-"""The detector of alerts about a model that a group of voters promotes or demotes, and about the group's members."""
+"""Detector of groups of voters: opens an alert about the model that a group favours or disfavours, and about each
+member."""
 
 VOTER_HABIT = "voter_habit"
-"""The detector of alerts about a voter with a habit in the style of the answers that it prefers, or in "both bad"."""
+"""Detector of habits of a voter: answers of one style win too often, or the outcome is too often "both bad"."""
 
 # Enough to see what a voter did; the store has them all.
 _VOTES_SHOWN = 20
@@ -103,10 +104,10 @@ def find_alert(connection: Connection, alert_id: str) -> dict[str, Any]:
 
 
 def with_end(shown: dict[str, Any], closed: int | None) -> dict[str, Any]:
-    """Return an alert about windows with its field `until` set: the end of the votes that the alert is about.
+    """Return an alert about windows with its field `until` set: when the votes that the alert is about end.
 
-    Any other alert, and an alert whose `until` is set, is returned unchanged. The votes of an open alert last until the
-    last closed window ends. The votes of an alert about a backlog end with the window in its evidence.
+    For an alert about a backlog, this is the end of the window in its evidence. For any other open alert, it is the end
+    of the last closed window. An alert of another kind, or with `until` set already, is returned unchanged.
 
     Args:
         shown: an alert as `format_alert` returns it.
@@ -254,7 +255,7 @@ def format_alert(row: Mapping[str, Any], now: int | None = None) -> dict[str, An
 
 
 def _format_position(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return where an alert opened: a vote's partition and offset, or a window and when the alert ended."""
+    """Return the place of an alert: partition and offset of its vote, or its first window and when it ended."""
     if row["partition_no"] == NO_PARTITION and row["detector"] != "worker_halted":
         until = None if row["over_at"] is None else format_rfc3339(row["over_at"])
         return {"partition": None, "offset": None, "window": format_rfc3339(row["offset"]), "until": until}

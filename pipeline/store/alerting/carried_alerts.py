@@ -49,7 +49,7 @@ class _Own:
     Attributes:
         votes: packed positions of the votes.
         first, last: when the first and the last vote were cast, in microseconds since 1970 UTC.
-        leanings: one claim for each model for or against which the voter leans, with the share of such votes.
+        leanings: one claim for each model that the voter favours or disfavours, with the share of such votes.
     """
 
     votes: Int64

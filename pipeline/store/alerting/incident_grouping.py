@@ -121,7 +121,11 @@ def _stored(
 
 
 def _what(incident: Incident, alerts: Sequence[Mapping[str, Any]]) -> str:
-    """Return what a fact states, and which other subjects its incident has facts about; "" for other incidents."""
+    """Return the text of an incident about a fact; "" for any other incident.
+
+    A fact is an observation without an error rate, such as a removed name. The text says what was observed. If the
+    incident has facts about other subjects, it also names these.
+    """
     about = incident.claims[0]
     if about.kind != FACT:
         return ""
@@ -171,7 +175,8 @@ def _votes_of(alerts: Sequence[CarriedAlert]) -> Int64:
 def _count_votes(incident: Incident) -> int:
     """Return the number of votes of the accounts that the incident names.
 
-    If the incident names none, return the largest number of votes beyond expectation that one of its alerts states.
+    An incident may name no accounts. Then each of its alerts has a number of votes beyond expectation, or a number of
+    votes that it is about. The largest of these numbers is returned.
     """
     named = _named(incident)
     if named:

@@ -39,7 +39,8 @@ class StoredIncident:
 
 
 _FORM = 6
-"""Changes with the fields of `StoredIncident.body` and with the rules of grouping: incidents are then made again."""
+"""Version of the stored incidents. It must grow when the fields of `StoredIncident.body` or the rules of grouping
+change. Incidents of another version are computed again."""
 
 
 def present_inputs(connection: Connection) -> dict[str, int]:
@@ -120,7 +121,8 @@ def count_ungrouped(connection: Connection, states: Iterable[str]) -> dict[tuple
         states: only alerts in these states are counted.
 
     Returns:
-        (detector, severity) → number of these alerts. A pair that only other alerts have gets 0.
+        (detector, severity) → number of these alerts. Every pair of a stored alert is a key, with the value 0 if none
+            of its alerts is counted.
     """
     a, e = schema.alert.c, schema.alert_event.c
     last = _stored_inputs(connection).get("alert_event", 0)

@@ -18,7 +18,7 @@ from pipeline.store.alerting.public_alerts import hour_of, publish_alert
 from pipeline.store.boards.hidden_models import ALL_SHOWN, HiddenModels
 
 FEWEST = 5
-"""The smallest number of accounts that the public reads."""
+"""The smallest number of accounts that is published. The number of accounts of a smaller incident is left out."""
 
 NOTE = "note"
 """The severity of an incident about one voter's habit."""

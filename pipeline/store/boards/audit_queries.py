@@ -66,12 +66,12 @@ def read_vote_columns(connection: Connection, *, voters: bool = True) -> VoteCol
 def read_vote_blocks(
     connection: Connection, *, voters: bool = True, old_leaves: int = 0
 ) -> Iterator[tuple[VoteColumns, bool]]:
-    """Yield all sealed votes whose fate is accepted, block by block, each with whether its votes are old.
+    """Yield all sealed votes whose fate is accepted, as pairs (block of votes, whether the votes of the block are old).
 
     Args:
         connection: reads the store.
         voters: False leaves the column `voter` at 0, for database roles that may not read voters.
-        old_leaves: number of first leaves of the log whose votes are old.
+        old_leaves: a vote is old if its leaf is among this number of first leaves of the log.
     """
     nobody = sa.cast(sa.literal(0), sa.BigInteger)
     v, p = schema.vote.c, schema.partition.c
@@ -88,7 +88,7 @@ def read_vote_blocks(
 
 
 def newest_cast_at(connection: Connection) -> int:
-    """Return the time of the newest sealed vote whose fate is accepted, in microseconds since 1970 UTC; 0 without."""
+    """Return when the newest sealed vote with the fate accepted was cast, in microseconds since 1970 UTC; 0 if none."""
     v, p = schema.vote.c, schema.partition.c
     sealed = sa.and_(p.partition_no == v.partition_no, v.offset < p.sealed_offset)
     query = sa.select(sa.func.max(v.cast_at)).join(schema.partition, sealed).where(v.fate == ACCEPTED)

@@ -123,10 +123,10 @@ def find_erased(connection: Connection, positions: Collection[VotePosition]) -> 
 
 
 def _blind_rows(connection: Connection, leaves: Iterable[int]) -> dict[int, tuple[bytes, list[int]]]:
-    """Find the stored rows of blinds that hold the blinds of some leaves.
+    """Find the rows of the table of blinds that contain the blinds of some leaves.
 
     Returns:
-        First leaf of a row → (the blinds of the row, those of the given leaves that are in the row).
+        First leaf of a row → two values: the blinds of the row, and the given leaves whose blinds are in the row.
     """
     b = schema.blind.c
     starts = list(connection.scalars(sa.select(b.first_leaf).order_by(b.first_leaf)))

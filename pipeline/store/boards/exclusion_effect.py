@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from pipeline.store.boards import excluded_votes, exclusion_list
 
 ExclusionTarget = tuple[str, str]
-"""(kind, target) of an exclusion."""
+"""(kind, target) of an exclusion: "voter" and a pseudonym, "vote" and an id, or "votes" and the text of a selection."""
 
 
 @dataclass(frozen=True, slots=True)

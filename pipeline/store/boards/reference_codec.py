@@ -75,7 +75,10 @@ def unpack_reference(sequence: int, raw: bytes) -> Reference:
 
 
 def _taste(data: Any) -> Taste:
-    """Return the taste that a stored reference states, or the default for a reference of an earlier version."""
+    """Return how far the tastes of honest voters differ, as a stored reference states it.
+
+    A reference of an early version states nothing; the default is returned for it.
+    """
     if "taste" not in data:
         return ASSUMED_TASTE
     sd, error, sharpness, models = data["taste"].tolist()

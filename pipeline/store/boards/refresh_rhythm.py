@@ -56,10 +56,18 @@ def read_rhythm(connection: Connection, now: int) -> RefreshRhythm | None:
 
 
 def find_rhythm(times: Sequence[int], now: int) -> RefreshRhythm | None:
-    """Return when the next refresh is expected, given when the last ones were, in order, in microseconds.
+    """Return when the next refresh is expected, from the times of the last refreshes.
 
-    None if there were fewer than three, if they came within less than a minute of each other, or if their intervals
-    differ too much. A refresh without new votes publishes nothing, so a single long interval is no other rhythm.
+    A refresh without new votes publishes nothing, which makes one interval longer. Some intervals may therefore differ
+    from the usual one.
+
+    Args:
+        times: when the last snapshots were published, ascending, in microseconds since 1970 UTC.
+        now: present time in microseconds since 1970 UTC.
+
+    Returns:
+        None if there are fewer than three times, if the median interval is below a minute, or if half of the intervals
+            or more differ too much from the median.
     """
     if len(times) < _FEWEST:
         return None

@@ -41,8 +41,8 @@ _PRAGMAS = (
 def has_server(database: Connection | Engine) -> bool:
     """Return True for PostgreSQL, False for SQLite.
 
-    SQLite runs in this process, and takes the interpreter lock again after every row. Callers therefore do their work
-    with it in the calling thread.
+    SQLite takes the interpreter lock after every row, so a second thread saves no time. Callers use it in their own
+    thread.
     """
     return database.dialect.name == "postgresql"
 
@@ -159,8 +159,8 @@ def insert(connection: Connection, table: sa.Table) -> Any:
 def insert_or_ignore(connection: Connection, table: sa.Table, *unique: str) -> sa.Insert:
     """Return an INSERT that skips a row if a stored row has the same values in the columns `unique` (default: any key).
 
-    For a table whose rows the database numbers, the caller must give `unique`. If the database's sequence was set back,
-    a new row may get the number of an old row. Such an INSERT must fail and be tried again, and must not be ignored.
+    If the database numbers the rows, the caller must give `unique`. A new row may get the number of an old one, after
+    the sequence was set back. `unique` makes this an error, where the default would lose the row.
     """
     statement: sa.Insert = insert(connection, table).on_conflict_do_nothing(index_elements=list(unique) or None)
     return statement
@@ -280,7 +280,7 @@ def key_bytes(connection: Connection, column: str) -> str:
 def rows_at(
     connection: Connection, table: str, columns: str, positions: Sequence[tuple[int, int]]
 ) -> list[sa.Row[Any]]:
-    """Return the columns `columns` (SQL text) of the rows at positions (partition_no, offset), in their order."""
+    """Return columns (SQL text) of the rows at positions (partition_no, offset), in the order of the positions."""
     if not has_server(connection):
         query = f'SELECT {columns} FROM {table} WHERE partition_no = ? AND "offset" = ?'  # noqa: S608
         return [connection.exec_driver_sql(query, position).one() for position in positions]

@@ -123,7 +123,8 @@ class Store:
 def is_transient(error: DBAPIError) -> bool:
     """Return whether a failed transaction may succeed if the caller runs it again.
 
-    It may after a lost connection, a timeout of a lock, or a conflict with another transaction.
+    The transaction may succeed if the error was a lost connection, a timeout of a lock, or a conflict with another
+    transaction.
     """
     code = getattr(error.orig, "sqlstate", None)
     if dialect.is_read_only(error):

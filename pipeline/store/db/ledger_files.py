@@ -1,14 +1,15 @@
 """Reads and writes the files of the public ledger.
 
-There are three kinds of files. Segments and bundle files are named by their SHA-256. One file for each level of the
-vote log has the hashes of this level. One file for each snapshot has the signed head of the snapshot log.
+There are three kinds of files. Segments and bundle files are named by their SHA-256. Each level of the Merkle tree of
+the vote log has a file with the hashes of this level. Each snapshot has a file with the signed head of the snapshot
+log.
 
 Segments, bundle files and heads are complete or absent: a file is first written under another name and then renamed. A
 file that a database row names is flushed to the disk before the row is committed.
 
-A tile is a range of a file of hashes, because one file for each tile would be four thousand files for a million leaves.
-Two writers of hashes write the same bytes, because hashes are computed from committed leaves only. Files of hashes are
-not flushed, because missing hashes can be computed again from the segments.
+A tile has 256 hashes of one level. It is a part of the level's file: with one file for each tile, a million leaves
+would need four thousand files. Two writers of hashes write the same bytes, because hashes are computed from committed
+leaves only. Files of hashes are not flushed, because missing hashes can be computed again from the segments.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ The copy has the columns of `newest_votes`. A refresh reads single rows only for
 copy was made. If more than a twentieth of the votes are not in the copy, the refresh stores the copy anew.
 
 The copy names voters, so an erasure deletes it. A refresh that read votes before an erasure must not store them
-afterwards. It detects this by the number of erasures, which is stored beside the copy.
+afterwards. The number of erasures is stored beside the copy. A refresh stores its copy only if this number has not
+changed since it read the votes.
 """
 
 from __future__ import annotations
@@ -49,10 +50,11 @@ class _Copy:
     votes: NewestVotes
 
     def of(self, wanted: Sequence[SealedRange]) -> _Copy | None:
-        """Return the part of the copy from the first wanted segment on.
+        """Return the part of the copy that begins with the first wanted segment.
 
         Returns:
-            None if the copy lacks the first wanted segment, or if its last segment is not wanted.
+            None if the copy does not contain the first wanted segment, or if the last segment of the copy is not
+                wanted.
         """
         ends = [one.log_size for one in wanted]
         first = int(np.searchsorted(self.ends, ends[0]))

@@ -48,7 +48,7 @@ LogSource = Callable[[], AbstractContextManager[tuple[Connection, LedgerFiles]]]
 
 @dataclass(frozen=True, slots=True)
 class _SealedRun:
-    """A large segment, or small segments that follow each other: what a worker verifies at a time."""
+    """Consecutive segments that a worker verifies in one task: a large segment, or several small ones."""
 
     segments: tuple[SealedRow, ...]
 
@@ -59,7 +59,7 @@ class _SealedRun:
 
     @property
     def sent_bytes(self) -> int:
-        """0, since only numbers are sent to a worker."""
+        """Number of bytes of votes that are sent to the worker: 0, because the worker reads them from the store."""
         return 0
 
 
@@ -114,7 +114,10 @@ def _without_gaps(segments: Iterable[SealedRow]) -> Iterator[SealedRow]:
 
 
 def _runs(segments: Iterable[SealedRow]) -> Iterator[_SealedRun]:
-    """Join small segments, because to open the store takes as long as to verify some thousand votes."""
+    """Group consecutive small segments into one task.
+
+    Opening the store takes as long as verifying some thousand votes, so a task should have many votes.
+    """
     joined: list[SealedRow] = []
     for one in segments:
         if joined and one.end - joined[0].first > PART_LEAVES:

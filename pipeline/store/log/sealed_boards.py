@@ -4,8 +4,8 @@ A board is here a set of votes that are counted together: all votes, the votes w
 language. Votes are counted by pair of models, outcome, fate and rules. A refresh reads these counts instead of votes.
 
 The stored total of a board is the sum of its counts in all segments (`totals_match_segments`). A total changes only in
-a transaction with the lock of seals. A segment that was sealed before votes had labels counts only on the board of all
-votes.
+a transaction with the lock of seals. The labels of a vote are its categories and its language. A segment that an early
+version sealed has no labels, so its votes count only on the board of all votes.
 """
 
 from __future__ import annotations

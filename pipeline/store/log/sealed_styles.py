@@ -109,7 +109,7 @@ def pack(blocks: list[npt.NDArray[np.void]], frequent: Int64 | None = None) -> b
     Args:
         blocks: blocks of votes, from `build_block`.
         frequent: int64[m], packed positions (`pack_position`) of the votes outside the samples of frequent prompts.
-            These votes get the flag FREQUENT_PROMPT. None is the same as no vote.
+            These votes get the flag FREQUENT_PROMPT. None means that there are no such votes.
 
     Returns:
         The packed block, or None if there is no vote.

@@ -37,7 +37,9 @@ _ERASED = bytes(WIDTH)
 
 @dataclass(frozen=True, slots=True)
 class SealedRow:
-    """A segment that is to be verified: what the process that verifies it is told. It reads the rest from the store.
+    """A segment that is to be verified: the values that are sent to the process that verifies it.
+
+    This process reads everything else from the store.
 
     Attributes:
         segment_no: number of the segment.
@@ -61,7 +63,7 @@ class SealedRow:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedSegment:
-    """What is kept of a segment that agrees with its votes.
+    """The result for a segment that agrees with its votes.
 
     Attributes:
         subtrees: the complete subtrees of its leaves (`merkle.complete_subtrees`).
@@ -84,8 +86,8 @@ def verify_segment(
         names: translates the numbers in votes to names.
 
     Raises:
-        Refuted: a leaf, or another part of the segment, is wrong. The message names it.
-        VerificationFailed: its style counts are wrong.
+        Refuted: a leaf, or another part of the segment, is wrong. The message names the wrong part.
+        VerificationFailed: the style counts of the segment are wrong.
         Unavailable: a file of the ledger is missing.
     """
     row = connection.execute(sa.select(schema.segment).where(schema.segment.c.segment_no == one.segment_no)).one()

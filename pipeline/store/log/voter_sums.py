@@ -1,7 +1,8 @@
-"""Stores sums over voters for each view, so that not every refresh reads all votes again.
+"""Stores sums over the voters of each view, so that not every refresh reads all votes again.
 
-Standard errors clustered by voter are computed from these sums. The sums are matrices over models and name no voter.
-They are kept in the table `sealed_total`.
+A summand is a product of one voter's scores. The score of a voter is what the voter's votes add to the gradient of the
+fit (`ratings.voter_scores`). Standard errors clustered by voter are computed from these sums. The sums are matrices
+over models and name no voter. They are stored in the table `sealed_total`.
 """
 
 from dataclasses import dataclass

@@ -200,9 +200,10 @@ def _vote_columns(
 
 
 def _flag(flags: Any, true: int, false: int) -> pa.BooleanArray:
-    """Return what each vote states in a field.
+    """Return for each vote the value of a field that is stored as two flags.
 
-    The result is null if the vote has neither the flag `true` nor `false`.
+    The value is true if the vote has the flag `true`, false if it has only the flag `false`, and null if it has
+    neither.
     """
     return pa.array((flags & true) != 0, mask=(flags & (true | false)) == 0)
 

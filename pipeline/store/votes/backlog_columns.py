@@ -133,7 +133,11 @@ def _parse(data: bytes, part: int, retracted: Int64) -> BacklogColumns:
 
 
 def _compare_styles(texts: pa.StringArray) -> Int8:
-    """Return which answer has more of each feature, from the hexadecimal digits of a column; NULL for no style."""
+    """Return int8[n, STYLE_FEATURES]: 1 if answer a has more of a feature, −1 if answer b has more, 0 otherwise.
+
+    Args:
+        texts: the style counts of both answers in hexadecimal digits, null for a vote without style counts.
+    """
     found = np.zeros((len(texts), STYLE_FEATURES), dtype=np.int8)
     rows = np.flatnonzero(texts.is_valid().to_numpy(zero_copy_only=False))
     if len(rows):

@@ -38,8 +38,9 @@ class BacklogRun:
 
     Attributes:
         kind: `backfill` for votes from before the first snapshot, or `reevaluate` for those of the last weeks.
-        form: `nested` if the nested form was computed for every fold of voters. Otherwise `iterated`, the form in which
-            rounds over all folds find the voters to leave out.
+        form: how the voters were found whose votes are left out of the reference. `iterated`: in rounds over all folds
+            of voters. `nested`: for each fold in rounds over the other folds only, so that the voters of a fold do not
+            influence the reference that evaluates them.
         fold_key: id of the secret key that assigns voters to folds.
         rounds: number of rounds of the iterated form.
         nested_rounds: largest number of rounds of the nested form, 0 if it was not computed.
@@ -85,8 +86,9 @@ def newest_state(connection: Connection, alpha: float) -> ELond:
 def state_before(connection: Connection, kind: RunKind, ranges: Sequence[OffsetRange], alpha: float) -> ELond:
     """Return the state of e-LOND with which a run over some ranges of offsets starts.
 
-    It is the state after the newest run. If the newest run of this kind that tested anything had the same ranges, it is
-    the state before that run. The hypotheses of the same votes then count once.
+    Normally this is the state after the newest run. There is one exception: if the newest run of this kind that tested
+    anything had the same ranges, the state before that run is returned. The hypotheses of the same votes then count
+    once.
 
     Args:
         connection: reads the store.

@@ -2,7 +2,7 @@
 
 On a board of at most 20,000 votes, the votes of all voters are counted. On a larger board, 600 evenly spread votes are
 drawn. Only the votes of voters with at least a tenth of this sample are then counted. A voter with a fifth of all votes
-has a smaller share of the sample with probability below 10⁻⁹.
+has less than a tenth of the sample with a probability below 10⁻⁹.
 """
 
 from collections import Counter

@@ -32,12 +32,12 @@ def read(connection: Connection, partition_no: int, voters: Sequence[int]) -> di
 
 
 def carrying_partitions(connection: Connection, partition_no: int, appended_at: int | None = None) -> list[int]:
-    """Find the other partitions that may have states of voters who vote in this partition, the youngest first.
+    """Find the other partitions that may have states of voters who vote in this partition, the latest begun first.
 
-    Partitions of other sources are included, such as the file of an imported history. Partitions of the same source are
-    included only if some of them were added later, more than an hour after the first. Since then, a voter's votes may
-    go to another partition than before. If all partitions of a source began together, each voter stays in one
-    partition.
+    Partitions of other sources are included, such as the file of an imported history. For partitions of the same source
+    there are two cases. If all of them began within an hour, each voter has always voted in one partition, and they are
+    not included. If some of them began later, they were added to the source. Votes of a voter may then go to another
+    partition than before, so they are included.
 
     Args:
         connection: reads the store.

@@ -61,8 +61,8 @@ class LogPosition(msgspec.Struct, frozen=True, kw_only=True):
         head: SHA-256 of the first HEAD bytes, or of the bytes before the offset if they are fewer.
         derived: number of records before the offset whose vote ids were derived.
         lineage: first name of the log. Logs that had the same name one after another have the same lineage.
-        recent: key of a record → how often it occurred in these logs. Only the last records whose ids were
-            derived are listed.
+        recent: key of a record → how often the record occurred in the logs of this lineage. Only the last records whose
+            ids were derived are listed.
         checkpoints: earlier positions, oldest first.
         ends: the ends of the last LINE_ENDS lines before the offset.
         size, mtime: size and modification time of the file when it was read. While neither changes, the file has no new

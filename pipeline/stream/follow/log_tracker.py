@@ -156,7 +156,7 @@ class LogTracker:
         yield from self._read(key, file, stat)
 
     def _is_other(self, key: Key, name: str, stat: stat_result) -> bool:
-        """Return whether a file is no log: it has another name than logs have, and it cannot be a log that is gone."""
+        """Return whether a file is ignored: neither its name is that of a log, nor its content that of a gone log."""
         if self._is_log(name):
             return False
         seen = stat.st_size, stat.st_mtime_ns, self._generation.total()
@@ -165,7 +165,7 @@ class LogTracker:
         return other
 
     def _is_new(self, key: Key, name: str, path: Path, stat: stat_result) -> bool:
-        """Return whether an unknown file is a log that is read from now on. If so, its position is stored."""
+        """Return whether an unknown file is a log, to be followed from now on. False too if the decision must wait."""
         held = self._held.get(key)
         if held is not None and held == (stat.st_size, stat.st_mtime_ns, held[2], self._generation[held[2]]):
             return False

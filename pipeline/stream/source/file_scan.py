@@ -27,8 +27,8 @@ class FileScan:
 
     Attributes:
         at: number of records taken so far.
-        conversations: the texts, made of a conversation and a turn, by which the log identifies its first votes. Empty
-            if the log has no such texts, or if these texts are the vote ids themselves.
+        conversations: for the first votes of a log, the ids that an early version gave them: name of the conversation
+            and number of the turn. Empty if the log names no conversations, or if these ids are still in use.
     """
 
     def __init__(self, records: Iterator[bytes]) -> None:

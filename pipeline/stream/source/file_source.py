@@ -51,10 +51,11 @@ class FileSource:
         path: path of the battle file.
         notes: sentences about how the file is read; empty before `prepare`.
         waits: description of an incomplete record at the end of the file; "" if there is none.
-        changed: number of records that an earlier reading took from a file of this name whose beginning was different.
-            0 if there is no such reading.
-        conversations: the texts, made of a conversation and a turn, by which the log identifies its first votes. Empty
-            if the log has no such texts, or if these texts are the vote ids themselves. Also empty before `prepare`.
+        changed: number of records that were read earlier from a file with this name, if these records were changed
+            since. 0 if they were not, or if no such file was read.
+        conversations: for the first votes of a log, the ids that an early version gave them: name of the conversation
+            and number of the turn. Empty if the log names no conversations, or if these ids are still in use. Also
+            empty before `prepare`.
     """
 
     name = FILES

@@ -106,11 +106,13 @@ class KafkaSource:
         self._sought_in = -1  # the generation of that seek
 
     def _subscribe(self) -> None:
-        """Subscribe to the topic and fetch its partitions before the group is joined.
+        """Subscribe to the topic, and fetch the list of its partitions before this client joins the consumer group.
 
-        A group leader that learns of partitions after joining joins again. If a poll times out during that join,
-        kafka-python 3.0.12 never finishes it: nothing is read while heartbeats continue. The client ignores partitions
-        that are fetched before the subscription.
+        This avoids a fault of kafka-python 3.0.12. A group leader that learns of partitions only after it has joined
+        must join again. If a poll times out during the second join, the client never finishes the join: heartbeats
+        continue, but nothing is read.
+
+        The subscription must come first, because the client ignores partitions that were fetched before it.
         """
         self._consumer.subscribe([self._topic], listener=self._rebalances)
         self._consumer.topics()

@@ -1,7 +1,8 @@
 """Adds tables for readings of files: which records of each file were read, and which record is at an offset.
 
-Files that were read before this migration have no reading. If such a file is read again, all its records are taken for
-new ones. Its stored votes then become duplicates.
+A reading is one pass over the new records of a file. Files that were read before this migration have no stored reading.
+If such a file is read again, all its records count as new. A record whose vote is stored already then gets the fate
+duplicate.
 """
 
 import sqlalchemy as sa

@@ -1,4 +1,7 @@
-"""Adds a table for a packed copy of the newest votes. A refresh estimates the reference from this copy."""
+"""Adds a table for a packed copy of the newest votes.
+
+From this copy, a refresh estimates the reference: the ratings with which detectors compare votes.
+"""
 
 import sqlalchemy as sa
 from alembic import op
