@@ -20,8 +20,8 @@ counts from the last successful run. One failed run may be ignored, because the 
 and about ten minutes after the last successful run, the alert FreshnessBudgetBurn calls the person on duty
 (deploy/runbooks/freshness-budget-burn.md). It is not sent while QualityGateFailed or PublicationHeld fires, because
 these state the cause. RatingRefreshStale fires after three hours, and is not sent while one of the three other alerts
-fires. Clearing a task is always safe; `announce` announces no snapshot a second time, so clearing it after its run has
-ended announces nothing. A backfill of this DAG has no use, because a run always rates the current log.
+fires. Clearing a task is always safe. No snapshot is announced twice, so clearing `announce` after its run has ended
+announces nothing. A backfill of this DAG has no use, because a run always rates the current log.
 
 The DAG runs every hour, unless Airflow's configuration has another cron: section `integrity`, key `refresh_cron`
 (environment variable AIRFLOW__INTEGRITY__REFRESH_CRON). A file of boards makes one such DAG for each board

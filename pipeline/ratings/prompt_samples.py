@@ -19,7 +19,7 @@ LEAST = 10
 """A prompt with at most this many votes is never frequent."""
 
 PER_FREQUENT = 200
-"""Of this many distinct prompts, at most one is frequent."""
+"""At most one in this many distinct prompts is frequent."""
 
 
 def threshold(spectrum: Int64) -> int:

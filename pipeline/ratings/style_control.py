@@ -90,7 +90,7 @@ class StyleStart:
 def fit_style_sums(
     votes: SummedVotes, counts: PairCounts, *, features: Sequence[str], start: StyleStart | None = None
 ) -> StyleFit:
-    """Fit ratings and style coefficients to votes, reading only sums over the votes. Each vote is a cluster.
+    """Fit ratings and style coefficients to votes, reading only sums over votes. Covariances take votes as independent.
 
     Args:
         votes: the votes, whose model codes are positions in `counts.models`.

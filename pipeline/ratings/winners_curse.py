@@ -182,8 +182,8 @@ class ShrunkScores:
 def shrink_to_family_mean(scores: npt.ArrayLike, se: npt.ArrayLike) -> ShrunkScores:
     """Estimate the true qualities of a family of variants by empirical Bayes, for normal scores.
 
-    τ² is the moment estimate of DerSimonian & Laird 1986 (Controlled Clinical Trials 7); with equal errors it is max(0,
-    variance − s²). The posterior mean of the best score needs no further correction for the selection.
+    τ² is the moment estimate of DerSimonian & Laird 1986 (Controlled Clinical Trials 7); with equal errors s, it is
+    max(0, variance of scores − s²). The posterior mean of the best score needs no further correction for the selection.
 
     Args:
         scores: N scores in points, one for each variant, released or not.

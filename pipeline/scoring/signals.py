@@ -1,8 +1,9 @@
 """Defines the signals that a detector emits: an alert opens or escalates, or an alert ends.
 
 An alert is identified by detector, subject, direction and the vote (or window) at which it opened. So the same events
-give the same alert ids. An alert opens when the evidence reaches 1/α, and is emitted again when the evidence reaches
-the next of LEVELS. An alert about a model, a provider, a network or the board is cleared when its evidence stays low.
+give the same alert ids. An alert opens when the evidence, an e-value, reaches 1/α (ALPHA). It is emitted again when the
+evidence reaches the next of LEVELS. An alert about a model, a provider, a network or the board is cleared when its
+evidence stays low.
 """
 
 import hashlib

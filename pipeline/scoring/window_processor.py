@@ -85,7 +85,7 @@ def windows_between(
 
     Args:
         parts: counts of these windows in each partition, in the order of `start`. Windows that start up to SITTING
-            before `first` are included, since sittings of their voters may still go on.
+            before `first` are included: a sitting (a series of votes of one voter) may have begun in them.
         first, end: starts of windows, microseconds since 1970 UTC.
         last_votes: start of the last window before `first` that has an accepted vote; None if there is none.
         names: names of models and networks.

@@ -26,7 +26,7 @@ MEASURED = (
     "“Measured” rates are those of simulated and of real honest voters; they are not proved. Voters are judged "
     "afterwards, by cross-fitting: with the votes of other voters only."
 )
-"""What a reader must know about rates that are measured."""
+"""A sentence for readers of a report: which error rates are measured and not proved."""
 
 _MEASURED = "measured."
 _POOLED = f"at most {POOLED_ALPHA:.1%} of honest boards have any such finding; {_MEASURED}"

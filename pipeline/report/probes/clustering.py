@@ -93,13 +93,18 @@ def _scatter(scores: Any) -> Float64:
 
 
 def _error(inverse: Float64, scatter: Float64) -> float:
-    """Return the mean standard error of the models, in logits."""
+    """Return the mean standard error of the models, in logits, from a sandwich covariance.
+
+    Args:
+        inverse: float64[K, K], pseudo-inverse of the information matrix.
+        scatter: float64[K, K], sum of s sᵀ over clusters, where s is the score of a cluster of votes.
+    """
     variance = np.einsum("ij,jk,ki->i", inverse, scatter, inverse, optimize=True)
     return float(np.sqrt(np.maximum(variance, 0.0)).mean())
 
 
 def _mean_error(inverse: Float64, board: ReportBoard) -> float:
-    """Return the mean standard error of independent votes, in logits."""
+    """Return the mean standard error of the models, in logits, with each vote taken as a cluster."""
     a, b, outcome = board.votes.codes
     square = residuals(board.fitted.theta, a, b, outcome) ** 2
     size = len(inverse)

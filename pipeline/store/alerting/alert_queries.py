@@ -22,8 +22,8 @@ from pipeline.vocabulary.outcomes import OUTCOMES
 from pipeline.vocabulary.time import format_rfc3339, parse_rfc3339
 
 POOLED_VOTERS = "pooled_voters"
-"""Detector of groups of voters: opens an alert about the model that a group favours or disfavours, and about each
-member."""
+"""Detector of groups: opens an alert about the model that a group of voters promotes or demotes, and about each member.
+"""
 
 VOTER_HABIT = "voter_habit"
 """Detector of habits of a voter: answers of one style win too often, or the outcome is too often "both bad"."""

@@ -55,8 +55,9 @@ def models_named(incident: Incident, alerts: Iterable[Mapping[str, Any]]) -> lis
 def public_part(incident: Incident, acted: Set[str]) -> dict[str, list[str]]:
     """Return which alert ids and which former ids of an incident the public may read.
 
-    A former id is computed from an alert of the incident, possibly from an alert about a voter. If the incident has few
-    accounts, such an id is left out, unless somebody decided something under it.
+    A former id of an incident is computed from one of its alerts. If that alert is about a voter, the id could tell who
+    belongs to the incident. In an incident of few accounts, such an id is therefore left out, unless a person has
+    decided something about the incident under this id.
 
     Args:
         incident: the incident with all its alerts, those about voters included.
