@@ -78,7 +78,7 @@ class StyleStart:
     """The figures from which a fit starts. They come from an earlier fit of about the same votes.
 
     Attributes:
-        theta: float64[K], strengths of the models, in any gauge; NaN for a model that the earlier fit lacks.
+        theta: float64[K], strengths of the models, up to a common shift; NaN for a model that the earlier fit lacks.
         coefficients: float64[F], logits per standard deviation of the feature.
     """
 

@@ -70,7 +70,7 @@ def render_page(report: Report) -> str:
 
 
 def _visible(value: Any) -> Any:
-    """Return plain values with hidden characters of their texts as escapes."""
+    """Return plain values in which the hidden characters of all texts are written as escapes."""
     if isinstance(value, str):
         return visible(value)
     if isinstance(value, dict):
@@ -101,7 +101,10 @@ def format_odds(value: float) -> str:
 
 
 def _number(value: float | None) -> str:
-    """Return a figure with as many digits as a reader needs."""
+    """Return a figure as text: all digits of a whole number, otherwise three significant digits; "–" for None.
+
+    From 1,000 on, a figure is rounded to a whole number.
+    """
     if value is None:
         return "–"
     if float(value).is_integer():

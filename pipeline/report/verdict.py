@@ -71,7 +71,7 @@ def judge(
 
 
 def _first(rows: Sequence[Mapping[str, Any]]) -> int:
-    """Return how many models may be the first."""
+    """Return how many models may be the best: those whose joint rank set contains rank 1."""
     return sum(row["rank_best_joint"] == 1 for row in rows)
 
 
@@ -91,7 +91,7 @@ def _leader(rows: Sequence[Mapping[str, Any]], level: float) -> str:
 
 
 def _leaders(names: Sequence[str]) -> str:
-    """Return who leads; `names` are the models with the highest rating."""
+    """Return the words of a sentence that say who leads; `names` are the models with the highest rating."""
     if len(names) == 1:
         return f"{names[0]} leads"
     more = [*names[:_NAMED], f"{len(names) - _NAMED:,} more"] if len(names) > _NAMED else names
@@ -122,7 +122,7 @@ def _manipulation(accused: Sequence[EvidenceSection], evidence: Sequence[Evidenc
 
 
 def _targets(accused: Sequence[EvidenceSection]) -> list[str]:
-    """Return the models that findings are about, the strongest finding first."""
+    """Return the models that findings are about, each once, in the order of their strongest finding."""
     findings = sorted((one for section in accused for one in section.findings), key=lambda one: -one.odds)
     models = [one.subject if one.kind == "model" else one.details.get("model") for one in findings]
     return list(dict.fromkeys(str(model) for model in models if model))

@@ -1,11 +1,11 @@
 """Measures whether one strength for each model explains who beats whom.
 
-A triad of models is cyclic if by the majority of decisive votes a beats b, b beats c and c beats a (Kendall & Babington
-Smith 1940, Biometrika 31). Some cycles occur by chance. The figure is the share of cyclic triads among triads with
-three decided pairs, minus the mean share of draws. The draws come from the Bradley-Terry fit of the decisive votes,
-with the same number of votes for each pair. Ties are left out of the fit, since cycles are counted among wins only. The
-interval has the percentiles of the difference over the draws. The probe fires if the whole 99.5% interval is above
-0.02.
+A pair of models is decided if one of them won more of their decisive votes than the other. A triad of models is cyclic
+if a beats b, b beats c and c beats a in this sense (Kendall & Babington Smith 1940, Biometrika 31). Some cycles occur
+by chance. The figure is the share of cyclic triads among triads with three decided pairs, minus the mean share of
+draws. The draws come from the Bradley-Terry fit of the decisive votes, with the same number of votes for each pair.
+Ties are left out of the fit, since cycles are counted among wins only. The interval has the percentiles of the
+difference over the draws. The probe fires if the whole 99.5% interval is above 0.02.
 """
 
 from __future__ import annotations
@@ -67,9 +67,10 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
 
 
 def cyclic_triads(wins: Float64) -> tuple[int, int]:
-    """Count the cyclic triads of models, and all triads of which the three pairs are decided.
+    """Count the cyclic triads of models, and the triads whose three pairs are decided.
 
-    A triad is cyclic if a beats b, b beats c and c beats a, each by the majority of their decisive votes.
+    A pair is decided if one model has more decisive votes for it than the other. A triad is cyclic if a beats b, b
+    beats c and c beats a in this sense.
 
     Args:
         wins: float64[K, K], number of decisive votes for i over j.

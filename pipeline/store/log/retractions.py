@@ -116,7 +116,8 @@ def set_leaves(connection: Connection, retractions: Iterable[PendingRetraction],
 
 
 RetractionRow = tuple[int, str, int, str, int]
-"""(index of the retraction's leaf, id of the vote, index of the vote's leaf, reason, time)"""
+"""(index of the retraction's leaf, id of the vote, index of the vote's leaf, reason, time in microseconds since 1970
+UTC)"""
 
 
 def build_leaves(rows: list[RetractionRow]) -> pa.Table:

@@ -30,7 +30,8 @@ from pipeline.vocabulary.vote_flags import FREQUENT_PROMPT
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StyledLog:
-    """Reads the counted votes with style counts in a range of leaves, part by part.
+    """Reads the counted votes with style counts in a range of leaves. The range is divided into parts of consecutive
+    leaves.
 
     The connection must be open while votes are read.
 

@@ -23,7 +23,7 @@ from pipeline.store.db.csv_query import csv_query
 
 Prepared = TypeVar("Prepared")
 OffsetRange = tuple[int, int, int]
-"""(partition_no, first offset, end)"""
+"""(partition_no, first offset, offset after the last one)"""
 
 BATCH_ROWS = 32_768
 """Number of offsets in a batch, and therefore its largest number of votes."""

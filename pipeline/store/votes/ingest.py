@@ -19,7 +19,7 @@ VotePosition = tuple[int, int]
 """(partition number (partition_no), offset) of a vote"""
 
 VoteKeys = npt.NDArray[np.void]
-"""V16[n]: the first 128 bits of SHA-256(vote_id)."""
+"""n keys of 16 bytes, as an array of numpy's type V16: the first 128 bits of SHA-256(vote_id)."""
 
 _BODY = (
     "voter, cast_at, model_a, model_b, outcome, language, category, network, prompt, voter_since, style, "
