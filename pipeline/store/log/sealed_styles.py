@@ -30,10 +30,10 @@ from pipeline.vocabulary.vote_flags import FREQUENT_PROMPT
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StyledLog:
-    """Reads the counted votes with style counts in a range of leaves. The range is divided into parts of consecutive
-    leaves.
+    """Reads the counted votes with style counts in a range of leaves, part by part.
 
-    The connection must be open while votes are read.
+    A part is a shorter range of leaves, so that not all votes are in memory at once. The connection must be open while
+    votes are read.
 
     Attributes:
         connection: reads the store.
