@@ -133,7 +133,7 @@ def _unread(name: str, kind: object) -> str:
 
 
 def _mixed_place(column: pd.Series[Any], name: str) -> str:
-    """Return where a column's values change their type, with the way to mend it; "" if they do not."""
+    """Return where the values of a column change their type, and how to mend this; "" if all have one type."""
     known = column[column.notna().to_numpy()]
     kinds = [type(value) for value in known]
     place = next((k for k, kind in enumerate(kinds) if kind is not kinds[0]), None)

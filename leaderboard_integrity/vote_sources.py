@@ -45,7 +45,7 @@ class VoteFiles:
 
 @contextmanager
 def vote_files(data: VoteData) -> Iterator[VoteFiles]:
-    """Provide the votes that a caller passed as files, for the duration of a `with` block.
+    """Provide a caller's votes in the form of files, for the duration of a `with` block.
 
     Args:
         data: a path (a file, a folder of shards, or a glob), several paths, or a table.

@@ -110,7 +110,7 @@ class VoteRows:
         low: int64[P], the smaller model code of each pair.
         high: int64[P], the larger model code of each pair.
         votes: int64[P], number of votes of each pair.
-        threads: number of threads; None for the default of `ThreadPoolExecutor`. It does not change a result.
+        threads: number of threads; None for the default of `ThreadPoolExecutor`. The number does not change a result.
     """
 
     threads: int | None = None

@@ -59,7 +59,7 @@ def build_report(votes: ReportVotes, source: ReportSource, options: ReportOption
 
     Args:
         votes: the votes that count.
-        source: where they come from. Its seed, and the hashes of its files, decide all random draws.
+        source: where the votes come from. The seed and the hashes of the files in it decide all random draws.
         options: options of the report; None for the defaults.
 
     Raises:

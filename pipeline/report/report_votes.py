@@ -40,8 +40,8 @@ class ReportVotes:
         network: int64[N], equal numbers for votes from one network; −1 if unknown.
         voter_since: int64[N], when the account of the vote's voter was made, microseconds since 1970 UTC; NO_TIME if
             unknown.
-        style: int8[N, 5], for each feature of `STYLE_FEATURES` 1 if answer a has more of it, −1 if b has more, 0 if
-            both have as much or it is unknown.
+        style: int8[N, 5], one column for each of `STYLE_FEATURES`. 1 if answer a has more of the feature, −1 if answer
+            b has more. 0 if both have the same amount, or if it is unknown.
         categories, languages: names of the labels.
         provider: int32[K], position of each model's provider in `providers`; −1 if unknown.
         providers: names of the providers.

@@ -26,8 +26,8 @@ def window_times(batch: VoteBatch, fate: Int8, event_time: Mapping[int, int | No
 
     This time is `cast_at`, except for a late vote that was read from a topic, since the window of its `cast_at` may be
     closed. Such a vote counts in the window of the largest min(cast_at, appended_at) that its partition has had up to
-    this vote. A late vote that was read from a file counts at `cast_at`. Otherwise an old file that is read today would
-    look like a burst of votes today.
+    this vote. A late vote that was read from a file counts at `cast_at`. If such votes counted in the newest window, an
+    old file that is read today would look like a burst of votes today.
 
     Args:
         batch: all n votes of a batch, sorted by partition, then by offset.
@@ -57,7 +57,7 @@ def assign_fate(
     Args:
         batch: n votes, duplicates included, sorted by partition, then by offset.
         event_time: partition number (partition_no) → the largest min(cast_at, appended_at) so far; None before the
-            first vote of the partition. It is not changed.
+            first vote of the partition. The mapping is not changed.
         lateness: microseconds by which the watermark trails the event time.
 
     Returns:

@@ -89,7 +89,7 @@ def write_batch(
     Args:
         chunks, decoded: the polled records, and their votes and rejects. A chunk ends at its partition's next offset.
         numbers: name of a column → int32[n], the store's numbers for the names in the n votes, from `number_batch`.
-        owned: source's number of a partition → the worker's partition. It is not changed here.
+        owned: source's number of a partition → the worker's partition. The mapping is not changed here.
         references: the cache of references. It is refreshed here, so a new snapshot evaluates the votes of this batch.
         context: what is the same for every batch.
         now: present time in microseconds since 1970 UTC.

@@ -98,7 +98,7 @@ def _same_bodies(
 
 
 def _repeats_less(repeat: tuple[Any, ...], original: tuple[Any, ...]) -> bool:
-    """Return whether a stored vote (`original`) and its repeat are one record, apart from fields that the former lacks.
+    """Return whether a stored vote (`original`) equals its repeat, apart from fields that the stored vote lacks.
 
     Three kinds of missing fields are allowed. An early version did not store the later fields. A vote that was read
     from a file, not from Kafka, lacks the fields that `publish` computes from its texts. An erasure removed private

@@ -50,9 +50,9 @@ Signature = npt.NDArray[np.uint32]
 
 
 def _run(text: str) -> int:
-    """Return the length in characters of the overlapping runs of a text from which its signature is computed.
+    """Return the length in characters of the runs from which the signature of a text is computed.
 
-    It is smaller for a text with few spaces.
+    The length is smaller for a text with few spaces.
     """
     return _RUN if text.count(" ") * _LETTERS_A_SPACE >= len(text) else _SHORT_RUN
 

@@ -1,8 +1,8 @@
 """Reads the registry topic into the store, in a thread of the worker process.
 
 The registry is the list of events about models: submission, release, renaming, retraction and so on. Every worker reads
-the topic. One transaction writes events, rejects and the next offset of the topic, and only if the stored next offset
-has not moved meanwhile. Several readers thus store each event only once, and no event is skipped.
+the topic. One transaction writes events, rejects and the next offset of the topic. It writes nothing if another reader
+has moved the stored next offset meanwhile. Several readers thus store each event only once, and no event is skipped.
 
 A record that is not an event is stored as a reject with its reason. An event that contradicts earlier events is stored,
 but has no effect. It counts as a reject while the contradiction lasts (`pipeline.registry`). Both kinds of rejects are

@@ -69,7 +69,7 @@ class VoterStateCache:
             part: the partition number of the store (partition_no).
             voters: n pseudonyms.
             appended_at: append time of the vote that will be the first stored vote of the partition, in microseconds
-                since 1970 UTC. None if there is no such vote. It is ignored if the partition has a stored vote.
+                since 1970 UTC. None if there is no such vote. The time is ignored if the partition has a stored vote.
 
         Returns:
             n values: the voter's state of every detector, or None for a voter without a state.

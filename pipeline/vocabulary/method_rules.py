@@ -16,7 +16,7 @@ RULE_BITS: Mapping[str, int] = {
     "identity_leak": vote_flags.IDENTITY_LEAK,
     "frequent_prompt": vote_flags.FREQUENT_PROMPT,
 }
-"""The bit of each rule in the flags of a vote and in the labels of a leaf, by name of the rule."""
+"""Name of a rule → its bit in the flags of a vote and in the labels of a leaf."""
 
 SENTENCES: Mapping[str, str] = {
     "not_anonymous": "cast with the models' names in view",
@@ -25,7 +25,7 @@ SENTENCES: Mapping[str, str] = {
     "identity_leak": "on a conversation that gives a model's identity away",
     "frequent_prompt": "on a frequent prompt, beyond the sample of it that stays",
 }
-"""Text that describes the votes that a rule leaves out, after the words "N votes", by name of the rule."""
+"""Name of a rule → words that describe the votes that the rule leaves out. They follow the words "N votes"."""
 
 ALL_BITS = sum(RULE_BITS.values())
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 DELTA_BYTE_ARRAY = 7
-"""Parquet's number of the encoding that stores a text as the length of the prefix that it shares with the text before
-it, and the rest. A few bytes can therefore stand for many long texts."""
+"""Parquet's number of an encoding of texts. For each text it stores the length of the prefix that is equal to the
+previous text's, and the remaining bytes. A few bytes can therefore stand for many long texts."""
 
 # Parquet's numbers of the encodings PLAIN, and PLAIN_DICTIONARY and RLE_DICTIONARY.
 _PLAIN, _CODED = 0, frozenset({2, 8})

@@ -6,7 +6,7 @@ SECOND = 1_000_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
-"""Microseconds of a day; SECOND, MINUTE and HOUR likewise."""
+"""Microseconds of a day. SECOND, MINUTE and HOUR are the microseconds of these units."""
 
 FIRST_TIME, END_TIME = 946_684_800 * SECOND, 4_102_444_800 * SECOND
 """Times of votes and registry events are from 2000 to 2099 UTC. Any other time is a wrong unit, a wrong clock or a

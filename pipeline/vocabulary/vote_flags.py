@@ -32,7 +32,7 @@ STATED: Mapping[str, tuple[int, int]] = MappingProxyType(
         "identity_leak": (IDENTITY_LEAK, IDENTITY_LEAK << _STATED),
     }
 )
-"""The bits (if true, if false) of each field of a vote that states a flag, by name of the field."""
+"""Name of a field of a vote → two bits of the flags: the bit for true and the bit for false."""
 
 
 def flags_of(stated: Mapping[str, bool | None]) -> int:

@@ -1,4 +1,4 @@
-"""Finds manipulation in the votes of a report by single voters, by groups or cohorts of voters, or in some weeks.
+"""Searches the votes of a report for manipulation: by single voters, by groups or cohorts, or in some weeks.
 
 The votes are evaluated as a backlog: all at once, after they were cast. The functions of `pipeline.backlog` do this;
 they also evaluate the imported votes of a store. The voters are split into folds. The voters of a fold are compared

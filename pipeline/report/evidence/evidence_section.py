@@ -127,5 +127,5 @@ def odds_of(log_e: float) -> float:
 
 
 def capital(text: str) -> str:
-    """Return a text with a capital first letter; the others stay as they are."""
+    """Return a text whose first letter is a capital. The other letters are unchanged."""
     return text[:1].upper() + text[1:]

@@ -15,7 +15,7 @@ POOLED_KINDS = {
 """Kind of cohorts → its name for people."""
 
 POOLED_ALPHA = 0.05 / (3 + len(POOLED_KINDS))
-"""The tolerated probability of a false finding in each of seven families of tests. Together it is at most 0.05.
+"""The tolerated probability of a false finding in each of seven families of tests. These probabilities add up to 0.05.
 
 The families are groups of voters, the four kinds of cohorts, results by weeks, and styles by weeks."""
 

@@ -1,4 +1,4 @@
-"""Runs all tests of a report for which a file has the columns, and says why the other tests cannot be made."""
+"""Runs the tests of a report whose columns a file has, and says why the other tests cannot be made."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ LEAST_VOTERS = 5
 """The least number of voters with which voters are compared. Fewer voters are too few for a comparison."""
 
 MOST_MODELS = 1_000
-"""The largest number of models with which voters are compared. The time of each of dozens of fits grows with the cube
-of this number."""
+"""The largest number of models with which voters are compared.
+
+A comparison needs dozens of fits, and the time of a fit grows with the cube of the number of models."""
 
 MOST_SHARED = 5
 """The largest mean number of votes per second, over the seconds that have a vote.
@@ -33,7 +34,7 @@ With a larger mean, the times are those of batches or days, not of single votes.
 def find_evidence(
     votes: ReportVotes, labels: RandomLabels, key: bytes, progress: Callable[[], None] = lambda: None
 ) -> tuple[EvidenceSection, ...]:
-    """Run all tests for manipulation for which the votes have the columns.
+    """Run each test for manipulation, provided that the votes have the columns that it needs.
 
     Args:
         votes: the votes between the rated models.

@@ -9,9 +9,9 @@ percentile. The p-value is the upper tail of a negative binomial distribution (a
 the number of tests.
 
 A finding needs more than 3 nπ⁺ votes on the model, and at least 10. The factor 3 avoids findings about a board that
-begins to show a model more often: half of the votes around the first bin after the change are after it too, so the
-model's share in the bin is at most about twice π. If the board shows a model more often for a short time, there may be
-a finding nevertheless.
+begins to show a model more often. In the first bin after such a change, about half of the votes around the bin were
+cast after the change, so the model's share in the bin is at most about twice π. If the board shows a model more often
+for a short time only, there may be a finding nevertheless.
 
 Source: the detector `vote_burst`, which computes the share and its upper bound in the same way. Blind spot: a burst
 below three times the share; one that lasts for days; votes without a time; many small models that burst together.
@@ -93,8 +93,8 @@ def _without_hours_of_days(found: list[EvidenceFinding]) -> list[EvidenceFinding
 def _count(time: Int64, both: Int64, models: int, width: int) -> _Bins | None:
     """Count the votes of each bin; None if the table would be too large.
 
-    A long time without votes has many empty bins. Of these, the table contains only as many as the shares around a bin
-    need. So one wrong time in a file does not make the table large.
+    A long time without votes has many empty bins. The table contains only some of them: as many as are needed to
+    compute the share around a bin. So one wrong time in a file does not make the table large.
 
     Args:
         time: int64[n], time of each vote in microseconds since 1970 UTC.

@@ -1,8 +1,8 @@
 """Measures by how much standard errors grow if votes of one voter, one prompt or one session are not independent.
 
-The mean standard error clustered by voter is divided by the mean standard error of independent votes. The same is done
-for prompts and for sessions, and the figure is the largest of the three ratios. It is the square root of the design
-effect (Kish 1965, Survey Sampling), with the covariance of Liang & Zeger 1986 (Biometrika 73). The interval is a
+The mean standard error clustered by voter is divided by the mean standard error of independent votes. This ratio is the
+square root of the design effect (Kish 1965, Survey Sampling), with the covariance of Liang & Zeger 1986 (Biometrika
+73). The same is done for prompts and for sessions, and the figure is the largest of the three ratios. The interval is a
 delete-a-group jackknife of the logarithm over 20 random groups of clusters (Kott 2001, J. Official Statistics 17). The
 probe fires if the figure is above 1.15 and the whole interval above 1.
 """

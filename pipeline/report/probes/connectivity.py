@@ -1,4 +1,4 @@
-"""Measures how many votes connect the weakest cut of the board, and which models no votes connect with the others.
+"""Measures how many votes cross the weakest cut of the board, and which models cannot be compared with the others.
 
 The figure is the conductance of the weakest cut: the votes across the cut, divided by the votes on the models of its
 smaller side (`pipeline.audits.graph_health`). The probe fires if the figure is below 1/8, or if at least 5% of the

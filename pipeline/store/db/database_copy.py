@@ -19,7 +19,7 @@ from pipeline.store.db import dialect
 from pipeline.store.db.store_url import shown_url
 
 FILE_NAMES = {"sqlite": "database.sqlite", "postgresql": "database.pgdump"}
-"""Name of the file with the copy of a database in a backup, by kind of database."""
+"""Kind of database → name of the file in a backup that contains the copy of the database."""
 
 # Secrets that libpq takes from the environment. The others could only be given in the arguments.
 _IN_ENVIRONMENT = {"password": "PGPASSWORD", "passfile": "PGPASSFILE"}

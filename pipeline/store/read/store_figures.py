@@ -99,7 +99,7 @@ def find_gaps(connection: Connection) -> list[str]:
     """Check the ledger of offsets, the table of batches, for gaps and wrong numbers.
 
     In every partition, each batch must begin where the batch before it ended, and the last must end at next_offset. The
-    batches must count as many votes, duplicates and rejects as the tables have.
+    numbers of votes, duplicates and rejects in all batches must add up to the numbers of rows in the three tables.
 
     Returns:
         A sentence for each fault; an empty list if all is right.

@@ -31,7 +31,7 @@ _COLUMNS = {
 _TYPES = {name: pa.int64() for name in ("offset", "voter", "cast_at", "voter_since", "prompt", "session")}
 _TYPES["style"] = pa.string()
 STYLE_FEATURES = 5
-"""Tokens, headers, lists, bold, emoji: how many features of a style are compared."""
+"""Number of style features that are compared: tokens, headers, lists, bold words and emoji."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class BacklogColumns:
         prompt: hashes of the prompts, 0 for a vote without a prompt.
         session: keyed hashes of the sessions, 0 for a vote without a session.
         style: int8[n, STYLE_FEATURES]. 1 if answer a has more of the feature, −1 if answer b has more. 0 if both have
-            as much, or if the vote does not state it.
+            the same amount, or if the vote does not state it.
     """
 
     partition: Int32

@@ -45,8 +45,8 @@ class BacklogRun:
         rounds: number of rounds of the iterated form.
         nested_rounds: largest number of rounds of the nested form, 0 if it was not computed.
         votes, voters: the number of evaluated votes, and of their voters.
-        ranges: (partition_no, first offset, end) of each range that was read. Its votes count as evaluated if the run
-            is complete.
+        ranges: (partition_no, first offset, end) of each range that was read. The votes in these ranges count as
+            evaluated if the run is complete.
         summary: JSON object with what was found. Its entry COMPLETE says whether all votes with a voter could be
             compared.
         start, end: the states of e-LOND before and after the run.

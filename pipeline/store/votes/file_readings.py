@@ -44,7 +44,7 @@ class FileReading:
 
 
 def read_readings(connection: Connection, partition_no: int) -> list[FileReading]:
-    """Return the readings of files in a partition, in the order of their offsets."""
+    """Return the readings (passes over the new records of files) in a partition, in the order of their offsets."""
     r = schema.file_reading.c
     query = sa.select(schema.file_reading).where(r.partition_no == partition_no).order_by(r.reading_no)
     return [

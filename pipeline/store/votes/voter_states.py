@@ -43,7 +43,7 @@ def carrying_partitions(connection: Connection, partition_no: int, appended_at: 
         connection: reads the store.
         partition_no: the partition number of the store (partition_no).
         appended_at: append time of the vote that is about to be the partition's first, in microseconds since 1970 UTC.
-            None if there is no such vote. It is ignored if the partition has a stored vote.
+            None if there is no such vote. The time is ignored if the partition has a stored vote.
     """
     p, v = schema.partition.c, schema.vote.c
     first = sa.select(v.appended_at).where(v.partition_no == p.partition_no).order_by(v.offset).limit(1)

@@ -36,7 +36,7 @@ def line_blocks(file: LogFile, digest: PrefixDigest, *, complete: bool = False) 
 
     Args:
         file: the file of the log.
-        digest: digest of the bytes before the position. It is not changed.
+        digest: digest of the bytes before the position. The object is not changed.
         complete: True if the log does not grow any more.
     """
     digest, rest, cut = digest.copy(), b"", b""

@@ -33,8 +33,8 @@ class PositionFile:
 
         Args:
             path: the state file.
-            follows: the followed log or folder, as text. It is stored in the file.
-            to: the topic to which the votes are sent, as text. It is stored in the file.
+            follows: the followed log or folder, as text. The file stores it, and `load` compares it.
+            to: the topic to which the votes are sent, as text. The file stores it, and `load` compares it.
 
         Raises:
             Unavailable: another process has the file.
