@@ -1,6 +1,6 @@
 """Converts messages that name options of commands to messages that name arguments of functions.
 
-Functions for notebooks use the errors and notes of the command line, which name its options.
+The functions for notebooks raise errors and return notes that were written for the command line and name its options.
 """
 
 import re

@@ -159,10 +159,11 @@ class FamilyIntervals:
 
 
 def family_intervals(scores: npt.ArrayLike, se: npt.ArrayLike, *, level: float = 0.95) -> FamilyIntervals:
-    """Return estimates and intervals of all variants, moved towards the family mean, with τ integrated out.
+    """Estimate the true qualities of all N variants of a family, with intervals.
 
-    τ is the standard deviation of the true qualities of the variants. The family mean has a flat prior. Given τ, the
-    quality of a variant is normal. The result mixes these normals over the posterior of τ.
+    An estimate is the variant's score, moved towards the mean of the family. τ is the standard deviation of the true
+    qualities. It is unknown, so the result is averaged over its posterior. The family mean has a flat prior. Given τ,
+    the quality of a variant is normal. Results have the unit of the scores.
 
     Args:
         scores: [N], the scores of at least two variants.

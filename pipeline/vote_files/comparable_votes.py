@@ -70,7 +70,7 @@ def _apart_notes(
 ) -> list[str]:
     """Return sentences about the models that are not rated.
 
-    There is one for each group of models that met each other, and one for each further model.
+    One sentence is about each group of models that met each other, and one about each further model.
     """
     notes = [
         f"  {len(names):,} models form a group of their own: they met each other ({count:,} "

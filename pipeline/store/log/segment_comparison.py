@@ -37,9 +37,9 @@ _ERASED = bytes(WIDTH)
 
 @dataclass(frozen=True, slots=True)
 class SealedRow:
-    """A segment that is to be verified: the values that are sent to the process that verifies it.
+    """A segment that is to be verified: the values that are sent to the verifying process.
 
-    This process reads everything else from the store.
+    The verifying process reads everything else from the store.
 
     Attributes:
         segment_no: number of the segment.
