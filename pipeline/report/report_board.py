@@ -61,7 +61,8 @@ class ReportBoard:
 def joint_rank_sets(fitted: Fit, level: float, seed: int = 0) -> RankSets:
     """Return the simultaneous rank sets of the models of a fit.
 
-    A board with many models gets fewer random draws, since the time of a draw grows with the square of their number.
+    A board with many models gets fewer random draws, since the time of a draw grows with the square of the number of
+    models.
 
     Args:
         fitted: the fit of the models.

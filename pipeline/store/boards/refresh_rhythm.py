@@ -1,7 +1,7 @@
 """Estimates when the next refresh comes, from the times at which snapshots were published.
 
 Decisions about votes change the board at the next refresh. Nobody tells the store when that is, because a scheduler
-outside starts refreshes. The usual interval is the median of the last ones.
+outside starts refreshes. The usual interval is the median of the last intervals between publications.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ _LOCK = 0x5EE9
 def state_before(connection: Connection, log_size: int, event_no: int, alpha: float) -> ELond:
     """Wait until no other sweep runs, then return the state of e-LOND with which this sweep starts.
 
-    The state is that after the newest recorded sweep. If a sweep with this log size and registry is recorded already,
-    its starting state is returned.
+    Normally this is the state after the newest recorded sweep. There is one exception: if a sweep with this log size
+    and these registry events is recorded already, the state with which that sweep started is returned.
 
     Args:
         connection: the transaction of the sweep. It holds a lock until its end.

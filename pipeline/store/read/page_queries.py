@@ -153,8 +153,8 @@ def newest_vote_time(connection: Connection, log_size: int) -> int | None:
 def model_history(connection: Connection, model: str, view: str) -> list[dict[str, Any]]:
     """Return the row of a model in each published snapshot that rates it in a view, oldest snapshot first.
 
-    A row also has the facts of its snapshot, and `battles`: the sum of `votes` over all rows of the view in the
-    snapshot.
+    A row also has the sequence number, id, time of publication and log size of its snapshot, and `battles`: the sum of
+    `votes` over all rows of the view in the snapshot.
     """
     s, r = schema.snapshot.c, schema.snapshot_row.c
     every = schema.snapshot_row.alias("every")
