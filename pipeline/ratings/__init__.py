@@ -13,7 +13,7 @@ Modules:
     bradley_terry       fits ratings by exact maximum likelihood, with pair weights and a sandwich covariance
     tie_only_models     computes standard errors of models that only tied
     clustered_sandwich  computes a covariance clustered by voter
-    prompt_samples      decides which votes on frequent prompts are outside the samples that count
+    prompt_samples      decides which votes on frequent prompts are left out of a rating
     voter_scores        sums the scores of voters, and updates the sums for a log that has grown
     voter_intervals     computes a board's intervals clustered by voter, with confidence sequences
     confidence_sequences computes intervals that contain the true value at every snapshot of a board, and sure ranks
