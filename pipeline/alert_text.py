@@ -18,7 +18,7 @@ _MIN_SHARE = 0.005
 def format_e_value(value: float | None) -> str:
     """Return an e-value as text: a whole number below 10⁷, else a power of ten such as 2.5·10⁹.
 
-    None, the e-value of a fact that needs no statistical test, gives "fact".
+    A fact that needs no statistical test has the e-value None. Its text is "fact".
     """
     if value is None:
         return "fact"
@@ -48,8 +48,9 @@ def explain_lines(
     Args:
         alert: the alert.
         verbose: whether to give effect sizes in logits, positions in logs and the parts of an e-value too.
-        counts: whether the next refresh counts the votes of the voter of the alert; None: unless it is critical.
-        back: number of votes that count again if the alert is resolved; None if not known.
+        counts: whether the next refresh counts the voter's votes. If None, a critical alert's votes are taken as left
+            out, those of a warning as counted.
+        back: number of votes that the next refresh counts again if the alert is resolved; None if not known.
     """
     subject = alert["subject"]
     lines = [
@@ -163,7 +164,7 @@ def _backlog_lines(alert: Mapping[str, Any]) -> list[str]:
 
 
 def _opened(alert: Mapping[str, Any], verbose: bool = True) -> str:
-    """Return where an alert opened: its partition and offset, or, in the public form, only the hour."""
+    """Return a clause about an alert's opening: partition and offset, or the minute, or the hour if it is public."""
     if alert["partition"] is None:
         return f"the alert opened in the hour from {alert['opened_at']}"
     if not verbose:
@@ -172,7 +173,7 @@ def _opened(alert: Mapping[str, Any], verbose: bool = True) -> str:
 
 
 def _record_lines(alert: Mapping[str, Any]) -> list[str]:
-    """Return the lines about how the voter voted on the models that the evidence names, and overall."""
+    """Return lines that count the voter's votes by outcome: one for each model in the evidence, and one for all."""
     record = alert["record"]
     named = {one.get("model") for one in alert["evidence"]["likeliest"] if one["share"] >= _MIN_SHARE}
     lines = [
@@ -291,7 +292,7 @@ def _what_to_do(alert: Mapping[str, Any], counts: bool | None, back: int | None)
 
 
 def _counting(alert: Mapping[str, Any], counts: bool | None) -> str:
-    """Return a sentence that says whether the votes of the voter count."""
+    """Return a sentence that says whether the voter's votes count. `counts` is as for `explain_lines`."""
     is_critical = alert["severity"] == "critical"
     if counts is False or (counts is None and is_critical):
         return "The voter's votes are left out of the defended view, at the latest from the next refresh on."

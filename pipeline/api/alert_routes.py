@@ -53,7 +53,7 @@ def routes(reader: StoreReader) -> APIRouter:
         cursor: CursorParam = None,
         operator: bool = is_operator,
     ) -> Response:
-        """List alerts, newest first. With a token, an alert about a voter names the pseudonym instead of a label."""
+        """List alerts, newest first. With a token, an alert about a voter has the pseudonym, else a random name."""
         about = {"detector": detector, "subject_kind": subject_kind, "subject": subject}
         filters, key = {"state": state, "severity": severity, **about}, decode_cursor(cursor, str)
         with reader.connect() as connection:
@@ -70,7 +70,8 @@ def routes(reader: StoreReader) -> APIRouter:
     def alert(alert: AlertParam, operator: bool = is_operator) -> Response:
         """An alert with its evidence, its newest votes and its history.
 
-        Without a token, an alert about a voter shows a label of this alert instead of the pseudonym, and no vote.
+        Without a token, an alert about a voter has no votes, and a random name (the voter label) in place of the
+        pseudonym.
         """
         with reader.connect() as connection:
             found = alert_queries.find_alert(connection, alert)
@@ -90,9 +91,10 @@ def _add_exclusions(router: APIRouter, reader: StoreReader, is_operator: Any) ->
         cursor: CursorParam = None,
         operator: bool = is_operator,
     ) -> Response:
-        """The list of exclusions from the defended view, newest first. The newest entry about a target is in force.
+        """The list of exclusions, newest first. An entry excludes stored votes from the defended view or restores them.
 
-        Without a token, a voter is named by the label of the alert that is the cause of the entry.
+        Of several entries about the same votes, the newest is in force. Without a token, an entry about a voter has a
+        random name (the voter label) in place of the pseudonym.
         """
         key = decode_cursor(cursor, int)
         with reader.connect() as connection:

@@ -57,7 +57,7 @@ _THREADS = 8 - COSTLY_THREADS - 2
 
 
 class _Site(FastAPI):
-    """An application whose outermost middleware also handles the responses of error handlers."""
+    """A FastAPI application inside the middleware `outermost`, which also gets the responses of error handlers."""
 
     outermost: Any = None
 
@@ -113,7 +113,7 @@ def create_app(store: Store, options: Settings | None = None, metrics: ApiMetric
 
     @app.get("/empty", include_in_schema=False)
     async def empty() -> Response:
-        """An empty response, with which the benchmark compares the others."""
+        """An empty response. The benchmark compares the speed of other responses with the speed of this one."""
         return Response(b"{}", media_type="application/json", headers=NO_STORE)
 
     app.add_middleware(BodyLimit)

@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 from pipeline.api.svg_text import add_box, add_text, estimate_width, new_picture, shorten, to_bytes
 
 GOOD, OPEN, BAD, NEUTRAL = "#0b5c2e", "#8a4b00", "#a01818", "#0b4f8a"
-"""Colours of the value, all readable with white letters."""
+"""Background colours behind the white value: proved, proved with open incidents, proof failed, no statement."""
 
 _LABEL, _HEIGHT, _SIZE, _MARGIN = "#3c4650", 20, 11, 6
 _FONT = "Verdana, 'DejaVu Sans', Helvetica, Arial, sans-serif"

@@ -98,7 +98,11 @@ def _short(name: str) -> str:
 
 
 def _lift(x: float, y: float) -> float:
-    """Return how far the name at the very top or bottom is moved outwards, so that names beside it do not cover it."""
+    """Return by how much to raise the name of the model at (x, y), where the circle of models has radius 1.
+
+    Only the names at the top and at the bottom of the circle are moved outwards. Otherwise the names beside them would
+    cover them.
+    """
     return 0.0 if abs(x) > 0.01 else 0.08 if y > 0 else -0.08
 
 

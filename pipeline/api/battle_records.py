@@ -1,7 +1,7 @@
 """Converts the battles of the newest snapshot to rows, one for each pair of models.
 
-A row says how often the two models met, who won, and what was expected. The battles are those of the defended view. A
-refresh has counted and stored them.
+A row says how often the two models met, who won, and what was expected. Only battles of the defended view are counted,
+which leaves out excluded votes. The refresh that made the snapshot has counted and stored them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from pipeline.store.boards.snapshots import PublishedSnapshot
 COLUMNS = ("model", "opponent", "votes", "wins", "losses", "ties", "score", "expected")
 
 TOP = 30
-"""The number of models, the best ones, whose battles with each other are listed."""
+"""Number of models in the list of battles: the battles between the best models are listed."""
 
 Record = dict[str, Any]
 

@@ -30,7 +30,7 @@ class ChangeToken:
     async def current(self) -> Any:
         """Return the change token.
 
-        After `expire`, or `PERIOD` seconds after the last read, it is read from the store.
+        The token is read from the store if `expire` was called or if the last read is at least `PERIOD` seconds old.
         """
         if self._clock() < self._due:
             return self._token

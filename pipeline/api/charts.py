@@ -45,7 +45,9 @@ def rating(
     theme: Theme = "light",
     style: Sequence[Row] = (),
 ) -> bytes:
-    """Draw the ratings of a model over time: defended with its interval, raw as a dashed line, style as a dotted line.
+    """Draw the ratings of a model over time, one line for each view (each way to select and rate votes).
+
+    The view defended is a solid line with its interval, raw is a dashed line, and style is a dotted line.
 
     Args:
         defended: the model's rows in the view `defended`, oldest first, with the fields of `HistoryPointDocument`.
@@ -82,7 +84,7 @@ def rating(
 
 
 def share(rows: Sequence[Row], width: int = WIDE, theme: Theme = "light") -> bytes:
-    """Draw the share of a model in all battles over time.
+    """Draw, over time, the share of all battles in which a model took part.
 
     Args:
         rows: the model's rows in one view, oldest first, with the fields of `HistoryPointDocument`.
@@ -149,9 +151,10 @@ def _time(values: Sequence[Row], width: int) -> dict[str, Any]:
 
 
 def _ticks(times: Sequence[datetime], most: int) -> tuple[list[int], str]:
-    """Return times of snapshots, evenly spread, in milliseconds, and a format that gives each its own label.
+    """Return at most `most` evenly spread times of snapshots, and a date format that gives each its own label.
 
-    Ticks that Vega chooses itself would repeat a date where the snapshots are hours apart.
+    The times are in milliseconds since 1970 UTC. Ticks that Vega chooses itself would repeat a date where the snapshots
+    are hours apart.
     """
     known = sorted(set(times))
     if not known:

@@ -34,7 +34,7 @@ def routes(reader: StoreReader, costly: CostlyWork) -> APIRouter:
         board: BoardParam = None,
         table_format: FormatParam = None,
     ) -> Response:
-        """The moves of all models on either board, each with its causes and with the models that it passed."""
+        """The moves of all models that one of the two snapshots lists, each with its causes and the models passed."""
         first, _, second = pair.partition("..")
         name = f"moves-{file_name(board or view)}-{first[:12]}-{second[:12]}"
 
@@ -54,8 +54,9 @@ def find_diff(
 ) -> BoardDiff:
     """Return the comparison of two snapshots in the form for the public.
 
-    If a refresh has stored the comparison, it is read; otherwise the snapshots are compared now. Rows that the method
-    does not list, and names of models under test, are left out.
+    If a refresh has stored the comparison, it is read; otherwise the snapshots are compared now. The form for the
+    public leaves out models that the snapshot's method, the rules of the board, does not list. It also leaves out the
+    names of models under test.
 
     Args:
         reader: reads the store.

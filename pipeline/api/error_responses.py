@@ -107,7 +107,10 @@ def _wants_page(request: Request) -> bool:
 
 
 def _without_last_slash(request: Request) -> str | None:
-    """Return the path without slashes at its end, if a route has it; never the host that a client named."""
+    """Return the path without slashes at its end, and the query. None if nothing was removed or no route has this path.
+
+    The result has no host, so that a redirect to it stays on this site.
+    """
     path = request.scope["path"]
     shorter = "/" + path.strip("/")
     if not path.endswith("/") or shorter == "/":
@@ -137,7 +140,7 @@ def _from_validation(error: RequestValidationError) -> Problem:
 
 
 def _found(fault: dict[str, Any]) -> str:
-    """Return the value that was given for a parameter. Bodies are not repeated, because they may contain a token."""
+    """Return the words ", got VALUE" for a query parameter; "" for a value in the body, which may contain a token."""
     return f", got {fault['input'][:100]!r}" if fault["loc"][0] == "query" and isinstance(fault["input"], str) else ""
 
 

@@ -36,7 +36,8 @@ def routes(reader: StoreReader, changes: ChangeToken) -> APIRouter:
     ) -> Response:
         """Change the state of all alerts of an incident, exclude or restore its votes, or add a note.
 
-        `resolve` and `reopen` need both scopes, `exclude` and `restore` the scope `exclusions`, the others `alerts`.
+        `resolve` and `reopen` need the scopes `alerts` and `exclusions`. `exclude` and `restore` need the scope
+        `exclusions`. The other actions need the scope `alerts`.
         """
         operator = authorize(reader, request, token, *incident_actions.SCOPES[action])
         with reader.connect() as connection:  # status 404 for an unknown id

@@ -69,10 +69,10 @@ def routes(reader: StoreReader) -> APIRouter:
 
     @router.get("/incidents/{incident}", response_model=IncidentDetailDocument)
     def incident(incident: IncidentParam, operator: bool = is_operator) -> Response:
-        """An incident with its alerts and the decisions of people about it. The unique beginning of its id is enough.
+        """An incident with its alerts and the decisions of people about it. A unique beginning of its id is enough.
 
-        Without a token, the response has counts and hours, and no alert about a voter. With a token, it has the
-        accounts too.
+        Without a token, the response has the number of accounts but not the accounts, its times are rounded to hours,
+        and it has no alert about a voter. With a token, it has all of these in full.
         """
         with reader.connect() as connection:
             found = find_incident(connection, incident, reader.hidden(connection), operator=operator)

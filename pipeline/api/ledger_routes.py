@@ -63,7 +63,7 @@ def _add_snapshot_log_routes(router: APIRouter, store: Store, costly: CostlyWork
 
     @router.get("/snapshots/{snapshot}/manifest", response_class=Response, responses=media_types("application/json"))
     def manifest(snapshot: SnapshotParam) -> Response:
-        """The manifest: the leaf of the snapshot log, canonical JSON. Its SHA-256 is the snapshot's `digest`."""
+        """The manifest of a snapshot as canonical JSON, as the snapshot log has it. Its SHA-256 is the `digest`."""
         with usage_as_problem():
             return Response(log_proofs.read_manifest(store, snapshot), media_type="application/json", headers=IMMUTABLE)
 

@@ -75,11 +75,19 @@ def _battles(known: ModelBattles | None, view: str, other: str) -> dict[str, Any
 def _difference(
     a: Mapping[str, Any] | None, b: Mapping[str, Any] | None, known: ModelBattles | None, other: str
 ) -> dict[str, Any] | None:
-    """Return the difference of the defended ratings, with its standard error. None if one of the models has no rating.
+    """Return the difference of two defended ratings with its standard error and interval, in points.
 
-    The fit computes the error as if all votes were independent. If both models have intervals that allow for dependent
-    votes of one voter, the error is multiplied by the ratio of these intervals' widths to the plain ones, if the ratio
-    is above 1.
+    The fit computes the standard error as if all votes were independent. Clustered intervals allow for dependence
+    between the votes of one voter. If both models have them and they are wider than the plain intervals, the error is
+    multiplied by the ratio of the widths.
+
+    Args:
+        a, b: the models' rows in the defended view; None for a model without a rating.
+        known: the battles of the first model, with the standard errors; None if they are not stored.
+        other: name of the second model.
+
+    Returns:
+        The fields of `DifferenceDocument`; None if a rating or the standard error is missing.
     """
     error = None if known is None else known.errors.get(other)
     if a is None or b is None or error is None:
@@ -118,7 +126,10 @@ def _expected(difference: Mapping[str, Any]) -> dict[str, float]:
 def _boards(
     connection: Connection, snapshot_id: str, body: Mapping[str, Any], first: str, second: str
 ) -> list[dict[str, Any]]:
-    """Return both models on each board by category and language that lists both, the largest gap for `b` first."""
+    """Return the ratings of both models on each board by category or language that lists both.
+
+    The boards are sorted by rating of the first model minus rating of the second, the smallest difference first.
+    """
     rows = page_queries.read_label_rows(connection, snapshot_id, (first, second))
     found = []
     for board, of_board in rows.items():

@@ -50,7 +50,7 @@ def _add_model_routes(router: APIRouter, reader: StoreReader, costly: CostlyWork
     def models(
         request: Request, table_format: FormatParam = None, limit: LimitParam = 100, cursor: CursorParam = None
     ) -> Response:
-        """List every model that a vote or the registry names, by name. Models under test are only counted."""
+        """List the models that a vote or the registry names, sorted by name. Models under test are only counted."""
         key = decode_cursor(cursor, str)
         with reader.connect() as connection:
             listed = list_models(reader, connection)
@@ -103,7 +103,7 @@ def _add_battle_route(router: APIRouter, reader: StoreReader) -> None:
         limit: LimitParam = 1000,
         cursor: CursorParam = None,
     ) -> Response:
-        """The battles of a model with each opponent, and who won; without `model`, the battles between the first 30."""
+        """How often a model met each opponent, and who won. Without `model`, the battles between the 30 best models."""
         key = decode_cursor(cursor, int)
         with reader.connect() as connection:
             newest = reader.latest(connection)

@@ -55,10 +55,10 @@ def main_cause(move: ModelMove, *, excluded: bool, restored: bool) -> str:
 
 
 def is_clear(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    """Return whether the rating of a model changed clearly, by more than its 95% intervals allow for.
+    """Return whether the rating of a model changed by more than its two 95% intervals allow for.
 
-    The bound is √(h₁² + h₂²) for half-widths h₁ and h₂, which is exact for independent intervals. The intervals share
-    votes, so the error rate is below 5%.
+    The change must exceed √(h₁² + h₂²), where h₁ and h₂ are the half-widths of the intervals. For independent ratings
+    the error rate would be 5%. The two ratings share votes, so the error rate is lower.
 
     Args:
         before, after: rows of the model on two boards, with `rating`, `lower` and `upper` in points.
@@ -87,7 +87,7 @@ def _signed(points: float | None) -> str:
 
 
 def _neighbours(move: ModelMove) -> list[str]:
-    """Return texts that name the models passed and those that passed this model, the nearest three of each."""
+    """Return a sentence with the nearest three models that this model passed, and one with those that passed it."""
     sentences = []
     for verb, models in (("Passed", move.passed), ("Was passed by", move.passed_by)):
         if models:

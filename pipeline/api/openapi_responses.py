@@ -10,7 +10,7 @@ Responses = dict[int | str, dict[str, Any]]
 
 
 def media_types(*types: str) -> Responses:
-    """Describe that a response with status 200 may have these media types. FastAPI adds them to those of the route.
+    """Describe that a response with status 200 may have these media types, besides those that FastAPI derives.
 
     Returns:
         The value for the argument `responses` of a FastAPI route.

@@ -62,7 +62,7 @@ def _add_decisions(router: APIRouter, reader: StoreReader, changes: ChangeToken)
         body: AlertActionRequest,
         token: OperatorToken = has_token,
     ) -> Response:
-        """Change the state of an alert. `resolve` and `reopen` change exclusions too and need both scopes."""
+        """Change the state of an alert. `resolve` and `reopen` need the scopes `alerts` and `exclusions`."""
         operator = authorize(reader, request, token, *moderation.ALERT_SCOPES[action])
         with reader.store.write() as connection:
             result = moderation.change_alert_state(connection, alert, action, operator, body.reason, body.hours)
@@ -84,7 +84,7 @@ def _add_decisions(router: APIRouter, reader: StoreReader, changes: ChangeToken)
 
     @router.post("/exclusions", response_model=ExclusionActionDocument)
     def exclude(body: ExclusionRequest, operator: Operator = may_exclude) -> Response:
-        """Exclude votes or restore them; the defended board follows at the next refresh."""
+        """Exclude votes from the defended view, or restore them. The board changes at the next refresh."""
         target = f"{body.kind}:{body.target}"
         with reader.store.write() as connection:
             result = moderation.change_exclusion(connection, body.action, target, operator, body.reason)
@@ -111,7 +111,7 @@ def _add_own_records(router: APIRouter, reader: StoreReader) -> None:
 
     @router.get("/operator", response_model=TokenDocument)
     def who_am_i(request: Request, token: OperatorToken = has_token) -> Response:
-        """The owner and the scopes of the token; the log records it as a login."""
+        """The owner and the scopes of the token. The operators' log records the request as a login."""
         operator = Operator(token.name, "api", client_address(request))
         with reader.store.write() as connection:
             operators_log.record(connection, operator, operators_log.LOGIN, token.name, now())
@@ -126,7 +126,7 @@ def _add_own_records(router: APIRouter, reader: StoreReader) -> None:
         cursor: CursorParam = None,
         operator: Operator = may_read,
     ) -> Response:
-        """The operators' log, newest first. Each reading of the log is recorded in it, and listed by later readings."""
+        """The operators' log, newest first. Each read adds an entry to the log, which later reads return."""
         key = decode_cursor(cursor, int)
         with reader.store.write() as connection:
             rows = operators_log.list_entries(connection, limit + 1, key[0] if key else None)

@@ -13,7 +13,7 @@ from pipeline.api.operator_access import find_token, record_login
 from pipeline.api.store_reader import StoreReader
 
 DECIDING = frozenset({"alerts", "exclusions"})
-"""Whoever may decide about voters reads their pseudonyms: the scopes of which a token needs one."""
+"""The scopes for decisions about voters. A token with one of these scopes may read the pseudonyms of voters."""
 
 
 def operator_dependency(reader: StoreReader) -> Any:
@@ -42,9 +42,9 @@ def operator_dependency(reader: StoreReader) -> Any:
 
 
 def policy(operator: bool) -> Mapping[str, str]:
-    """Return header name → value of the caching headers of a response.
+    """Return the caching headers of a response, as header name → value.
 
-    They keep a response for an operator out of every cache.
+    The headers keep a response for an operator out of every cache.
 
     Args:
         operator: whether the response is for an operator.

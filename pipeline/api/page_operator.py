@@ -120,7 +120,10 @@ def expect_csrf_token(sessions: PageSessions, session_id: str | None, fields: di
 
 
 def _refuse_other_sites(request: Request) -> None:
-    """Refuse a form of another site. SameSite=Strict and the CSRF token refuse it too; this also covers the sign-in."""
+    """Refuse a form that a page of another site sent, by the headers in which the browser states that site.
+
+    SameSite=Strict and the CSRF token refuse such a form as well, if the operator is signed in.
+    """
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin", "null")
     # A browser sends "null" for a page that has the referrer policy of ours.
     foreign = origin != "null" and urlsplit(origin).netloc != request.headers.get("host")

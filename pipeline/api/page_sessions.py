@@ -18,7 +18,7 @@ from fastapi.responses import Response
 
 _SESSION, _SIGN_IN = "integrity_session", "integrity_sign_in"
 COOKIE_NAMES = tuple(f"{prefix}{_SESSION}".encode() for prefix in ("", "__Host-"))
-"""The names of the cookie of a session, without TLS and with it."""
+"""The two names of the session cookie: the first without TLS, the second (with `__Host-`) with TLS."""
 
 _LIFETIME = 8 * 3_600
 _SIGN_IN_LIFETIME = 900
@@ -31,7 +31,7 @@ class PageSession:
 
     Attributes:
         digest: SHA-256 of the operator's token in hexadecimal digits.
-        message: what the operator's last action did, which the next page shows; "" if there is nothing to show.
+        message: a text about what the operator's last action did. The next page shows it. "" if there is none.
         undo: address of the page that undoes this action, to which the next page links; "" if there is none.
     """
 
@@ -73,7 +73,8 @@ class PageSessions:
     def csrf_token(self, session_id: str) -> str:
         """Return the CSRF token of the forms of a session.
 
-        The form for signing in has no session yet. For it, `session_id` is the random text in its cookie.
+        There is no session before the sign-in. For the form for signing in, `session_id` is the random text in the
+        cookie of that form.
         """
         return hmac.digest(self._key, session_id.encode(), "sha256").hex()
 

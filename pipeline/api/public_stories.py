@@ -23,7 +23,7 @@ _ALERTS = 1_000
 
 
 def newest_story(reader: StoreReader, connection: Connection, snapshot_id: str | None = None) -> tuple[str, int]:
-    """Return the names of the newest story: the id of its snapshot, and the number of its newest registry event.
+    """Return the key of the newest story: the id of the story's snapshot, and the number of its newest registry event.
 
     Args:
         reader: reads the store.
@@ -108,7 +108,10 @@ def _events(connection: Connection, wanted: set[str]) -> Iterable[dict[str, Any]
 
 
 def _public_event(row: Mapping[str, Any], hidden: HiddenModels) -> dict[str, Any]:
-    """Return number, type and time of a registry event; with id, model and SHA-256 unless the model is under test."""
+    """Return number, type, time, id, model and SHA-256 of a registry event. The last three are None if it is hidden.
+
+    An event is hidden if it names a model under test.
+    """
     shown = {name: row[name] for name in ("number", "type", "at")}
     if row["model"] in hidden or row["other"] in hidden:
         return {**shown, "event_id": None, "model": None, "sha256": None}

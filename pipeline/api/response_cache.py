@@ -3,11 +3,11 @@
 The headers of a response decide how long the response is cached (`cache_policies`):
 
 1. With `cache-control: immutable` or `x-cache-until: forever`, the response is cached while there is room.
-2. With `no-cache`, the response is cached until the change token of the store changes. With `x-cache-until: published`
-   in addition, it is cached until a publication changes its part of the token.
+2. With `no-cache`, the response is cached until the store changes (its change token then differs). If the response also
+   has `x-cache-until: published`, it is cached until the next publication (one part of the change token then differs).
 3. Responses with `no-store`, errors, and responses above 4 MiB are not cached.
-4. A request with an `authorization` header or a session cookie may be an operator's, so its response is not cached.
-   Such a request gets a cached response only if that response varies by neither header.
+4. A request with an `authorization` header or a session cookie may come from an operator. Its response is not cached.
+   The request is answered from the cache only if the cached response does not vary by `authorization` or `cookie`.
 
 Concurrent requests for the same response share one computation, until it is known that the response cannot be cached. A
 cached response is compressed once, and has one ETag for each encoding. The header `x-cache-until` is not sent to
@@ -130,7 +130,7 @@ class ResponseCache:
         return response.token is None or response.token == await self._current(response.published)
 
     async def _shared(self, key: Key, scope: Scope, receive: Receive, send: Send) -> CachedResponse | None:
-        """Return a response, computed once for all waiting requests; None if it was sent and may not be cached."""
+        """Return a response, computed once for all waiting requests; None if it was sent already and is not cached."""
         if scope["path"] in self._uncacheable:
             return await self._computed(key, scope, receive, send)
         if (computing := self._computing.get(key)) is not None and (response := await computing) is not None:
@@ -141,7 +141,7 @@ class ResponseCache:
         response = None
 
         def decided() -> None:
-            """Let waiting requests continue, because the reader of a response that is not cached may be slow."""
+            """Wake waiting requests. An uncached response does so before it is sent, as its client may read slowly."""
             if not future.done():
                 del self._computing[key]
                 future.set_result(response)
@@ -169,7 +169,7 @@ class ResponseCache:
         return response
 
     async def _current(self, published: bool = False) -> Any:
-        """Return the token; while the store is down, a new object. Then only immutable responses stay valid."""
+        """Return the change token. While the store is down, return a new object, so that no token is equal to it."""
         try:
             token = await self._token.current()
             return self._published(token) if published else token
@@ -222,7 +222,7 @@ class _Recorder:
         await self._send(self._start)
 
     async def response(self, token: Any, published: Any) -> CachedResponse | None:
-        """Return the recorded response, valid for this token (or its published part); None if it was passed through."""
+        """Return the recorded response with the token by which it is valid; None if it was passed through uncached."""
         if self._through or self._start is None:
             return None
         body = b"".join(self._chunks)

@@ -30,7 +30,7 @@ OF_BOARDS: tuple[Header, ...] = (
     _policy(_NOBODY, _OWN_SCRIPT),
     *(one for one in OF_PAGES if one[0] != b"content-security-policy"),
 )
-"""The headers of boards, which work without their script. It is a file of this server, and can only ask this server."""
+"""The headers of boards. The script of a board is a file of this server, and may send requests to this server only."""
 
 OF_THE_API: tuple[Header, ...] = (
     *EVERYWHERE,

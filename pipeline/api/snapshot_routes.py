@@ -129,7 +129,7 @@ def _add_board_routes(router: APIRouter, reader: StoreReader) -> None:
     def newest_board(
         view: ViewParam = "defended", board: BoardParam = None, at: Annotated[str | None, _AT] = None
     ) -> Response:
-        """The newest board, or the one in force at a given time: a redirect to its own address."""
+        """A redirect to the newest board, or to the board that was in force at a given time."""
         with reader.connect() as connection:
             found = reader.latest(connection) if at is None else _find_at(connection, at)
         chosen = {"view": view, **({} if board is None else {"board": board})}

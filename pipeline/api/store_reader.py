@@ -72,7 +72,9 @@ class StoreReader:
     def rows(
         self, connection: Connection, snapshot: PublishedSnapshot, view: str, board: str | None = None
     ) -> list[dict[str, Any]]:
-        """Return the rows of a view or board that the snapshot's method lists, best model first.
+        """Return the listed rows of a view or board, best model first.
+
+        A row is listed if the snapshot's method (its rules about votes and models) lists the model.
 
         Args:
             connection: a connection to the store.
@@ -93,7 +95,9 @@ class StoreReader:
         return self.listed_rows(connection, snapshot, board or view)
 
     def listed_rows(self, connection: Connection, snapshot: PublishedSnapshot, view: str) -> list[dict[str, Any]]:
-        """Return the rows that the snapshot's method lists, best model first. Each row has its intervals.
+        """Return the listed rows of a view or board with their intervals, best model first.
+
+        A row is listed if the snapshot's method (its rules about votes and models) lists the model.
 
         Args:
             connection: a connection to the store.

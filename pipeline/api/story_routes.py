@@ -37,7 +37,8 @@ def routes(reader: StoreReader, site: str) -> APIRouter:
     def one(snapshot: SnapshotParam, events: EventParam) -> Response:
         """The story as it was at one snapshot and one registry event.
 
-        Only alerts, and names of models that were released since, are added later.
+        Later responses differ from earlier ones in two ways only: they have newer alerts, and the names of models that
+        were released in the meantime.
         """
         with reader.connect() as connection:
             found = public_story(reader, connection, snapshot, events, site)

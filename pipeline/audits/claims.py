@@ -57,7 +57,7 @@ class Score:
 
     @property
     def variance(self) -> float:
-        """Variance of the share. It is never 0: the share is taken to be at least half an answer from 0 and from 1."""
+        """Variance p(1 − p)/n of the share p. It is never 0, because p is limited to the range 0.5/n to 1 − 0.5/n."""
         inside = min(max(self.share, 0.5 / self.n), 1 - 0.5 / self.n)
         return inside * (1 - inside) / self.n
 

@@ -1,15 +1,19 @@
 """Estimates the movement that all ratings of a board share between two snapshots, and finds models that deviate.
 
 Model: r'_i = r_i + shift + (scale − 1)(r_i − center) + noise, with the ratings r_i and r'_i of model i in the two
-snapshots. The fit has three steps. First, a robust line gives residuals: its slope is the median slope over pairs of
-models that are half a board apart. Second, models with a residual above four standard deviations (estimated from the
-median absolute deviation) are set aside, at most a fifth of all. Third, a least-squares fit of the other models gives
-shift and scale, tested with Student's t; a model that is set aside costs two degrees of freedom. So a few models that
-move do not look like a common movement.
+snapshots. The fit has three steps:
 
-A shift or scale is significant if p < 1e-5, at least `LEAST_MODELS` models are in both snapshots, and the movement is
-at least 1% of the spread. The spread is the distance between the 10th and the 90th percentile of the ratings; 1% of it
-is about 3 points on the public text board. The thresholds were tested on simulated changes and on random walks.
+1. A robust line is fitted to the moves r'_i − r_i. Its slope is the median slope over pairs of models that are half a
+   board apart.
+2. Models whose distance from the line is above four standard deviations (estimated from the median absolute deviation)
+   are set aside, at most a fifth of all models. So a few models that move do not look like a common movement.
+3. A least-squares fit of the other models gives shift and scale. Student's t tests them. Each model that was set aside
+   reduces the degrees of freedom by two, because it was chosen for its distance.
+
+A shift or a change of scale counts if p < 1e-5, at least `LEAST_MODELS` models are in both snapshots, and it moves the
+models by at least 1% of the spread. The spread is the distance between the 10th and the 90th percentile of the earlier
+ratings; 1% of it is about 3 points on the public text board. The thresholds were tested on simulated changes and on
+random walks.
 """
 
 from collections import Counter
@@ -24,7 +28,10 @@ from pipeline.vocabulary.arrays import Bool, Float64, Int64
 LEAST_MODELS = 5
 LEVEL = 1e-5
 LEAST_SHIFT = 0.01
-"""The least shift, and the least movement of the ends of the board by a scale, as a share of the spread."""
+"""The least shift that counts, and the least movement of the board's two ends by a change of scale.
+
+Both are shares of the spread of the ratings.
+"""
 
 MAD_TO_SD = 1.4826
 _ASIDE_DISTANCE, _MOST_ASIDE = 4.0, 0.2
@@ -135,7 +142,10 @@ def common_movement(earlier: PublishedBoard, later: PublishedBoard) -> CommonMov
 
 
 def _line(x: Float64, moved: Float64) -> Float64:
-    """Fit a robust line to the moves: the median slope of pairs half a board apart, and the median intercept."""
+    """Return the values at `x` of a robust line through the moves.
+
+    Its slope is the median slope over pairs of models half a board apart. Its intercept is the median of the rest.
+    """
     order = np.argsort(x, kind="stable")
     half = len(x) // 2
     first, second = order[:half], order[-half:]

@@ -71,8 +71,8 @@ class AlertActionDocument(Document):
 class IncidentActionDocument(Document):
     """The response to a decision about an incident. Fields that the action does not have are null.
 
-    `alerts` is the number of alerts whose state changed. `targets` is the number of voters, or of selections of votes,
-    that were excluded or restored.
+    `alerts` is the number of alerts whose state changed. `targets` is the number of voters whose votes were excluded or
+    restored, plus the number of other sets of votes.
     """
 
     incident: str

@@ -14,7 +14,10 @@ _GAP = "Rating minus that of the next model: interval that holds at all snapshot
 
 
 class CoverageDocument(Document):
-    """How many votes of a snapshot came late or were not checked for manipulation."""
+    """How many votes of a snapshot were late, and how many were never checked for manipulation.
+
+    A vote is late if its time is before the watermark: the time up to which votes were taken as complete.
+    """
 
     late_rule: str = Field(description="By which rule late votes count.")
     late: int = Field(description="Votes of the raw view that came late.")
@@ -91,7 +94,7 @@ class BoardDocument(Document):
 
 
 class StandingDocument(Document):
-    """The rows of one model in every view. A row is null if the view does not rate the model."""
+    """The rows of one model in the views raw, defended and style. A row is null if the view does not rate the model."""
 
     model: str
     raw: BoardRowDocument | None
@@ -108,7 +111,7 @@ class StandingListDocument(Document):
 
 
 class StatusDocument(Document):
-    """The progress of the pipeline: the newest snapshot, votes by fate, alerts by state, and offsets by partition."""
+    """The progress of the pipeline: newest snapshot, votes by fate (accepted, late, …), alerts by state, offsets."""
 
     appeals: str | None = Field(description="Where voters and providers appeal: a page or a mailbox.")
     snapshot: str | None

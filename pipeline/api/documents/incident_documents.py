@@ -10,9 +10,10 @@ State = Literal["open", "acknowledged", "snoozed", "appealed", "resolved"]
 
 
 class ClaimDocument(Document):
-    """What an incident claims: its subject, and what happened to it, for example that a model is promoted.
+    """What an incident claims: its subject, and what happened to it, for example that a model was lifted.
 
-    The subject is a model, a provider, a habit, a network, the board or a fact.
+    The subject is a model, a provider, a network or the board. For a statement about one way of voting, `kind` is
+    habit; for a statement of another kind, `kind` is fact.
     """
 
     kind: Literal["model", "provider", "habit", "network", "board", "fact"]
@@ -30,7 +31,7 @@ class RankDocument(Document):
 
 
 class IncidentDocument(BaseModel):
-    """An incident: the alerts that one claim explains, such as "this model is promoted".
+    """An incident: a group of alerts with one explanation, such as "this model is promoted".
 
     The response to a token with the scope `alerts` or `exclusions` also has `first` and `last` (exact times), `voters`
     (pseudonyms), `networks` and `former_ids`.

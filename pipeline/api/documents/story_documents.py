@@ -42,7 +42,7 @@ class StoryVerdictDocument(Document):
 
 
 class StoryEventDocument(Document):
-    """A registry event behind a sentence.
+    """A registry event on which a sentence is based.
 
     For an event about a model under test, the id, the model and the SHA-256 are null.
     """

@@ -68,7 +68,12 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork) ->
 
 
 def _values(models: Sequence[str], records: Sequence[Record]) -> dict[str, Any]:
-    """Return the battles as a matrix (row model → column model → its score), and the pairs that stand out."""
+    """Return the values of the page's template: the matrix of scores, totals, and two lists of pairs.
+
+    The matrix is row model → column model → (share of battles that the row model won, number of battles). One list has
+    the pairs with most battles. The other has the pairs whose score differs most from the expected score, in standard
+    errors.
+    """
     scores: dict[str, dict[str, tuple[float, int]]] = {model: {} for model in models}
     for one in records:
         scores[one["model"]][one["opponent"]] = one["score"], one["votes"]

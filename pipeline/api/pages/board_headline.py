@@ -39,10 +39,9 @@ def leader(rows: Sequence[Row]) -> dict[str, Any] | None:
 
     Returns:
         {"row", "basis", "best", "worst", "rivals"}; None for an empty board. `row` is the row of the first listed
-        model, `best` and `worst` are its best and its worst rank. `rivals` are the other models that may be first.
-        `basis` names the kind of rank set from which `best`, `worst` and `rivals` are read. "sure" holds for all models
-        and snapshots at once. "clustered" and "own" hold for each model by itself; "clustered" also allows for
-        dependence between the votes of one voter.
+        model. `best` and `worst` are the ends of the 95% range of its rank. `rivals` are the other models whose range
+        includes rank 1. `basis` names the kind of range: "sure" holds for all models and snapshots at once, "clustered"
+        and "own" for each model by itself. "clustered" also allows for dependence between the votes of one voter.
     """
     if not rows:
         return None
@@ -75,8 +74,10 @@ def last_clear_move(
         hidden: models that are under test now. Their moves are left out, although earlier boards may list them.
 
     Returns:
-        {"model", "before", "after", "places", "points", "reason", "snapshots", "now"}. "now" is the rank of the model
-        on the board that is shown, None if the board does not list it. Without a clear move, None is returned.
+        {"model", "before", "after", "places", "points", "why", "reason", "snapshots", "now"}; None without a clear
+        move. "before" and "after" are the model's rows in the two "snapshots", "places" and "points" the changes of
+        rank and rating. "why" is the main cause in a few words, "reason" all causes as sentences. "now" is the rank of
+        the model on the board that is shown, None if the board does not list it.
     """
     key = (newest.snapshot_id, week.snapshot_id if week is not None else "", view, hidden.names)
     with _lock:
@@ -94,9 +95,9 @@ def last_clear_move(
 def _search(
     connection: Connection, newest: PublishedSnapshot, week: PublishedSnapshot | None, view: str, hidden: HiddenModels
 ) -> tuple[dict[str, Any] | None, bool]:
-    """Return the last clear move near the top, and whether the answer is final.
+    """Return the last clear move near the top, and whether a later search would give the same result.
 
-    It is final if the moves to the newest snapshot are stored, because a later search then finds the same.
+    The result stays the same once a refresh has stored the moves to the newest snapshot.
     """
     final = False
     for diff in _stored_diffs(connection, newest, week, view):

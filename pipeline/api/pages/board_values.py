@@ -110,7 +110,17 @@ def _common(
     lines: list[Line],
     before: PublishedSnapshot | None,
 ) -> dict[str, Any]:
-    """Return the values that both templates need; `rows` decide who leads, and `lines` are shown."""
+    """Return the values that both templates need.
+
+    Args:
+        reader: reads the store.
+        connection: a connection to the store.
+        found: the snapshot whose board is shown.
+        wanted: what the reader wants to see.
+        rows: the rows of the board, from which the leader and the last clear move are found.
+        lines: the lines of the table, one for each model, before the reader's filter.
+        before: the earlier snapshot with which the page compares; None if there is none.
+    """
     lines = [{**line, "place": place} for place, line in enumerate(lines)]
     chosen = wanted.choose(lines)
     view, hidden = wanted.board or "defended", reader.hidden(connection)
@@ -138,7 +148,7 @@ def _common(
 
 
 def _lines(connection: Connection, rows: Mapping[View, _Rows], by: View, ranks_before: Mapping[str, int]) -> list[Line]:
-    """Return all views side by side, for the models of the view `by` and in its order."""
+    """Return a line for each model that the view `by` rates, in the order of that view, with the rows of all views."""
     facts, place = registry_facts(connection), {row["model"]: at for at, row in enumerate(rows[by])}
     joined = [one for one in join_views(rows) if one["model"] in place]
     joined.sort(key=lambda one: place[one["model"]])
@@ -158,7 +168,7 @@ def _line(
     rank_before: int | None,
     rank: int | None,
 ) -> Line:
-    """Return the line of a model, whose rank before and now give its move; None if it had or has no rank."""
+    """Return the line of a model. Its move is `rank_before` minus `rank`, in places; None if one of them is None."""
     known = facts.get(model, {})
     return {
         "model": model,

@@ -34,8 +34,8 @@ def snapshot_entries(reader: StoreReader, connection: Connection) -> list[FeedEn
 def move_entries(connection: Connection) -> list[FeedEntry]:
     """Return an entry for each of the newest snapshots, newest first, with its moves since the previous snapshot.
 
-    The moves are those of the defended view. Only comparisons that a refresh has stored are read, because a feed has up
-    to MOST_ENTRIES entries. A snapshot without a stored comparison has no entry.
+    The moves are those of the defended view. They are read from comparisons that refreshes have stored, because
+    computing up to MOST_ENTRIES comparisons would take too long. A snapshot without a stored comparison has no entry.
     """
     found = page_queries.list_snapshots(connection, MOST_ENTRIES + 1)
     stored = ((after, read_moves(connection, before, after, "defended")) for after, before in pairwise(found))
@@ -103,7 +103,7 @@ def _is_clear(one: ModelMove) -> bool:
 
 
 def _weight(one: ModelMove) -> tuple[bool, int, str]:
-    """Return the sort key of moves: clear ones first, then by places; models of one board only are last."""
+    """Return the sort key of a move: clear moves first, then the moves over most places, then by name of the model."""
     return not _is_clear(one), -abs(one.places or 0), one.model
 
 

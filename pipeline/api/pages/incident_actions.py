@@ -36,7 +36,7 @@ def routes(reader: StoreReader, sessions: PageSessions, changes: ChangeToken) ->
         fields: dict[str, str] = FormFields,
         operator: PageOperator | None = signed_in,
     ) -> Response:
-        """Carry out a decision, and lead back to the incident, which then says what was done."""
+        """Carry out a decision, and redirect to the page of the incident, which then says what was done."""
         if operator is None:
             raise Problem(401, "expected an operator: nothing was changed; sign in at /sign-in first")
         expect_csrf_token(sessions, operator.session_id, fields)

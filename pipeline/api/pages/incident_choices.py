@@ -65,7 +65,7 @@ def _why_not(connection: Connection, incident_id: str, action: str) -> str:
 
 
 def still_counting(incident: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the rows of the accounts of an incident whose votes still count.
+    """Return the rows of those accounts (voters) of an incident that have votes which still count.
 
     The result is empty for the public form of an incident, which has no accounts.
     """
@@ -75,7 +75,7 @@ def still_counting(incident: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def runbook_of(incident: Mapping[str, Any]) -> str:
-    """Return the name of the runbook for an incident, to which the notification about the incident links."""
+    """Return the name of the runbook for an incident. The notification about the incident links to this runbook."""
     about = incident["about"][0]
     if about["kind"] == "fact":
         return _RUNBOOKS_OF_FACTS.get(about["name"].partition(" ")[0], "incident-fact")

@@ -45,14 +45,15 @@ def routes(reader: StoreReader, templates: PageTemplates) -> APIRouter:
 
 
 def _steps(manifest: Manifest, excluded: int) -> list[dict[str, Any]]:
-    """Return how the votes of the raw view become those of the defended view, in order.
+    """Return the steps from the raw view to the defended view: which votes are left out, and why.
 
     Args:
         manifest: the manifest of a snapshot.
         excluded: number of votes that its exclusions leave out.
 
     Returns:
-        {"kind", "rule", "votes"} of each step. The kind is "rule", "exclusions", or "other" for what neither explains.
+        {"kind", "rule", "votes"} of each step, in order. "votes" is the number of votes that the step leaves out. The
+        kind is "rule" for a rule of the method, "exclusions", or "other" for the votes that neither explains.
     """
     by_rule = dict(manifest.method.left_out) if manifest.method is not None else {}
     steps = [{"kind": "rule", "rule": rule, "votes": votes} for rule, votes in by_rule.items()]

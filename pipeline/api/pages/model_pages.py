@@ -67,7 +67,7 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork) ->
 
 
 def _own_records(reader: StoreReader, connection: Connection, model: str) -> list[dict[str, Any]] | None:
-    """Return the battles of a model with each other model, the one with most battles first; None if not counted."""
+    """Return a model's battles with each opponent, most battles first; None if no refresh has counted them."""
     newest = snapshots.latest(connection)
     records = None if newest is None else read_records_of(reader, connection, newest, model)
     return None if records is None else sorted(records, key=lambda one: -one["votes"])

@@ -91,7 +91,7 @@ def _show(value: Any) -> Any:
 
 
 def _link(address: str) -> str:
-    """Return the target of a link to a page or a mailbox; "" for any other text, which is shown as it is."""
+    """Return the `href` of a link to a page or a mailbox; "" if the text is neither, so that it gets no link."""
     if re.fullmatch(r"https?://[^\s<>\"']+", address):
         return address
     return f"mailto:{address}" if re.fullmatch(r"[^\s<>\"'@:/]+@[^\s<>\"'@:/]+", address) else ""
@@ -108,7 +108,7 @@ def _day(text: str | None) -> str:
 
 
 def _details(names: Sequence[str]) -> str:
-    """Return the names behind a fact as text. Models that the public does not read the names of are counted."""
+    """Return the names on which a fact is based, as text. Hidden names are replaced by their number."""
     known = [name for name in names if name != PLACEHOLDER]
     hidden = len(names) - len(known)
     count = [] if not hidden else [f"{hidden:,} {'model' if hidden == 1 else 'models'} under test or withdrawn"]

@@ -8,9 +8,9 @@ from pipeline.api.page_operator import PageOperator
 
 
 def page_policy(operator: PageOperator | None) -> Mapping[str, str]:
-    """Return header name → value of the caching headers of a page.
+    """Return the caching headers of a page, as header name → value.
 
-    They keep a page for an operator out of every cache.
+    The headers keep a page for an operator out of every cache.
 
     Args:
         operator: the operator who is signed in; None for the public.

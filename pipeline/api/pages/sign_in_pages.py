@@ -1,6 +1,6 @@
 """Defines the page on which operators sign in with their token, and the form that signs them out.
 
-A sign-in leads back only to a page about incidents or an alert of this site.
+After the sign-in, the browser is redirected only to a page of this site about incidents or an alert.
 """
 
 import re

@@ -201,7 +201,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def _cut_off(self) -> None:
         """Close the connection at once.
 
-        Bytes that the kernel has not sent are dropped, else it would keep them for minutes.
+        Bytes that the kernel has not sent yet are dropped. Otherwise the kernel would keep them for minutes.
         """
         self._refused = True
         self._drop_requests()
