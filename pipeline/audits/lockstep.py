@@ -12,9 +12,10 @@ They are linked if s ≥ ln(V²/2 / α), where V is the number of voters. Then t
 is at most about α. Cells with more than 50 votes are skipped, because many people use a popular prompt at a busy hour.
 
 Linked voters form a group. Groups are ranked by the density of FRAUDAR (Hooi et al. 2016, KDD). The density is the
-weighted number of shared votes, divided by the number of voters and cells. A shared vote is in a cell that at least two
-of the group's voters share. A vote in a cell with x votes has the weight 1/log(x + 5). Voters who lower the density are
-removed first.
+weighted number of shared votes, divided by the sum of the number of voters and the number of shared cells. A cell is
+shared if at least two of the group's voters have a vote in it; these votes are the shared votes. A vote in a cell with
+x votes has the weight 1/log(x + 5). Before groups are ranked, the voters who lower the density of their group are
+removed.
 
 A group is evidence for a person to review and never a reason for automatic removal.
 
@@ -218,7 +219,15 @@ def _groups(first: Int64, second: Int64, score: Float64, edges: Int64, size: Int
 
 
 def _peel(edges: Int64, size: Int64) -> tuple[float, list[int], int]:
-    """Return the densest set of voters (density, voters, cells), found by removing the weakest voter repeatedly."""
+    """Remove the voter with the smallest weight of shared votes, again and again; return the densest set on the way.
+
+    Args:
+        edges: int64[e, 2], pairs (cell, voter) of one group.
+        size: number of votes in each cell of the board.
+
+    Returns:
+        The density of the set, its voters, and the number of cells that at least two of them share.
+    """
     best: tuple[float, list[int], int] = (-1.0, [], 0)
     while True:
         _, place, count = np.unique(edges[:, 0], return_inverse=True, return_counts=True)

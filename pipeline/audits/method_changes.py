@@ -14,11 +14,12 @@ A single move is a model whose rating moves far from what the common movement pr
 Thresholds:
 
     shift, rescaling   the thresholds of `common_movement`
-    refit              more than half of the models move by more than three standard errors of the difference of their
-                       ratings. In addition, the typical residual is at least four times the usual residual of the
-                       board. The usual residual is taken to grow with the square root of the days between the
-                       snapshots. At least six transitions are needed
-    intervals          p < 1e-5 (Student's t) and a factor of at least 1.25, if widths are expected to follow 1/√votes
+    refit              more than half of the models deviate from the common movement by more than three standard errors.
+                       In addition, the median deviation is at least four times as large as in the other transitions
+                       of the board, if deviations grow with the square root of the days between two snapshots. At
+                       least six transitions are needed
+    intervals          p < 1e-5 (Student's t) and a factor of at least 1.25, beyond the change of the widths with
+                       1/√votes
     recount            vote counts fall for at least 80% of three or more models, and by at least 2% at the median
     single move        p < 1e-5 after Bonferroni correction for the models of the transition, and at least 3% of the
                        spread
@@ -66,7 +67,7 @@ class MethodChange:
         kind: `shift`, `rescaling`, `refit`, `intervals` or `recount`.
         compared: number of models that both snapshots have.
         agreeing: number of these models that follow the change.
-        shift: movement of a model in the middle of the board, in points.
+        shift: movement of a model whose rating is the median of the board, in points.
         scale: factor by which the distances between ratings changed; 1 unless `kind` is `rescaling`.
         factor: factor by which the widths of the intervals (`intervals`) or the vote counts (`recount`) changed; None
             for the other kinds.
@@ -157,10 +158,12 @@ def _movement_changes(
 def _usual_residuals(
     pairs: Sequence[tuple[PublishedBoard, PublishedBoard]], movements: Sequence[CommonMovement | None]
 ) -> Float64:
-    """Return float64[t]: the residual that is usual between two snapshots, infinite with too few transitions.
+    """Return float64[t], the residual to expect in each of t transitions without a refit, in points.
 
-    It is the larger of two medians over all transitions. The first is the median of the typical residuals. The second
-    assumes that ratings drift with the square root of the days between two snapshots.
+    A residual is how far a model deviates from the common movement; the typical residual of a transition is their
+    median size. The result is the larger of two values. The first is the median of the typical residuals of all
+    transitions. The second assumes that residuals grow with the square root of the days between the snapshots. With too
+    few transitions, the result is infinite.
     """
     known = np.array([movement is not None for movement in movements], dtype=np.bool_)
     if known.sum() <= _REFIT_OTHERS:
@@ -184,7 +187,7 @@ def _is_refit(earlier: PublishedBoard, later: PublishedBoard, movement: CommonMo
 
 
 def _standard_errors(earlier: PublishedBoard, later: PublishedBoard, movement: CommonMovement) -> Float64:
-    """Return float64[k]: standard errors of the differences of ratings, 0 where an interval is missing."""
+    """Return float64[k], the standard error of each shared model's change of rating; 0 if an interval is missing."""
     widths = [
         (board.upper - board.lower)[rows]
         for board, rows in ((earlier, movement.shared.before), (later, movement.shared.after))
@@ -234,7 +237,10 @@ def _count_changes(earlier: PublishedBoard, later: PublishedBoard) -> list[Metho
 
 
 def _common_factor(logs: Float64) -> tuple[int, float]:
-    """Return how many models agree on a factor, and the factor. The number is 0 if the test finds no common factor."""
+    """Return how many models have about the same factor, and that factor.
+
+    `logs` has ln of each model's factor. The number is 0 if the common factor does not differ significantly from 1.
+    """
     center = float(np.median(logs))
     distance = np.abs(logs - center)
     sd = max(MAD_TO_SD * float(np.median(distance)), _LEAST_LOG)

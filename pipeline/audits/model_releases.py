@@ -6,8 +6,8 @@ seen before the release. There is a finding in three cases: several variants wer
 disclosed number is below the number seen, or N is above 10.
 
 A finding states the score with and without the winner's curse (`ratings.selection_intervals`). If N was not disclosed,
-it states two bounds instead: the score itself, and the score without the winner's curse of as many equally good
-variants as were seen.
+the finding states an upper and a lower bound of the score without the curse instead. The upper bound is the score
+itself. The lower bound subtracts the curse that would arise if all variants that were seen were equally good.
 
 Source: Singh et al. 2025, "The Leaderboard Illusion", section 3: 27 private variants of one provider before one
 release; the score of one variant was published.
@@ -72,13 +72,13 @@ class ModelRelease:
         seen: names of the family's variants that were registered before the release, `model` included.
         raw: rating of `model`, in points; None if it was never rated.
         se: standard error of `raw`, in points.
-        corrected: rating without the winner's curse of N, for an unknown spread of the variants' quality; None if
-            `model` was never rated, or if N was not disclosed.
+        corrected: rating without the winner's curse of choosing the best of N variants, whose qualities may differ by
+            any amount; None if `model` was never rated, or if N was not disclosed.
         corrected_se: standard error of `corrected`, in points.
         corrected_interval: 95% interval around `corrected`; None if there is no `corrected`.
-        bounds: lower and upper bound of the rating without the winner's curse, without statistical error. The lower
-            bound holds if all variants are equally good; the upper bound is `raw`. None if `model` was never rated.
-            Only these bounds are known if N was not disclosed.
+        bounds: lower and upper bound of the rating without the winner's curse. They do not allow for the standard
+            error. The lower bound is reached if all variants are equally good; the upper bound is `raw`. None if
+            `model` was never rated. If N was not disclosed, only these bounds are known.
         shrunk: estimate from the ratings of all N variants; None if fewer than two variants or not all of them were
             rated.
         shrunk_se: standard error of `shrunk`, in points.
@@ -184,7 +184,10 @@ def _release(model: RegisteredModel, state: RegistryState, scores: Mapping[str, 
 
 
 def _corrected(plain: ModelRelease, score: VariantScore) -> dict[str, Any]:
-    """Return the score without the winner's curse. Votes since the release add no curse."""
+    """Return the values of a release's fields that state the score without the winner's curse.
+
+    Votes since the release reduce the curse, because they could not influence the choice of the variant.
+    """
     kept, n = score.kept, plain.n
     if kept == 0:
         n, kept = 1, 1.0

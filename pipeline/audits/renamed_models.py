@@ -1,10 +1,14 @@
 """Suggests pairs of names that may be one model: a name disappears, and another appears with nearly the same figures.
 
-A pair is suggested if three conditions hold. First, the rating of the new name is near the rating that the common
-movement predicts for the old name: within `MOST_POINTS` of the spread or within the old name's interval. Second, the
-new vote count is at least 90% of the old one and at most 125% (more if the votes of other models grew by more). Third,
-the organisations do not differ. Each name is in at most one pair; the pairs with the smallest total distance are
-chosen. Suggestions are not applied automatically. `apply_renames` joins the names that a person states.
+A pair is suggested if three conditions hold:
+
+1. The rating of the new name is near the rating that the common movement predicts for the old name. The difference is
+   at most the share `MOST_POINTS` of the spread of all ratings, or is within the old name's interval.
+2. The new vote count is at least 90% of the old one and at most 125% (more if the votes of other models grew by more).
+3. The organisations do not differ.
+
+Each name is in at most one pair; the pairs with the smallest total distance are chosen. Suggestions are not applied
+automatically: `apply_renames` joins only the names that a person states.
 
 Blind spot: two models of one organisation with similar figures. `rivals` counts other names that would fit too.
 """
@@ -176,7 +180,7 @@ def _suggestion(
 
 
 def _one_to_one(fitting: list[tuple[float, RenameSuggestion]]) -> list[RenameSuggestion]:
-    """Choose pairs so that each name is in one: as many as possible, then the nearest, then the most similar names."""
+    """Choose as many pairs as possible with each name in at most one of them; then prefer near, then similar ones."""
     old = sorted({one.old for _, one in fitting})
     new = sorted({one.new for _, one in fitting})
     costs = np.full((len(old), len(new)), _NO_PAIR)

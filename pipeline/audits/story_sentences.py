@@ -28,15 +28,15 @@ class StorySentence:
         text: the sentence, which contains the figure.
         figure: the figure.
         unit: what the figure counts or measures.
-        since, until: the time that the sentence is about, or its begin and end, in microseconds since 1970 UTC; None if
-            it is about no registry event.
-        provider: the provider that it is about; None for the whole board.
-        model: the model that it is about; None for several models.
+        since, until: start and end of the period that the sentence is about, in microseconds since 1970 UTC; equal for
+            a single time. None if the sentence is about no registry event.
+        provider: the provider that the sentence is about; None for the whole board.
+        model: the model that the sentence is about; None for several models.
         events: ids of the registry events from which the figure follows.
         snapshots: sequence numbers of the snapshots from which the figure follows.
-        p_value: p-value of the test behind the sentence; None for a count.
-        finding: audit, subject and direction of the finding behind the sentence, which its alert has too; None if
-            several findings or none are behind it.
+        p_value: p-value of the test that the sentence reports; None for a count.
+        finding: audit, subject and direction of the finding that the sentence reports. The alert of the finding has the
+            same three. None if the sentence reports several findings or none.
     """
 
     text: str
@@ -108,7 +108,7 @@ class StoryInput:
 
     @cached_property
     def public(self) -> frozenset[str]:
-        """The first names of the models that are not private, or were released."""
+        """The models that are public or were released, each by the first name that the registry has for it."""
         released = release_times(self.state)
         return frozenset(n for n, one in self.state.models.items() if one.visibility != "private" or n in released)
 

@@ -82,7 +82,7 @@ def style_difference(tested: StyleStatistics, released: StyleStatistics) -> tupl
 def version_mismatch(tested: ModelVersion, released: ModelVersion, curse: float = 0.0) -> tuple[Finding, ...]:
     """Compare the released model with the tested model.
 
-    What is not known for both models is not compared.
+    A rating, digest or style feature is compared only if it is known for both models.
 
     Args:
         tested: the model as it was tested.

@@ -1,9 +1,9 @@
 """Finds models whose answers changed their style: in some weeks they are longer, or have more lists, than in others.
 
-Both answers of a battle have the same prompt. The answer that has more of a feature, such as lists, counts as the
-winner. `ModelPeriods` compares these results. It finds four weeks in which a model has more, or less, of the feature
-than in all its other weeks, given its opponents. Voters choose different prompts, and this choice shifts the results of
-single voters. The shift is integrated out in the same way as a voter's taste.
+Both answers of a battle have the same prompt. For this test, the answer that has more of a feature, such as lists,
+counts as the winner. `ModelPeriods` then finds periods of four weeks in which a model has more, or less, of the feature
+than in all its other weeks, given its opponents. Voters choose different prompts, which shifts the results of single
+voters. The e-value is an average over the distribution of these shifts, as it is for the tastes of voters.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class StyleFinding:
 
     Attributes:
         model: number of the model.
-        first, end: one or more periods, in microseconds since 1970 UTC.
+        first, end: start and end of one or more successive periods, in microseconds since 1970 UTC.
         style: the style in these periods, compared with the others, such as "longer answers".
         log_e: ln of the e-value of the period that differs most. The null hypothesis is that the style is the same in
             all periods.
@@ -95,10 +95,10 @@ class AnswerStyles:
 
 
 def _latest(found: Sequence[PeriodFinding], feature: int) -> StyleFinding:
-    """Return the finding about a model: its style in the latest periods that differ in one direction.
+    """Return one finding about a model: its style in the latest run of periods that differ in the same direction.
 
-    If the style changed, the earlier periods differ from the later ones as much as the later from the earlier. So the
-    strongest period may be an early one.
+    After a change of style, the periods before the change differ from the others as much as those after it. The
+    strongest period may therefore be an early one, while readers need the present style.
     """
     periods = sorted(found, key=lambda one: one.first)
     newest = periods[-1]
@@ -109,10 +109,10 @@ def _latest(found: Sequence[PeriodFinding], feature: int) -> StyleFinding:
 
 
 def _may_differ(votes: BacklogVotes, sign: Int8) -> bool:
-    """Whether some model's share of answers with more of a feature differs clearly between periods.
+    """Return whether the test can find a model whose share of answers with more of a feature differs between periods.
 
-    This saves the fits where nothing can be found. It counts votes as independent and the opponents as equal, so it
-    lets pass more than the test finds.
+    This is a fast check that saves the fits of the test where they would find nothing. It takes votes as independent
+    and opponents as equal, and so returns true more often than the test has a finding.
 
     Args:
         votes: n votes on two answers that differ in the feature.

@@ -55,7 +55,7 @@ def _add(
     sums: np.ndarray, votes: BacklogVotes, cells: BacklogCells, rows: Int64, number: Int64, reference: Reference,
     chances: Int64,
 ) -> None:  # fmt: skip
-    """Add the columns of `CellCounts` for some rows into `sums`."""
+    """Add the votes of some rows to the sums of their cells: `sums` has a row for each column of `CellCounts`."""
     i, j = model_positions(votes, cells, rows, reference)
     rated = (i >= 0) & (j >= 0)
     i, j, rows, number = i[rated], j[rated], rows[rated], number[rated]

@@ -27,7 +27,10 @@ LEAST_VOTERS = 5
 """Cohorts with fewer voters on a model are not tested: single voters have evidence of their own."""
 
 AGES = (HOUR, DAY, 7 * DAY, 30 * DAY, 180 * DAY, 720 * DAY)
-"""The upper ends of the ranges of account ages, in microseconds. A range contains its end; the last one has no end."""
+"""The upper ends of the ranges of account ages, in microseconds. A range includes its upper end.
+
+One more range has all accounts that are older than the last of these ages.
+"""
 
 AGE_NAMES = (
     "accounts of unknown age",

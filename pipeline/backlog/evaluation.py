@@ -129,8 +129,8 @@ class BacklogEvaluation:
     Attributes:
         votes: the votes of the backlog.
         key: the secret key of the folds, so that nobody can choose a fold.
-        nested: when the nested form (`voter_rounds`) is computed: "always"; "if_found", only if some voter's average
-            e-value reaches CRITICAL in the other form; otherwise never.
+        nested: when the nested form (`voter_rounds`) is computed. "always": in every evaluation. "if_found": if the
+            average e-value of some voter reaches CRITICAL without the nested form. Any other value: never.
         cohorts: the kinds of cohorts that are tested, in this order.
         suspects: bool[v], voters whose votes count in no reference, for example because they are already excluded; None
             if there are no such voters.
@@ -237,7 +237,7 @@ def _random_clickers(evaluator: VoterEvaluator, fold: Any, first: VoterRounds, n
 
 
 def _known_targets(voters: list[VoterFinding]) -> list[KnownTarget]:
-    """Return what voters that count in no reference do to single models, the strongest voter first."""
+    """Return the models that voters with e-values of at least CRITICAL promote or demote, the strongest voter first."""
     found: dict[tuple[int, int], KnownTarget] = {}
     for one in voters:
         best = one.likeliest[0]

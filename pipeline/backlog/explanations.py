@@ -54,7 +54,7 @@ def explain_voters(evaluator: VoterEvaluator, reference: Reference, who: Bool) -
 
 
 def _add(found: dict[int, dict[tuple[Any, ...], float]], voter: Any, model: Any, parts: Any, suffix: str = "") -> None:
-    """Add the evidence of each cell, verb and δ to the alternatives of its voter."""
+    """Add evidence to the alternatives in `found`: `parts` has one number for each cell, verb (promotes, …) and δ."""
     for v, m, by_verb in zip(voter.tolist(), model.tolist(), parts.tolist(), strict=True):
         for verb, by_size in zip(_VERBS, by_verb, strict=True):
             for delta, share in zip(DELTAS, by_size, strict=True):

@@ -4,15 +4,17 @@ The comparison is with honest voters, who also differ in how often they do it.
 
 An honest voter shows the habit in vote i with the chance σ(x_i + b). Here x_i is the logit that other voters' votes
 give, and b is how far the voter's own logit lies from it. b has a normal distribution with the standard deviation s,
-which is estimated from other voters (`habit_spread`) and is at least LEAST_SPREAD. A share of WIDE_SHARE of the honest
-voters is assumed to differ WIDE times as much, since real habits have longer tails. With H votes of n that show the
-habit, mean chance p, and L(b) = σ(logit p + c + b)ᴴ (1 − σ(logit p + c + b))ⁿ⁻ᴴ, the ratio is
+which is estimated from other voters (`habit_spread`) and is at least LEAST_SPREAD. For the share WIDE_SHARE of the
+honest voters, the standard deviation is taken as WIDE times s, since real habits have longer tails.
+
+Let H of a voter's n votes show the habit, and let p be the mean of the chances that these votes have for b = 0. With
+L(b) = σ(logit p + c + b)ᴴ (1 − σ(logit p + c + b))ⁿ⁻ᴴ, the likelihood ratio is
 
     mean of L(b) for b in BIASED / mean of L(b) over honest voters
 
-c is such that the mean chance over honest voters is p. The expectation of the ratio is 1 if all x_i are equal. If they
-differ, H varies less (Hoeffding 1956, "On the distribution of the number of successes in independent trials"). It is
-assumed, not proved, that real voters are no more extreme than the mixture.
+The constant c makes the mean chance over honest voters equal to p. The expectation of the ratio is 1 if all x_i are
+equal. If they differ, H varies less (Hoeffding 1956, "On the distribution of the number of successes in independent
+trials"). It is assumed, not proved, that real voters are no more extreme than the mixture.
 """
 
 from __future__ import annotations
@@ -110,7 +112,10 @@ def upper_logs(hits: Int64, votes: Int64, chance: Float64) -> Float64:
 
 
 def _invert(square: float, p: float) -> float:
-    """Return the spread s for which Var σ(x + s z)/(p(1 − p))² is `square`, if the mean chance is p."""
+    """Return the spread s for which Var σ(x + s z)/(p(1 − p))² is `square`.
+
+    z is a standard normal variable, and x is chosen so that the mean of σ(x + s z) is p.
+    """
     shift = logit(np.clip(p, 1e-3, 1 - 1e-3)) * np.sqrt(1 + _SHRINK * _GRID**2)
     chances = expit(shift[:, None] + _GRID[:, None] * _NODES)
     mean = chances @ _WEIGHTS
@@ -119,6 +124,6 @@ def _invert(square: float, p: float) -> float:
 
 
 def _density(spread: float) -> Float64:
-    """Return the probabilities of the values in `_READINESS` for a normal distribution."""
+    """Return the probabilities of the logits in `_READINESS`, normal with mean 0 and standard deviation `spread`."""
     density = np.exp(-((_READINESS / spread) ** 2) / 2)
     return np.asarray(np.maximum(density / density.sum(), 1e-300))

@@ -151,7 +151,18 @@ class ModelPeriods:
         return logs + np.log([0.5, 0.5]), np.bincount(model, minlength=votes.models)
 
     def _products(self, hits: Int64, lengths: Int64, mean: Float64, model: Int64, taste: float) -> Float64:
-        """Return ln of the mean over ε and δ of Π (1 − ε + ε E) of each model, float64[M]."""
+        """Return ln of the evidence about each model in one period, float64[M].
+
+        The evidence is the mean over ε and δ of Π (1 − ε + ε E). E is the likelihood ratio of a cell for the size δ of
+        the bias, and ε is the share of biased voters.
+
+        Args:
+            hits: int64[c], the number of wins in each cell, which has the votes of one voter on one model.
+            lengths: int64[c], the number of decisive votes in each cell.
+            mean: float64[c], the mean chance of a win in each cell.
+            model: int64[c], the model of each cell.
+            taste: the standard deviation of honest tastes, in logits.
+        """
         level = np.ceil(mean * _LEVELS).astype(np.int64).clip(1, _LEVELS - 1)
         p = expit(logit(np.arange(1, _LEVELS) / _LEVELS) + RAISED)
         chances, table = chances_by_taste(p, taste), np.empty((CAP + 1, CAP + 1, _LEVELS - 1, len(DELTAS)))
@@ -169,7 +180,7 @@ class ModelPeriods:
 
 
 def split_periods(at: Int64) -> tuple[Int64, Int64, Int64]:
-    """Split times into periods of the length PERIOD, from the first time on. Periods without a time are left out.
+    """Split times into periods of the length PERIOD, from the first time on. Periods that contain no time are left out.
 
     A last period that is shorter than half of PERIOD is joined with the period before it.
 

@@ -48,7 +48,8 @@ class PooledFinding:
         likelihood: float64[k], the probabilities that these voters belong to the group.
         expected: the expected number of members among all voters.
         votes: number of the members' votes.
-        accomplices: whether the members are accomplices: voters who vote like a voter who was found alone.
+        accomplices: whether the members are accomplices of voters who were found alone by their own evidence. The
+            voters who were found alone are not among the members.
     """
 
     model: int
@@ -59,7 +60,6 @@ class PooledFinding:
     expected: float
     votes: int
     accomplices: bool = False
-    """Whether the model is known from voters who were found alone. These voters are not among the members."""
 
 
 @dataclass(frozen=True)
@@ -167,11 +167,12 @@ class VoterPools:
         return found, np.zeros(votes.models) if first is None else first
 
     def _pool(self, fitter: ReferenceFitter, stratum: Int64, excluded: Bool) -> Float64 | None:
-        """Return ln E of each model and side; None without a reference.
+        """Return ln E of each model and side (promotes, demotes); None if a half of the voters gives no reference.
 
-        E is the average of two e-values. The first is the average over the halves, each evaluated by the other half.
-        The second is the product over blocks in the order of the hash, each evaluated by the earlier blocks. The second
-        is stronger on a board with many votes. On a board with few votes, its references know too little.
+        A hash splits the voters into two halves, and each half into blocks. E is the average of two e-values. The first
+        is the average over the halves, each evaluated by a reference from the other half. The second is the product
+        over the blocks, each evaluated by a reference from the earlier blocks of both halves. The second is stronger on
+        a board with many votes. On a board with few votes, it is weak, because its references rest on few votes.
         """
         logs = []
         for k, reference in enumerate(self._half_references(fitter, excluded)):
@@ -196,15 +197,17 @@ class VoterPools:
 
     @cached_property
     def _part(self) -> Int8:
-        """int8[v], half and block of each voter in one number."""
+        """int8[v], for each voter the number half · BLOCKS + block."""
         return fold_of(self.hashes, HALVES * BLOCKS)
 
     def _members(
         self, fitter: ReferenceFitter, stratum: Int64, left_out: Bool, excluded: Bool, target: KnownTarget
     ) -> PooledFinding:
-        """Find the members of a group, then find them again by references without them, until they stay the same.
+        """Find the members of a group in steps.
 
-        If fewer halves have a reference without the members, the members of the step before are returned.
+        Each step fits references without the members that the step before found, and finds the members again. The steps
+        end when the members stay the same, after _MOST_STEPS steps, or when fewer halves of the voters than before give
+        a reference.
 
         Args:
             fitter: fits the references.

@@ -121,7 +121,10 @@ class GroupPools:
     def _strongest(
         self, excluded: Bool, left_out: Bool, closed: set[tuple[int, int]], alpha: float
     ) -> GroupFinding | None:
-        """Return the strongest finding above the threshold, besides closed pairs of a cohort and a model."""
+        """Return the strongest finding above the threshold; None if there is none.
+
+        The pairs (cohort, model) in `closed` are not searched.
+        """
         own, votes = self._votes, self.evaluator.votes
         folds = int(self._fold_of_part.max(initial=0)) + 1
         # Votes in no cohort are of a fold that no reference leaves out.
@@ -159,7 +162,10 @@ class GroupPools:
 
     @cached_property
     def _fold_of_part(self) -> Int64:
-        """int64[p], the fold of each part. If there are few cohorts, each is a fold; otherwise a hash decides."""
+        """int64[p], the fold of each part. A part has a voter's votes in one cohort.
+
+        If there are few cohorts, each is a fold of its own; otherwise a keyed hash of the cohort decides.
+        """
         numbers, place = np.unique(self._votes.group, return_inverse=True)
         if len(numbers) <= _FEW:
             return place.ravel().astype(np.int64)

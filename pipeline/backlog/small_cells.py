@@ -34,7 +34,8 @@ class SmallCells:
         decided, lost: int32[2, c], the row of each cell in `decided_table` and in `lost_table`. The first axis is the
             alternative: 0 for a voter who promotes the model, 1 for one who demotes it.
         decided_table, lost_table: float64[t, 3], ln of the ratio, with a column for each δ in DELTAS. `decided_table`
-            has the ratio of the decided battles. `lost_table` has the ratio of losses that are too rare.
+            has the ratio that compares wins with losses, without ties. `lost_table` has the ratio that compares the
+            number of losses with all votes, ties included.
     """
 
     cell: Int32
@@ -97,7 +98,15 @@ def _decided_table(taste: float) -> Float64:
 
 
 def _lost_table(taste: float, concentration: float) -> Float64:
-    """Return the ratios by votes, losses, chance and share of ties; `concentration` is α + β of the shares of ties."""
+    """Return ln of the ratios for too few losses, float64[t, 3], with a column for each δ in DELTAS.
+
+    The rows are all combinations of the number of votes, the number of losses, the level of the chance of a win, and
+    the level of the share of ties, in this order.
+
+    Args:
+        taste: the standard deviation of honest tastes, in logits.
+        concentration: α + β of the beta distribution of the voters' shares of ties.
+    """
     chance, share = (x.ravel() for x in np.meshgrid(
         np.arange(1, _LEVELS + 1) / _LEVELS, np.arange(1, _TIE_LEVELS + 1) / _TIE_LEVELS, indexing="ij"
     ))  # fmt: skip

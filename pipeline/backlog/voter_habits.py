@@ -3,8 +3,8 @@
 The habit of style is measured on decided votes whose two answers differ in one feature: length, headers, lists, bold or
 emoji. The habit is how often the voter prefers the answer that has more of the feature, or less. The expected chance
 follows from the strengths of the two models, shifted by the preference of all other voters. The habit of "both bad" is
-how often the voter presses this button, compared with how often others press it for the two models. A voter who never
-presses it is honest, so this is no evidence.
+how often the voter presses this button, compared with how often others press it for the two models. Pressing it rarely
+or never is no evidence, because honest voters may do so.
 
 A voter's e-value is the weighted average of the e-values of the two habits; the null hypothesis is an honest voter. The
 e-value of style is the weighted average over features and directions. All chances come from voters of other folds.

@@ -3,9 +3,10 @@
 The null hypothesis of both is an honest voter, and both use a reference that was fitted on the votes of other voters.
 The value against bands compares the voter with the honest voter in a band of tastes who makes the value smallest
 (`band_values`). The value against the mixture compares the voter with an honest voter whose taste is drawn from the
-measured distribution of tastes (`pipeline.evidence.cells`). In the second value, alternatives about single models have
-the total weight TARGET_WEIGHT. The alternatives of the first value that are not about one model are added. If the
-providers of the models are known, a tenth of TARGET_WEIGHT is for alternatives about all models of one provider.
+measured distribution of tastes (`pipeline.evidence.cells`). In the second value, the alternatives about single models
+have the total weight TARGET_WEIGHT. If the providers of the models are known, a tenth of this weight goes to
+alternatives about all models of one provider. The rest of the second value are the alternatives about no model, such as
+"always left", as they are in the first value.
 """
 
 from __future__ import annotations
@@ -198,8 +199,10 @@ def cell_e_values(counts: CellCounts, reference: Reference) -> Float64:
 def _upper_logs(counts: CellCounts, reference: Reference) -> Float64:
     """Return an upper estimate of ln of each cell's e-value, which is fast to compute: float64[c].
 
-    The mean over tastes of (1 + p x)ⁿ is at least its value at the mean p. So the ratios of wins and of losses without
-    taste are upper bounds. The ratio of ties is taken at a share of ties three standard deviations above the voter's.
+    The estimate takes the taste as zero. Tastes make the chance p of a win differ between voters, and the mean of (1 +
+    p x)ⁿ over them is at least its value at the mean of p. This mean is in the denominator of the ratios of wins and of
+    losses, so the ratios without taste are upper bounds. The ratio of ties is taken at a share of ties three standard
+    deviations above the voter's share.
     """
     n, votes = np.array(DELTAS), counts.votes[:, None].astype(float)
     a = reference.tie_prior[0] + (counts.other_ties + counts.votes - counts.wins - counts.losses)

@@ -88,7 +88,10 @@ def summary_line(report: Mapping[str, Any]) -> str:
 
 
 def _is_member(finding: Mapping[str, Any]) -> bool:
-    """Return whether a finding is about a member of a group. The finding about the group's model counts the members."""
+    """Return whether a finding is about one member of a group. Such findings get no line of their own.
+
+    The finding about the model that the group promotes or demotes states the number of members.
+    """
     return bool(finding["detector"] == POOLED_VOTERS and finding["subject"]["kind"] == "voter")
 
 

@@ -74,9 +74,9 @@ def _simulated(only: str, scale: float) -> list[AccuracyFigure]:
 
 
 def _real_boards(wmt: Path | None) -> dict[str, list[RealBoard]]:
-    """Return the boards of each group of people.
+    """Return the boards of real votes: group of voters ("judges", "crowd") → its boards.
 
-    Without a file of judgements, a notice is printed, and only the boards of the crowd are returned.
+    The judges' boards are left out, with a printed notice, if there is no file of their judgements.
     """
     groups = {"crowd": [read_crowd()]}
     if wmt is None and not JUDGES_FILE.is_file():

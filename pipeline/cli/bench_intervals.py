@@ -29,7 +29,7 @@ def intervals(
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure the coverage of intervals where voters have tastes, at one evaluation and over many evaluations."""
+    """Measure the coverage of intervals if voters differ in taste, at one evaluation and over many evaluations."""
     columns = (DescriptionColumn(), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task("", total=len(clustered_coverage.TASTES) * boards + looks)

@@ -26,7 +26,7 @@ FLEETS = {
     "the same burst with twice the workers": replace(_BURST, workers=2 * _BURST.workers),
     "the same burst with both": replace(_BURST, workers=2 * _BURST.workers, cores=2 * _BURST.cores),
 }
-"""The simulated fleets, by what happens to them."""
+"""The fleets of workers that are simulated: description of what happens to the fleet → the fleet."""
 
 
 @bench.command()

@@ -113,9 +113,10 @@ def convert(
 
 
 def _text_reading(options: Settings) -> TextReading:
-    """Return the check of texts that `work` makes.
+    """Return the check of texts that the command `work` makes: leaked model names, and hashes of prompts.
 
-    Without a voter key prompts are not hashed, because anybody could hash a guess and compare.
+    If the store has no voter key, prompts are not hashed. Anybody could find a prompt from a hash without a key by
+    hashing guesses.
     """
     key = known_voter_key(options.store)
     if key is None:

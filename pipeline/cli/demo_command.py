@@ -155,7 +155,7 @@ def _attackers_found(store: Store, story: DemoScenario, listed: list[dict[str, A
 
 
 def _gain(rows: Mapping[str, list[dict[str, Any]]], target: str) -> dict[str, Any]:
-    """Return what the attack would have gained for its target."""
+    """Return the ranks and ratings of the attack's target with and without the attack, and the difference in points."""
     raw, defended = ({r["model"]: r for r in rows[view]}[target] for view in ("raw", "defended"))
     return {
         "model": target,

@@ -73,8 +73,8 @@ def is_done(decided: Sequence[object], find_targets: Callable[[], object]) -> bo
 
     Args:
         decided: the results of the command's earlier decisions.
-        find_targets: finds what the next decision would change, and raises `Usage` if it would change nothing. Before
-            the command's first decision, it found something.
+        find_targets: finds what the next decision would change, and raises `Usage` if it would change nothing. The
+            caller has called it before the command's first decision, and it raised nothing then.
     """
     if not decided:
         return False

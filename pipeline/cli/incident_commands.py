@@ -36,7 +36,7 @@ Action = Literal[
 ]  # fmt: skip
 
 _VOTED = frozenset({"model", "provider", "habit"})
-"""Kinds of incidents whose votes a decision leaves out or counts again, at the next refresh."""
+"""Kinds of incidents that are about votes: the next refresh carries out a decision to exclude or restore the votes."""
 
 _Listed = tuple[dict[str, Any], str]
 """An incident with its headline, and when its first vote was cast."""
@@ -99,7 +99,8 @@ def _choose(
 ) -> list[_Listed]:
     """Return the chosen incidents by urgency, each with the time of its first vote.
 
-    Open ones are first, then by severity, change of a rank and evidence, then the newest.
+    The sort keys are, in this order: open before not open, severity, change of a rank, strength of the evidence, and
+    newest first.
     """
     least = parse_since(since)
     with opened.read() as connection:

@@ -57,7 +57,8 @@ def changed_notes(name: str, records: int) -> list[str]:
 
     Args:
         name: name of the file.
-        records: number of records that were read before. 0 if the file has not changed; the list is then empty.
+        records: number of records at the beginning of the file that differ from those read before; 0 if the file still
+            begins with the same records. The list is empty for 0.
     """
     if not records:
         return []

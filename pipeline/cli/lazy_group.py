@@ -39,7 +39,10 @@ def lazy_group(application: typer.Typer, table: Mapping[str, CommandEntry]) -> t
             super().__init__(commands={**named_only, **commands}, **options)
 
         def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-            """Return a command that is run or whose options are completed, after its module was imported."""
+            """Import the module of the command that `args` name, and return the command.
+
+            click calls this method to run a command and to complete its options, but not for the help of the group.
+            """
             entry = table.get(args[0])
             if entry is not None:
                 _import_uncollected(entry.module)

@@ -29,7 +29,7 @@ def redteam(
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 7,
     as_json: JsonOption = False,
 ) -> None:
-    """Run attacks from the literature; show what the detectors find, what the board loses, what baselines find.
+    """Run attacks from the literature; show what detectors find, how far the board moves, what baselines find.
 
     Takes about five minutes. Exit 1 if a required alert is missing, or if an alert is false.
     """

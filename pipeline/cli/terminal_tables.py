@@ -92,7 +92,13 @@ def board_table(
 
 
 def _board_columns(rows: Sequence[Mapping[str, Any]], drawn: int, digits: int) -> list[_Column]:
-    """Return the columns of a board, with intervals drawn over so many characters and points with so many digits."""
+    """Return the columns of a board.
+
+    Args:
+        rows: the rows of the board.
+        drawn: width of the drawn intervals in characters; 0 for a table without drawn intervals.
+        digits: number of decimal places of ratings.
+    """
     lower, upper, best, worst = (partial(_preferred, *names) for names in _INTERVAL_NAMES)
     columns: list[_Column] = [
         ("rank", 0, lambda r: str(r["rank"])),

@@ -1,6 +1,7 @@
 """Runs the commands verify, bundle and receipt, which let a reader check results without trusting the operator.
 
-`verify BUNDLE` works without the code that reads a store. The functions that read a store import this code themselves.
+`verify BUNDLE` works without the code that reads a store. That code is therefore imported only inside the functions
+that need it.
 """
 
 from pathlib import Path

@@ -172,7 +172,10 @@ def _source(
 
 
 def _text_reading(store: Store, url: str) -> TextReading:
-    """Return the check of texts that `publish` with this store makes, so that a vote is the same on either way."""
+    """Return the check of texts that `publish` makes with this store.
+
+    A vote gets the same fields whether it is read from a file here or is published first.
+    """
 
     def open_reading() -> TextReading:
         from pipeline.stream.text_checks import open_text_reading  # noqa: PLC0415  # imports scipy: a second
@@ -185,7 +188,10 @@ def _text_reading(store: Store, url: str) -> TextReading:
 def _registry_topic(
     given: str, store: Store, options: Settings, votes: Source, halt: Callable[[], None], until_end: bool
 ) -> AbstractContextManager[None]:
-    """Return a context that reads the registry topic while votes come from Kafka; a file needs `--registry` instead."""
+    """Return a context in which the topics of registry events and issued battles are read in the background.
+
+    The context does nothing if votes come from a file. The option `--registry` names the registry events then.
+    """
     if isinstance(votes, FileSource):
         return nullcontext()
     bootstrap, _ = parse_kafka_url(given)

@@ -1,8 +1,8 @@
 """Represents counts of votes by board as sorted arrays, which can be added and subtracted.
 
 A board has all votes, or the votes with one category, or the votes in one language. A cell of a board has the votes
-with the same models, outcome, fate and rules that may leave them out. A model is represented by its model number
-(model_no).
+that agree in five things: both models, the outcome, the fate (such as accepted or late), and the set of method rules
+that may leave the vote out. A model is represented by its model number (model_no).
 """
 
 from __future__ import annotations
@@ -167,13 +167,13 @@ def count_boards(key: Int64, labels: LabelCodes) -> Boards:
 
 
 def _by_text(kind: str, texts: Sequence[str], text: Int64, cell: Int64, cells: Int64) -> Boards:
-    """Return the counts of the boards of one kind.
+    """Return the counts of the boards of one kind, from m pairs of a vote and one of its boards.
 
     Args:
         kind: "category" or "language".
         texts: names of the boards.
-        text: int64[m], position in `texts` of each pair of a vote and its board.
-        cell: int64[m], position in `cells` of the vote.
+        text: int64[m], the board of each pair, as a position in `texts`.
+        cell: int64[m], the cell of each pair's vote, as a position in `cells`.
         cells: keys of cells.
     """
     group, size = text * len(cells) + cell, len(texts) * len(cells)

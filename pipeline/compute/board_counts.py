@@ -168,7 +168,7 @@ def _text_codes(column: pa.ChunkedArray) -> tuple[list[str], Int64]:
 
 
 def _codes(column: pa.ChunkedArray, number: Callable[[str], int]) -> Int64:
-    """Return the number of each text of a dictionary column without nulls."""
+    """Return the integer that `number` assigns to the text of each row. The column has dictionary type and no nulls."""
     texts, codes = _text_codes(column)
     table = np.zeros(len(texts), dtype=np.int64)
     used = np.unique(codes)

@@ -58,7 +58,7 @@ class JoblibRunner:
     def _run(self, function: Callable[[ItemT], Result], items: list[ItemT]) -> list[Done[Result] | Failed]:
         """Return the results of some items. If workers are lost, all the items are sent again.
 
-        `attempt` raises nothing, so an error of joblib is about workers.
+        `attempt` returns errors of `function` as values. So an exception from joblib means that workers were lost.
         """
         lost: Exception | None = None
         for _ in range(_ATTEMPTS):
@@ -87,7 +87,10 @@ class JoblibRunner:
 
 
 def _up_to(sent: int, items: Iterator[ItemT], number: int) -> Iterator[ItemT]:
-    """Yield at most `number` items, and none once `sent` plus their bytes exceed the memory for items in flight."""
+    """Yield at most `number` items. Stop earlier when more than _MOST_BYTES were sent to workers.
+
+    `sent` is the number of bytes that were sent before and whose results are not there yet.
+    """
     for _ in range(number):
         if sent > _MOST_BYTES:
             return

@@ -17,7 +17,7 @@ import numpy.typing as npt
 # The first byte of a block with late votes, without and with flags; compressed bytes begin with another one.
 WITH_LATE, WITH_FLAGS = b"L", b"F"
 FIELDS = 10
-"""Style counts of a vote: of each of the `SIDE` features in answer a, then in answer b."""
+"""Number of style counts of a vote: the `SIDE` features of answer a, then the same features of answer b."""
 SIDE = FIELDS // 2
 BLOCK = np.dtype(
     [

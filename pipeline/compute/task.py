@@ -1,7 +1,8 @@
 """Runs a function on an item in a worker, and carries its error to the caller.
 
-An error comes back as a value, for two reasons. An error of a function must not be taken for the loss of a worker,
-which is retried. And an exception whose constructor takes other arguments than its message cannot be unpickled.
+An error comes back as a value, for two reasons. First, the caller retries after the loss of a worker, but must not
+retry after an error of the function. Second, an exception whose constructor takes other arguments than its message
+cannot be unpickled.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ class Failed:
     Attributes:
         kind: class of the error.
         args: arguments of the error, as the exception has them.
-        given: the arguments with which Python makes the error again. For the error of a file they include the file's
-            name.
+        given: the arguments of the constructor with which the caller creates the error again. They can differ from
+            `args`: for an OSError they include the name of the file.
         state: attributes of the error.
         traceback: the traceback in the worker, as text.
     """
@@ -73,8 +74,8 @@ def attempt(function_and_item: tuple[Callable[[Any], Result], Item]) -> Done[Res
 
     BLAS uses one thread, so that its sums do not depend on the worker's processors.
 
-    The argument is a tuple of the function and the item. Dask would keep an argument that is an object of our own on
-    one worker only, and lose it with this worker.
+    Function and item are passed as one tuple. Dask would keep an argument that is an instance of one of our classes on
+    a single worker, and lose the argument with this worker.
     """
     function, item = function_and_item
     try:

@@ -61,8 +61,9 @@ def swapped(table: Float64) -> Float64:
 def decided_share(table: Float64) -> Float64:
     """Return float64[r], an upper bound of the expected share of wins in each row's decided votes; ½ without votes.
 
-    The expected numbers of a row are sums of numbers that were rounded up to units of 2⁻¹⁰. So the share is largest
-    with the rounded wins and the unrounded losses. The share is kept between 0.001 and 0.999.
+    Both expected numbers of a row are sums over votes of chances that were rounded up to units of 2⁻¹⁰. The largest
+    possible share uses the wins as they are, and the losses minus one unit per vote. The result is limited to the range
+    from 0.001 to 0.999.
 
     Args:
         table: float64[r, 5], the counts of evaluated votes in each row (`table_of`).

@@ -12,11 +12,12 @@ if the battle is decided, after its logit is raised by b. Three kinds of alterna
     loses too rarely     L_δ = e^(−δX) / (1 + p⁻(e^(−δ) − 1))^n            for δ ∈ {0.7, 1.5, 3}
 
 X is the number of losses, p⁺ = (1 − t⁻) p̄⁺ the largest honest probability of a win, and p⁻ = (1 − t⁺)(1 − p̄⁺) the
-smallest one of a loss (`pipeline.evidence.count_likelihoods`: shifted_logit, rare_events). Votes that state losses as
-ties are found by the first and the third kind. t⁻ and t⁺ are the smallest and the largest honest share of ties on the
-model: the cohort's own share on other models, times the odds by which the model ties more often, minus or plus two
-standard errors and a band of 0.05 (a network: 0.3). So a cohort with habits of its own, such as newcomers who tie less,
-raises no alert. Under a prompt, whose ties may be a matter of the prompt, only the first kind is tested.
+smallest one of a loss (`pipeline.evidence.count_likelihoods`: shifted_logit, rare_events). If attackers vote "tie"
+instead of a loss of the model, the first and the third kind find them. t⁻ and t⁺ are the smallest and the largest
+honest share of ties on the model. In logits, they are the cohort's share of ties on other models, plus the difference
+between the model's share and the board's, minus or plus two standard errors and a band of 0.05 (a network: 0.3). So a
+cohort with habits of its own, such as newcomers who tie less, raises no alert. Under a prompt only the first kind is
+tested, since the prompt itself may cause ties.
 
 The evidence is a weighted mixture, over all δ, of the Shiryaev-Roberts e-detectors M ← (M + 1) L_δ over windows. The
 three kinds have the weights 0.15, 0.5 and 0.35. For "demotes" the same is computed with losses and wins exchanged.
@@ -249,7 +250,7 @@ def _step(
     base: KeyedColumns,
     groups: KeyedColumns,
 ) -> KeyedColumns:
-    """Return the keys with the evidence of a window; row i of `table` is about `keys[i]`, which is row `at[i]`."""
+    """Return the columns with the evidence of a window: row i of `table` is about `keys[i]`, row `at[i]` of them."""
     group, model, verb = zip(*(key.split(SEPARATOR) for key in keys), strict=True)
     place = {name: i for i, name in enumerate(base[KEY].tolist())}
     against = base["others" if kind == "new" else "all"]
@@ -270,7 +271,7 @@ def _step(
 
 
 def _with_episode(columns: KeyedColumns, at: Int64, table: Float64, start: int) -> KeyedColumns:
-    """Return the keys with the counts since the evidence was last near zero, which the alert shows."""
+    """Add the window to the counts that an alert shows; a key's counts restart when its evidence is near zero."""
     begin = (columns["votes"] == 0) | (columns["mixed"] < _IDLE)
     decided = table[:, baseline.WON] + table[:, baseline.LOST]
     counted = {
@@ -288,7 +289,7 @@ def _with_episode(columns: KeyedColumns, at: Int64, table: Float64, start: int) 
 
 
 def _with_own_ties(columns: KeyedColumns, at: Int64, table: Float64) -> KeyedColumns:
-    """Return the keys with their own votes and ties, which are no part of "the cohort's votes on other models"."""
+    """Add the window to each key's votes and ties on its own model, which its cohort's sums over all models contain."""
     votes, ties = columns["own_votes"] * baseline.KEPT, columns["own_ties"] * baseline.KEPT
     votes[at] += table[:, baseline.N]
     ties[at] += table[:, baseline.N] - table[:, baseline.WON] - table[:, baseline.LOST]

@@ -11,14 +11,14 @@ the end of each hour.
 
 The null hypothesis is a model that did not change. It allows for errors of the snapshots, which the model's earlier
 results show; for opponents that changed (the median of all models); for votes of one voter that depend on each other
-and for drift (the spread of all models' results); and for 0.05 logits besides. Drawing a model more often is no change.
+and for drift (the spread of all models' results); and for another 0.05 logits. Drawing a model more often is no change.
 
 The alert states whether the model changed or may have been attacked (`model_shift_reading`). If the model itself
 changed, the votes of all kinds of voters show the change: of new and established accounts, and on all networks. The
 alert then says "all kinds of voters see it: the model itself changed", and otherwise "attack or change: cannot be told"
-with the reason. While a kind of voters has too few votes to decide this, an alert opens only at a million times the
-evidence. The e-values of its signals are divided by a million. An open alert escalates when its evidence has grown by a
-factor of 100.
+with the reason. While a kind of voters has too few votes to decide this, an alert needs a million times as much
+evidence as usual: the e-values that the detector reports are divided by a million. An open alert escalates when its
+evidence has grown by a factor of 100.
 
 A renamed model is one model under its first name. A deprecated or retracted model is not tested.
 

@@ -8,14 +8,17 @@ change by δ is
 
     ln L_δ = (δ(x/v − h) − δ²/2) / (φ(1/v + v/j²))        h = 0.05 + max(0, r/j) + max(0, c)
 
-where c is the median of d over all models, since the change of one model also changes the results of its opponents. 1/v
-is the variance of x/v. v/j² stands for the error of the snapshots. The variance of this error is 0 if the snapshots
-learn from all votes, and 1/j if they do not change. v/j² is 1/j for v = j and more for a larger v; for a smaller v, 1/v
-+ 1/j is at most 1.21 times 1/v + v/j² (1.207 times, for v = 0.41 j). φ is estimated from the distances of all models' d
-from c. They are larger than chance explains where votes of one voter depend on each other, where strengths drift, or
-where the snapshots do not change. φ is at least 1.1, and at least 1.5 for fewer than 40 models, since few distances say
-little. For fewer than 8 models it is 1.5. The estimate is a median, so that a few models that changed do not make φ
-large. L is the mean over the sizes δ.
+where c is the median of d over all models, since the change of one model also changes the results of its opponents. L
+is the mean of L_δ over the sizes δ.
+
+The denominator is the variance of d, up to the factor φ. 1/v is the variance of x/v. v/j² stands for the variance of
+the snapshots' error, which is 0 if the snapshots learn from all votes, and 1/j if they do not change. For v ≥ j, v/j²
+is at least 1/j. For v < j, it is smaller than 1/j, but the sum 1/v + 1/j is at most 1.21 times 1/v + v/j².
+
+φ is estimated from the distances between c and each model's d. The distances are larger than chance explains if votes
+of one voter depend on each other, if strengths drift, or if the snapshots do not change. The estimate is a median, so
+that a few models that changed do not make φ large. φ is at least 1.1. With fewer than 40 models it is at least 1.5, and
+with fewer than 8 models it is 1.5, because a few distances give no precise estimate.
 """
 
 import math

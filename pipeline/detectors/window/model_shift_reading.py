@@ -1,19 +1,22 @@
 """Decides which kinds of voters show a change of a model in their votes, for the text of an alert of `model_shift`.
 
 If a model itself changed, the votes of all kinds of voters show the change. The votes of an attack come from some
-accounts or networks only. There are three kinds of accounts by age. The fourth kind, "most networks", has the votes
-from all but six of the sixteen groups of networks. The six groups with the largest excess are left out. So the networks
-of an attack must be in more than six groups to pass for all.
+accounts or networks only. There are four kinds of voters. Three are the accounts of different ages. The fourth, "most
+networks", has the votes from ten of the sixteen groups of networks: the six groups with the largest excess are left
+out. So an attack must come from more than six groups to look like a change that most networks show.
 
-Let δ be the change that all votes together show, at most 0.6 logits, and z be δ divided by the standard error of one
-kind's own change. If z ≥ 3, the kind shows the change if its own change is at least 0.4 δ, and otherwise does not. If z
-< 3, the kind shows the change if its own change is at least 2.5 standard errors above 0. It does not show the change if
-its own change is at least 3 standard errors below δ. The ages to which neither applies are evaluated together as one
-kind. If z is below 3 for this kind too, it is unknown whether these ages show the change, unless they have less than
-15% of the information: then they are ignored. Likewise "most networks", if neither applies to it, is unknown, or is
-ignored if all networks together have less than 20%.
+Let δ be the change that all votes together show, at most 0.6 logits. Let z be δ divided by the standard error of one
+kind's own change.
 
-The end of an attack that had deceived the snapshots looks like a change too. So the evaluated votes before the change
+- z ≥ 3: the kind shows the change if its own change is at least 0.4 δ. Otherwise it does not show the change.
+- z < 3: the kind shows the change if its own change is at least 2.5 standard errors above 0. It does not show the
+  change if its own change is at least 3 standard errors below δ. Otherwise the kind is undecided.
+
+The undecided ages are then evaluated together as one kind. If z is below 3 for this kind too, it is unknown whether
+these ages show the change; they are ignored if they have less than 15% of the information. If "most networks" is
+undecided, it is unknown too; it is ignored if all networks together have less than 20% of the information.
+
+The end of an attack that had influenced the snapshots looks like a change too. So the evaluated votes before the change
 must have z ≥ 3, and must not show a change by 0.4 δ or more in the opposite direction.
 """
 

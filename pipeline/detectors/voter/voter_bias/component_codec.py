@@ -115,7 +115,10 @@ def _unpack_cells(entries: Any) -> Int64:
 
 
 def _pack_cells(counts: Int64, into: Any) -> None:
-    """Set the counts of entries. A cell starts anew after 65,535 votes of one outcome."""
+    """Write the counts of cells into the entries `into`.
+
+    An entry has 16 bits for each outcome. The counts of a cell with more votes of one outcome are set back to 0.
+    """
     full = counts[:, :3].max(axis=1, initial=0) > _MAX_VOTES
     kept = np.where(full[:, None], 0, counts)
     into["outcomes"], into["chances"] = kept[:, :3], kept[:, 3:]

@@ -15,15 +15,16 @@ outcomes.
 So E is an e-process: P(E ever reaches 1/α) ≤ α (Ville 1939) for every voter in the band who does not choose battles by
 earlier outcomes. A voter is in the band if two conditions hold for every model m. First, the logit of a win of m in
 decided battles differs from the board's by at most η plus two standard errors of the pair. Second, the voter ties on m
-at least as often as on other models. η is twice the board's taste plus the standard error of this taste, between 0.1
-and 0.6, and grows from the 31st vote on a model. For "always left" and "always right" η is 0.5, and for "against the
-rating" 0.71. Every alternative compares ties with the voter's own share of ties.
+at least as often as on other models. η is twice the board's taste (the standard deviation of honest tastes, in logits)
+plus the standard error of this estimate. η is at least 0.1 and at most 0.6, and grows from the 31st vote on a model.
+For "always left" and "always right" η is 0.5, and for "against the rating" 0.71. Every alternative compares ties with
+the voter's own share of ties.
 
 The *mixture* ("cells", `pipeline.evidence.cells`) compares the voter's counts on each model with an honest voter's. The
 honest voter's taste is drawn from the distribution that was estimated for the board. In the mixture, nine tenths of the
 60% are for alternatives about one model, one tenth for alternatives about all models of one provider. The mixture also
-finds a voter who votes "tie" in place of losses. The mixture needs no band. So a voter with many votes raises no alert
-in a crowd with strong tastes, and an attacker at half strength is found among experts.
+finds a voter who votes "tie" in place of losses. The mixture adapts to the tastes of the board. So a voter with many
+votes raises no alert in a crowd with strong tastes, and a weak attacker is found among experts, who have weak tastes.
 
 A warning opens when the average of both parts reaches 1/α = 100. An alert is critical, and a machine excludes the
 voter, when the mixture alone reaches 10⁴. The band is evaluated after every vote. The mixture is evaluated where the
@@ -49,8 +50,8 @@ Source: mixture likelihood ratio e-processes (Ramdas et al. 2023). The alternati
 2025, "Exploring and mitigating adversarial manipulation of voting-based leaderboards".
 
 Blind spot: a voter who stays within the honest tastes of the board; many voters with a few votes each (`cohort_bias`
-finds them); votes before the first snapshot (`pipeline.backlog`); models that the snapshot lacks (LR = 1). A voter at
-half strength raises the target's wins by 1.4 logits. This is 12 standard deviations of the taste of experts, and 1.4
+finds them); votes before the first snapshot (`pipeline.backlog`); models that the snapshot lacks (LR = 1). Example: a
+weak attacker raises the target's wins by 1.4 logits. This is 12 standard deviations of the taste of experts, and 1.4
 standard deviations in a crowd with taste 1.0.
 
 All rounding is downward. A late vote counts as evidence; a quarantined vote does not.

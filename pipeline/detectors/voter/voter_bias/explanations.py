@@ -63,7 +63,15 @@ def _add(
     weight: float,
     suffix: str,
 ) -> None:
-    """Add the parts of the alternatives about cells."""
+    """Add to `found` what each alternative about a cell contributes to the evidence, as (δ, contribution).
+
+    Args:
+        found: (text, number of the cell's model or provider) → contributions; changed in place.
+        mixture: the evidence.
+        cells: the cells of the voter, of models or of providers.
+        weight: total weight of the alternatives about these cells.
+        suffix: added to the text of each alternative.
+    """
     rows, share = large_cells(cells)
     logs = log_ratios(cells.counts.take(rows), mixture.reference, mixture.reference.taste.upper)
     parts = np.exp(np.minimum(logs, 600.0)) * WEIGHTS * (weight * share)[:, None, None, None]
@@ -77,7 +85,10 @@ def _add(
 
 
 def _carried(cells: CellsOfVotes) -> set[tuple[str, int]]:
-    """Return the verbs and keys of cells whose decided battles show the verb more than an honest voter's."""
+    """Return the pairs (verb, key of a cell) for which the cell's decided battles support the verb.
+
+    They support "promotes" if the model wins more of them than with an honest voter, and "demotes" if it wins fewer.
+    """
     found = set()
     for verb, counts in zip(VERBS, (cells.counts, cells.counts.turned()), strict=True):
         found |= {(verb, int(key)) for key in cells.key[_more_wins(counts)]}

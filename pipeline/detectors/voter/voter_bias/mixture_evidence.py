@@ -82,9 +82,9 @@ class MixtureEvidence:
     def level(self, vote: int, emitted: int) -> tuple[int, float]:
         """Return the level that the evidence has after a vote, and the e-value that an alert states.
 
-        The evidence has two parts: against the band and against the mixture. The average of both reaches level 1;
-        higher levels need the mixture alone. If an upper bound shows that no level above `emitted` is reached, the
-        result is (0, 0.0), and the exact value is not computed.
+        There are two e-values: against the band and against the mixture. Level 1 is reached by their average. Critical
+        levels are reached by the e-value against the mixture, whatever the other is. If an upper bound shows that no
+        level above `emitted` is reached, the result is (0, 0.0), and the exact value is not computed.
 
         Args:
             vote: position of the vote.
