@@ -33,7 +33,7 @@ BENCHMARKS: dict[str, CommandEntry] = {
     ),
     "intervals": CommandEntry(
         "bench_intervals",
-        "Measure the coverage of intervals where voters have tastes, at one evaluation and over many evaluations.",
+        "Measure the coverage of intervals if voters differ in taste, at one evaluation and over many evaluations.",
     ),
     "selection": CommandEntry(
         "bench_selection",

@@ -94,7 +94,7 @@ COMMANDS: dict[str, CommandEntry] = {
     ),
     "redteam": CommandEntry(
         "redteam_command",
-        "Run attacks from the literature; show what the detectors find, what the board loses, what baselines find.",
+        "Run attacks from the literature; show what detectors find, how far the board moves, what baselines find.",
     ),
     "drill": CommandEntry(
         "drill_command",
