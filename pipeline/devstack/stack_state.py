@@ -1,6 +1,7 @@
-"""Keeps the ports and secrets of a local stack in a file, from one `make up` to the next. The first one chooses them.
+"""Keeps the ports and secrets of a local stack in a file, from one `make up` to the next.
 
-Only the owner can read the file. Without the voter key in the file, the store cannot be opened again.
+The first `make up` chooses the ports and secrets. Only the owner can read the file. Without the voter key in the file,
+the store cannot be opened again.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ KEPT_FIELDS = frozenset(
 _HARMLESS = frozenset({"voter_since", "prompt_hash"})
 
 REMOVED = "(removed)"
-"""Replaces removed content in a text. As a key of a sample, its value is the number of removed fields."""
+"""The text in place of removed content. In a sample, the field with this name has the number of removed fields."""
 
 _MAX_BYTES = 64 * 1024
 _MAX_TEXT = 200

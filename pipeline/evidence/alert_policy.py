@@ -29,7 +29,7 @@ WINDOWS_PER_MONTH = 30 * 24 * 12
 """The number of five-minute windows in thirty days."""
 
 NO_ALERT: Mapping[str, Any] = {"told": np.int64(0), "level": np.int64(0), "quiet": np.int64(0)}
-"""The values of a key without an alert in the columns of `AlertDecision`. Stored states contain these names."""
+"""Name of a column of `AlertDecision` → its value for a key without an alert. Stored states use these names."""
 
 _HUNDRED = math.ceil(math.log(100.0) / LOG_UNIT)
 # A level is a factor of 100 and the second one is critical; more than eight add no information.

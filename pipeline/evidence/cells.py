@@ -218,10 +218,10 @@ def average_ratios(ratios: Float64) -> Float64:
 def log_bounds(counts: CellCounts, reference: Reference) -> Float64:
     """Return float64[c], an upper bound of the logarithm of each cell's e-value (`cell_e_values`), for any taste.
 
-    The bound takes a fifth of the time that the e-value takes. The mean of (1 + p x)ⁿ over tastes is at least (1 + p̄
-    x)ⁿ for the mean p̄. So the ratio of W wins in d decided battles is at most e^(d KL(W/d, p)). This is the ratio
-    against a voter without own taste, for the size of the bias that makes it largest. A bound of the same form applies
-    to losses. `counts` are the counts of c cells. Their chances come from `reference`.
+    The bound takes a fifth of the time that the e-value takes. The denominator of a ratio is the mean of (1 + p(e^δ −
+    1))ᵈ over tastes, which is at least its value at the mean p̄ of p. So the ratio of W wins in d decided battles is at
+    most e^(d KL(W/d, p̄)), its value for a voter without own taste and the δ that makes it largest. A bound of the same
+    form applies to losses. `counts` are the counts of c cells. Their chances come from `reference`.
     """
     shares = tie_shares(counts.other_ties.astype(float), counts.other_votes.astype(float), reference.tie_prior)
     tied_share = (np.exp(shares[1]) * np.minimum(shares[0] * EVEN_TIES, 1)).sum(axis=1)
@@ -243,7 +243,7 @@ def log_bounds(counts: CellCounts, reference: Reference) -> Float64:
 
 
 def _divergence(wins: Float64, votes: Float64, p: Float64) -> Float64:
-    """Return n KL(W/n, p) if W/n is above p, else 0: ln of the largest ratio of any bias."""
+    """Return n KL(W/n, p) if W/n is above p, else 0: ln of the likelihood ratio of W wins for the best-fitting bias."""
     share, p = wins / np.maximum(votes, 1), np.clip(p, 1e-9, 1 - 1e-9)
     found = xlogy(wins, share / p) + xlogy(votes - wins, (1 - share) / (1 - p))
     return np.where(share > p, found, 0.0)

@@ -32,7 +32,7 @@ from pipeline.evidence.tie_ratios import GENERIC_TIE_RATIOS, TIE_LEVELS
 from pipeline.vocabulary.arrays import Bool, Float64, Int32, Int64
 
 DELTAS = (0.7, 1.5, 3.0)
-"""The sizes δ of a bias for or against a model that are tested, in logits: half strength, strong, nearly always."""
+"""The tested sizes δ of a bias for or against a model, in logits. With δ = 3, nearly all votes follow the bias."""
 
 TASTE = 0.5
 """The band η of honest taste, in logits: one standard deviation of the taste of the simulated honest voters."""
@@ -171,7 +171,7 @@ class Reference:
 
     @cached_property
     def _least_ties(self) -> Float64:
-        """The probability of a tie between i and j divided by that between equal models: float64[K, K]."""
+        """Probability of a tie between i and j, divided by that between equal models: float64[K, K], at most 1."""
         t = np.clip(self.tie_share, _TINY, 1 - _TINY)
         even = 2 * t / (1 - t)  # Davidson's ν, with t the share between equal models
         return np.asarray(even / (even + 2 * np.cosh(self._difference[0] / 2)) / t)

@@ -122,7 +122,10 @@ def estimate_taste(
 
 
 def _invert(square: float) -> float:
-    """Return the sd s whose linear estimate is `square`: 16 Var σ(s z) = s² for a small s."""
+    """Return the standard deviation s for which 16 Var σ(s z) is `square`, where z is standard normal.
+
+    For a small s, the result is √`square`, because σ has the slope ¼ at 0.
+    """
     return float(np.interp(square, _LINEAR, _GRID))
 
 

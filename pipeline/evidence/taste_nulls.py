@@ -15,14 +15,15 @@ chances p_i with mean p. So the expectation of the ratio is at most 1, for every
 
 The share t of ties of a voter has a beta distribution: the posterior after the voter's votes outside the cell. This
 distribution is made wider by `TIE_SPREAD`, since models differ too in how often they tie. t takes the values of a grid.
-The first ratio below tests whether k ties in n votes are too few; κ is in `TIES_KEPT`, and f is the factor by which
-unequal models tie more rarely. The second tests whether X losses in n votes are too few. The third tests whether losses
-became ties: k ties are too many and X losses too few, with b = 2 − e^(−δ). A strong taste for the model can explain
-that losses are rare, but not that ties are frequent, since it makes wins more frequent instead.
+Let n votes have k ties and X losses. κ is in `TIES_KEPT`, f is the factor by which unequal models tie more rarely, and
+b = 2 − e^(−δ). Three ratios use t:
 
-    E_t (κft)^k (1 − κft)^(n−k) / E_t (ft)^k (1 − ft)^(n−k)        e^(−δX) / E_t,z (1 + (1 − t)(1 − p(z))(e^(−δ) − 1))^n
+    too few ties          E_t (κft)^k (1 − κft)^(n−k) / E_t (ft)^k (1 − ft)^(n−k)
+    too few losses        e^(−δX) / E_t,z (1 + (1 − t)(1 − p(z))(e^(−δ) − 1))^n
+    losses became ties    b^k e^(−δX) / E_t,z (1 + t (b − 1) + (1 − t)(1 − p(z))(e^(−δ) − 1))^n
 
-    b^k e^(−δX) / E_t,z (1 + t (b − 1) + (1 − t)(1 − p(z))(e^(−δ) − 1))^n
+The last ratio is large if there are too many ties and too few losses. A strong taste for the model can explain that
+losses are rare, but not that ties are frequent, since it makes wins more frequent instead.
 
 Source: mixture null and method of moments e-values (Ramdas et al. 2023, "Game-theoretic statistics and safe
 anytime-valid inference", section 3); own construction for taste.

@@ -82,9 +82,12 @@ class DecidedVotes:
         return float(np.sqrt(max(float((q * above).sum()), 0.0) / bottom)) if bottom > 0 else 0.0
 
     def _by_voter(self, votes: Int64, group: Int64, values: Float64) -> Float64:
-        """Return Σ over a voter's groups of (Σx)² − Σx², for each voter; a group belongs to one voter.
+        """Return, for each voter, the sum of (Σx)² − Σx² over the voter's groups of votes.
 
-        `votes` are positions in `values`, and `group` the group of each.
+        Args:
+            votes: int64[r], positions of votes in `values`.
+            group: int64[r], the group of each of these votes. A group has votes of one voter only.
+            values: x of each decided vote.
         """
         inside, voters = number_groups(group), int(self.who.max()) + 1
         owner = np.zeros(int(inside.max(initial=-1)) + 1, dtype=np.int64)

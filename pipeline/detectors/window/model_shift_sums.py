@@ -17,9 +17,9 @@ Approximations: n p̄(1 − p̄) is Σ p(1 − p) plus n times the variance of p
 large, and the estimated change of the logit is too small. The error grows with the differences in strength among the
 model's opponents. p̄ is the mean over all evaluated votes, not over the decided ones.
 
-Votes that no snapshot evaluated show no change, since no chance is known for them: they are in no excess, stratum or
-slot. Later snapshots learn from them. So each decided one adds 0.15, a cautious p(1 − p), to the information of the
-votes before the first slot.
+A vote that no snapshot evaluated has no predicted chance. So it cannot show a change, and it is counted in no excess,
+stratum or slot. Later snapshots are fitted on it, however. If it is decided, it therefore adds 0.15 (a low value of p(1
+− p)) to the information of the votes before the first slot.
 """
 
 import hashlib
@@ -169,7 +169,10 @@ def _results(cells: GroupedModelCounts) -> tuple[Float64, Float64]:
 
 
 def _in_groups(name: str, values: Any) -> Any:
-    """Return a column of a state. The sums of each of four old groups of networks are spread over the new groups."""
+    """Convert a column of a state in which an older version kept four groups of networks; return others unchanged.
+
+    The sums of each old group are divided equally over its new groups.
+    """
     if not name.startswith(_BY_STRATUM) or name.endswith("_before") or values.shape[-1] == STRATA:
         return values
     ages, networks = values[..., :AGES], values[..., AGES:]

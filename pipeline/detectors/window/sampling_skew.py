@@ -1,28 +1,28 @@
 """`sampling_skew`: detects that models are not sampled as the sampling policy in force declares.
 
-Formula: let w_i be the weights and w their sum. The first model of a battle is drawn with probability p_i = w_i/w, and
-the second in the same way among the other models. So a battle includes model i with probability π_i = p_i(1 + T −
-p_i/(1−p_i)), where T = Σ p_j/(1−p_j). One side of each battle is counted, chosen by bit 0 of SHA-256(vote_id). The
-counted side is model i with probability θ_i = π_i/2, independently of other battles. S_i is the count of model i since
-the policy came into force, and n the sum of all S_i. All models together give one Dirichlet-multinomial Bayes factor,
-Γ(k)/Γ(k+n) Π Γ(kθ_i + S_i)/Γ(kθ_i) / Π q_i^{S_i} with k = 250. The q_i are the shares that make the factor smallest
-within the tolerance (`sampling_bounds`): 15% off the declared shares, more where most models deviate, with or without
-pairs of one provider. On a board that publishes the battles that it shows (`battle.issued`), these are counted instead
-of votes, the q_i are the declared shares, and k = 1000. Moreover, each model has a beta-binomial factor of this kind,
-whose alerts name the model and are selected by e-BH. A window in which the policy changes is skipped, and so is the
-next one. The factors of successive policies are multiplied. If no policy is in force, the models of one licence group
-are expected to have equal shares of the group's votes, and the alert says so. If a model appears although its weight is
-0 or the policy does not list it, an alert states this fact, without an e-value.
+Formula: let w_i be the weights and w their sum. The first model of a battle is drawn with probability p_i = w_i/w, the
+second likewise among the other models. So model i is in a battle with probability π_i = p_i(1 + T − p_i/(1−p_i)), with
+T = Σ p_j/(1−p_j). One side of each battle is counted, chosen by bit 0 of SHA-256(vote_id). It is model i with
+probability θ_i = π_i/2, independently of other battles. S_i counts model i under the policy in force, and n = Σ S_i.
+
+All models together give one Dirichlet-multinomial Bayes factor, Γ(k)/Γ(k+n) Π Γ(kθ_i + S_i)/Γ(kθ_i) / Π q_i^{S_i} with
+k = 250. The q_i are the shares within the tolerance (`sampling_bounds`) that make the factor smallest. Each model also
+has a beta-binomial factor; its alerts name the model and are selected by e-BH. If a board publishes the battles that it
+shows (`battle.issued`), they are counted instead of votes, q_i = θ_i, and k = 1000.
+
+The factors of successive policies are multiplied. A window in which the policy changes is skipped, and so is the next.
+Without a policy, the models of one licence group are expected to have equal shares of the group's votes, and the alert
+says so. If a model with weight 0 or without a weight appears, an alert states this fact, without an e-value.
 
 Source: Lindon & Malek 2022 (NeurIPS), "Anytime-valid inference for multinomial count data"; unequal sampling of a real
 board, Singh et al. 2025, "The Leaderboard Illusion", section 4.
 
-Blind spot: battles that nobody votes on, and a skew within the tolerance. A skew that begins after a long honest time
-under one policy is found late; `vote_burst` and `silent_deprecation` find such changes sooner.
+Blind spot: battles that nobody votes on; a skew within the tolerance. A skew that begins late under a policy is found
+late; `vote_burst` and `silent_deprecation` find it sooner.
 
-False alarms: the joint factor ever raises a false alarm with probability at most 1%. So do the factors of all models
-together. Both are e-processes for all shares within 15%. For a wider tolerance, which is learned, this is measured.
-When a policy ends, its alerts are cleared, and the evidence of a subject with an alert begins again at 1.
+False alarms: the joint factor ever raises one with probability at most 1%, and so do the factors of all models
+together. This is proved for all shares within 15%, and measured for a wider tolerance, which is learned. When a policy
+ends, its alerts are cleared, and a subject with an alert begins again with evidence 1.
 
 >>> from pipeline.registry import PolicyInForce, RegisteredModel, RegistryState
 >>> from pipeline.scoring.window import GroupedModelCounts
@@ -219,7 +219,7 @@ class SamplingSkew:
 
 
 def _with_other(columns: KeyedColumns, given: Mapping[str, float]) -> KeyedColumns:
-    """Return a state with the shares by the other rule: where an older version stored none, from `given`, else θ."""
+    """Return the columns with the shares by the other rule. Those that are missing come from `given`, or else are θ."""
     theta = columns["theta"]
     other = columns.get("other", np.zeros(len(theta)))
     missing = (theta > 0) & (other == 0)
@@ -228,7 +228,7 @@ def _with_other(columns: KeyedColumns, given: Mapping[str, float]) -> KeyedColum
 
 
 def _counts(window: Window) -> tuple[Sequence[str], Int64, Int64]:
-    """Return the models of a window, and for each the battles (or votes) with it, and how many chose its side."""
+    """Return a window's models; the battles (or votes) with each; and those of them whose counted side it is."""
     if window.issued is None:
         return window.models, window.totals[:, _APPEARANCES], window.totals[:, _CHOSEN]
     names = sorted(window.issued.appearances)

@@ -8,9 +8,10 @@ battles is L(π) = (1 − π)^−n if the model does not appear, and 0 if it app
                                                after the model has appeared once
 
 π⁻ is a lower bound of the model's share in the votes (`sampling_bounds`): 0.85 times π by the rule for pairs that gives
-the smaller share, since voters complete battles with some models less often than with others. M has a chance of a false
-alarm with each appearance of a model, so that a small error of π adds up over months. E has one chance for each policy,
-so it is computed with π. A model whose share in the votes is smaller has more false alarms by E (see below).
+the smaller share, since voters complete battles with some models less often than with others. M can raise a false alarm
+after each appearance of a model, so an error of π would add up over months. E can raise a false alarm only once under
+each policy, so E is computed with π itself. If a model's true share in the votes is below π, it has more false alarms
+by E (see below).
 
 The evidence is 0.9 M/H + 0.1 E, where H is the number of windows in a month. E is not divided by H, so a model that
 never appears is found sooner: E reaches 10⁴ after 917 battles if the declared share is 1%, and after 303 if it is 3%.
@@ -26,8 +27,9 @@ the silence; the alert by the published definition is then raised after 52 days 
 `model.deprecated` for the model.
 
 False alarms: at most a tenth of the number per month that the operator tolerates (default 1), over all models, while
-the policy is true and changes once a month. Each further change adds a hundredth. The actual rate is nearly as high as
-this bound, which is not so for other detectors. Example: 67 models appear in 3% of the battles each. A model that is
+the policy is true and changes once a month. Each further change adds a hundredth. The actual rate is close to this
+bound; other detectors have lower rates than their bounds. Example: 67 models appear in 3% of the battles each. A model
+that is
 never drawn is found after about 290 battles, and a model that falls silent later after about 500. By chance, N battles
 contain Nπ(1 − π)^n runs of n battles without a given model. So no rule with one false alarm a month is much faster
 (`least_battles`). If the share in the votes is 0.85 π for one of these models, E raises a false alarm for it with 3.8
@@ -216,7 +218,14 @@ def _appearances(window: Window, names: list[str]) -> list[int]:
 
 
 def _with_day(days: Any, appearances: Any, day: int, before: int) -> Any:
-    """Add the votes of today to the votes of the last 52 days, and return them: a ring with one column per day."""
+    """Return the votes of each model on each of the last 52 days, with today's votes added.
+
+    Args:
+        days: int32[m, 52], the votes before; day d is in column d mod 52.
+        appearances: [m], votes to add for today.
+        day: number of today.
+        before: number of the day of the last update. The columns of the days since then are set to 0 first.
+    """
     ring = days.copy()
     for passed in range(before + 1, min(day, before + _DAYS) + 1):
         ring[:, passed % _DAYS] = 0

@@ -222,7 +222,7 @@ def _declared_shares(context: WindowContext) -> dict[str, float]:
 
 
 def _add_to_episode(columns: KeyedColumns, x: Float64, expected: Float64, mixed: Int64, start: int) -> None:
-    """Add to the counts since the evidence was last near zero, which the alert shows."""
+    """Add the window to the counts that an alert shows; a key's counts restart when its evidence is near zero."""
     begins = (columns["seen_since"] == 0) | (mixed < _IDLE)
     columns["since"] = np.where(begins, start, columns["since"])
     for name, more in (("seen_since", x), ("expected_since", expected)):
@@ -247,7 +247,7 @@ def _learned_shares(columns: KeyedColumns, hour: int, kind: Int64, spread: Float
 
 
 def _concentration(spread: Float64) -> Float64:
-    """Return 1/k of each kind, with the concentration k: the mean of ((x − nπ)²/(nπ) − 1)/n over keys and windows."""
+    """Return 1/k for each kind of key, where k is the concentration: Σ [(x − nπ)²/(nπ) − 1] / Σ n, within limits."""
     return np.clip(spread[..., 0] / np.maximum(spread[..., 1], 1), *_SPREAD)
 
 
@@ -266,7 +266,7 @@ def _ratios(x: Float64, n: Int64, declared: Float64, learned: Float64, spread: F
 
 
 def _learn(columns: KeyedColumns, x: Float64, n: Int64, hour: int) -> None:
-    """Add the window to the shares of keys that have no open alert, or whose alert has become the new normal."""
+    """Add the window to the shares of keys without an open alert, and of keys with one for over _NEW_NORMAL windows."""
     alerted = columns["level"] > 0
     columns["stood"] = np.where(alerted, columns["stood"] + 1, 0)
     learns = ~alerted | (columns["stood"] > _NEW_NORMAL)
@@ -278,7 +278,7 @@ def _learn(columns: KeyedColumns, x: Float64, n: Int64, hour: int) -> None:
 
 
 def _spread(spread: Float64, x: Float64, n: Int64, share: Float64, kind: Int64, quiet: Bool) -> Float64:
-    """Add the window's keys that expect a vote to each kind's sums of (x − nπ̂)²/(nπ̂) − 1 and of n."""
+    """Add the window to each kind's Σ [(x − nπ̂)²/(nπ̂) − 1] and Σ n, over quiet keys that expect a vote or more."""
     after = spread.copy()
     for one in range(3):
         rows = quiet & (kind == one) & (share * n >= 1)
