@@ -134,7 +134,7 @@ class UnknownAlert(IntegrityError):
 
 
 class Unavailable(IntegrityError):
-    """A service or a required file is missing; the message says which, and how to start it."""
+    """A service or a required file is missing. The message says which, and what to do."""
 
 
 class StoreUnavailable(Unavailable):

@@ -86,7 +86,7 @@ def _add_model_routes(router: APIRouter, reader: StoreReader, costly: CostlyWork
     def history(
         request: Request, model: ModelParam, view: ViewParam = "defended", table_format: FormatParam = None
     ) -> Response:
-        """The rows of a model in every published snapshot, oldest first."""
+        """The rows of a model in one view of every published snapshot, oldest first."""
         with reader.connect() as connection:
             find_model(reader, connection, model)  # raises a 404 if nothing names it
             rows = model_history(reader, connection, model, view)

@@ -141,7 +141,7 @@ class ResponseCache:
         response = None
 
         def decided() -> None:
-            """Wake waiting requests. An uncached response does so before it is sent, as its client may read slowly."""
+            """Wake the waiting requests. If the response may not be cached, this happens before it is sent."""
             if not future.done():
                 del self._computing[key]
                 future.set_result(response)
@@ -222,7 +222,7 @@ class _Recorder:
         await self._send(self._start)
 
     async def response(self, token: Any, published: Any) -> CachedResponse | None:
-        """Return the recorded response with the token by which it is valid; None if it was passed through uncached."""
+        """Return the recorded response, valid for one of the two tokens or always; None if it was passed through."""
         if self._through or self._start is None:
             return None
         body = b"".join(self._chunks)

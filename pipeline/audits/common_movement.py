@@ -144,7 +144,8 @@ def common_movement(earlier: PublishedBoard, later: PublishedBoard) -> CommonMov
 def _line(x: Float64, moved: Float64) -> Float64:
     """Return the values at `x` of a robust line through the moves.
 
-    Its slope is the median slope over pairs of models half a board apart. Its intercept is the median of the rest.
+    The slope is the median slope over pairs of models half a board apart. The intercept is the median of the moves
+    minus slope · `x`.
     """
     order = np.argsort(x, kind="stable")
     half = len(x) // 2

@@ -155,7 +155,15 @@ def _cost(
     earlier: PublishedBoard, later: PublishedBoard, rows: tuple[int, int], expected: float, tolerance: float,
     growth: float,
 ) -> float | None:  # fmt: skip
-    """Return the distance of two rows, 0 for equal figures; None if the rows cannot belong to one model."""
+    """Return the distance of two rows, 0 for equal figures; None if the rows cannot belong to one model.
+
+    Args:
+        earlier, later: two successive snapshots.
+        rows: the row of the old name in `earlier`, and of the new name in `later`.
+        expected: the rating that the common movement predicts in `later`, in points.
+        tolerance: largest allowed distance from `expected`, in points.
+        growth: factor by which the vote counts of other models grew.
+    """
     old, new = rows
     points = abs(float(later.score[new]) - expected)
     votes = (int(later.votes[new]) + 1) / (int(earlier.votes[old]) + 1)
@@ -180,7 +188,7 @@ def _suggestion(
 
 
 def _one_to_one(fitting: list[tuple[float, RenameSuggestion]]) -> list[RenameSuggestion]:
-    """Choose as many pairs as possible with each name in at most one of them; then prefer near, then similar ones."""
+    """Choose as many pairs as possible, each name in one pair at most; of equal choices the nearest, most alike."""
     old = sorted({one.old for _, one in fitting})
     new = sorted({one.new for _, one in fitting})
     costs = np.full((len(old), len(new)), _NO_PAIR)

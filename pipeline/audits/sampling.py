@@ -215,7 +215,14 @@ def _line(
 
 
 def _p_values(x: npt.ArrayLike, n: npt.ArrayLike, mean: npt.ArrayLike, models: int) -> Float64:
-    """Return two-sided p-values: exact binomial tails for a model, a conservative normal bound for a group."""
+    """Return the two-sided p-value of each count: exact for one model, a conservative normal bound for a group.
+
+    Args:
+        x: numbers of appearances. The first three arguments broadcast.
+        n: numbers of battles.
+        mean: declared appearances per battle.
+        models: number of models of the subject.
+    """
     shown, battles = (np.asarray(value, dtype=np.int64) for value in (x, n))
     m = np.asarray(mean, dtype=np.float64)
     if models == 1 and (m <= 1).all():

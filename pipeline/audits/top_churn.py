@@ -142,7 +142,7 @@ def _change(earlier: PublishedBoard, later: PublishedBoard, since: date) -> Lead
 
 
 def _expected(earlier: PublishedBoard, later: PublishedBoard) -> float:
-    """Return an upper bound of the expected number of changes by chance between two snapshots."""
+    """Return an upper bound of the expected number of changes of the first place by chance, between two snapshots."""
     after = dict(zip(later.models, later.votes.tolist(), strict=True))
     moved = _variance(earlier, np.array([after.get(model, 0) for model in earlier.models], dtype=np.float64))
     first = _first(earlier)

@@ -21,7 +21,7 @@ NETWORK, AGE, PROMPT, SESSION = "network", "age", "prompt", "session"
 """The kinds of cohorts."""
 
 RAISED = {NETWORK: 0.3, AGE: 0.2, PROMPT: 1.0, SESSION: 0.3}
-"""Kind of cohorts → number of logits by which the honest chances are raised."""
+"""Kind of cohorts → number of logits by which an honest voter's chances of a win are raised before a test."""
 
 LEAST_VOTERS = 5
 """Cohorts with fewer voters on a model are not tested: single voters have evidence of their own."""

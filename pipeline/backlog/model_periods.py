@@ -115,7 +115,17 @@ class ModelPeriods:
         return found
 
     def _evaluate(self, period: Int64, count: int, left_out: Bool, excluded: Bool) -> tuple[Float64, Int64]:
-        """Return ln E of each model, period and side (float64[M, count, 2]), and the number of voters of each."""
+        """Return ln E of each model, period and side (promotes, demotes), and the number of voters.
+
+        Args:
+            period: int64[n], the period of each vote.
+            count: number of periods.
+            left_out: bool[n], votes that count nowhere.
+            excluded: bool[v], voters whose votes do not count in references.
+
+        Returns:
+            Two arrays: float64[M, count, 2], and int64[M, count].
+        """
         votes, cells = self.evaluator.votes, self.evaluator.cells
         fitter = ReferenceFitter(votes, cells, period, count, left_out)
         logs, voters = np.full((votes.models, count, 2), -np.inf), np.zeros((votes.models, count), dtype=np.int64)

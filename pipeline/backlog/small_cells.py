@@ -84,7 +84,7 @@ class SmallCells:
 
 
 def _level(share: Float64, levels: int) -> Int64:
-    """Return the number of the level to which each share is rounded up; the last level is 1."""
+    """Return the number of the level to which each share is rounded up. Level i is the share (i + 1)/`levels`."""
     return np.ceil(share * levels).astype(np.int64).clip(1, levels) - 1
 
 

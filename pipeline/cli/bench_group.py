@@ -66,7 +66,7 @@ BENCHMARKS: dict[str, CommandEntry] = {
 
 @bench.callback(cls=lazy_group(bench, BENCHMARKS))
 def _group() -> None:
-    """Keep the names of commands, of which only one is registered at first."""
+    """Keep the names of commands. Without a callback, Typer drops the name if only one command is registered."""
 
 
 PostgresqlOption = Annotated[bool, typer.Option("--postgresql", help="Use a real PostgreSQL; default: SQLite.")]

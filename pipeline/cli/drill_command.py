@@ -107,7 +107,12 @@ def _tell(link: Link) -> None:
 
 
 def _ask(campaign: DrillCampaign, yes: bool) -> None:
-    """Say what is sent; ask, if a person is at the terminal."""
+    """Print what will be sent. Without `yes`, ask the person at the terminal whether to send it.
+
+    Raises:
+        Usage: nobody can be asked, because standard input is no terminal.
+        Exit: the person refused. The status is 1.
+    """
     accounts, votes = len(campaign.voters), len(campaign.events)
     err.print(f"{votes} invented votes of {accounts} accounts for {campaign.target} stay in the test store's log")
     if yes:

@@ -114,7 +114,7 @@ def _conflict_line(one: BoardConflict) -> str:
 
 
 def _difference(rows: BoardConflict | None) -> str:
-    """Return how two rows of one file differ, as the end of a sentence that begins with a colon. "" without rows."""
+    """Return a text such as ": score = 1200 in record 3, 1210 in record 9" about two rows; "" without rows."""
     if rows is None:
         return ""
     places = (rows.first_record, rows.other_record)

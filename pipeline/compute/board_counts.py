@@ -117,7 +117,15 @@ def _within(segment: SealedSegment, leaves: Int64) -> Any:
 
 
 def _boards(rows: pa.Table, at: Int64, labels: pa.Table, first: int, numbers: Mapping[str, int]) -> Boards:
-    """Return the counts of the votes at the rows `at` of a segment."""
+    """Return the counts by board of some votes of a segment.
+
+    Args:
+        rows: the leaves of the segment.
+        at: int64[n], positions of the votes in `rows`, ascending.
+        labels: the labels of the segment's votes.
+        first: index of the segment's first leaf.
+        numbers: name of a model → model number (model_no).
+    """
     votes = rows.take(pa.array(at))
     model_a, model_b = (_codes(votes[name], numbers.__getitem__) for name in ("model_a", "model_b"))
     outcome, fate = _codes(votes["outcome"], OUTCOMES.index), _codes(votes["fate"], FATES.index)
@@ -133,7 +141,7 @@ def _boards(rows: pa.Table, at: Int64, labels: pa.Table, first: int, numbers: Ma
 
 
 def _label_codes(stated: pa.Table, place: Int64, size: int) -> LabelCodes:
-    """Return the labels of `size` votes. The rows of `stated` are the labels of the votes at `place`."""
+    """Return the labels of `size` votes. Row i of `stated` is about vote `place[i]`; other votes have no label."""
     list_code, language_code = np.zeros(size, dtype=np.int64), np.full(size, -1, dtype=np.int64)
     lists, list_code[place] = _list_codes(stated["categories"])
     languages, language_code[place] = _text_codes(stated["language"])

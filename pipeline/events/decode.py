@@ -184,7 +184,7 @@ def _have_plausible_years(votes: Sequence[Vote]) -> bool:
 
 
 def _strict_fault(raw: bytes, vote: Vote) -> tuple[str, str] | None:
-    """Return reason and detail of what a strict reader rejects in a decoded vote, or None."""
+    """Return reason and detail of a fault that the fast decoder accepts but a strict reader rejects, or None."""
     if is_provably_clean(raw, vote) and len(raw) <= MAX_BYTES:
         return None
     return _too_large(raw) or _wrong_schema(raw) or find_fault(raw, VOTE_FIELDS)

@@ -39,7 +39,7 @@ class ExclusionRequest(ReasonRequest):
 
 
 class NoticeRequest(Document):
-    """The body of a request to add a correction notice with this text."""
+    """The body of a request to add a correction notice: the text of the notice."""
 
     text: Reason
 

@@ -117,7 +117,7 @@ def _add_diff_pages(router: APIRouter, reader: StoreReader, templates: PageTempl
     async def changes(
         request: Request, days: DaysParam = WEEK, view: ViewParam = "defended", board: BoardParam = None
     ) -> Response:
-        """Moves over a number of days: a redirect to the page of the two snapshots."""
+        """A redirect to the page of moves from the snapshot `days` days ago to the newest snapshot."""
 
         def find() -> Response:
             with reader.connect() as connection:

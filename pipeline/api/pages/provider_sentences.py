@@ -36,7 +36,7 @@ class _Facts:
         self.models = list(dict.fromkeys(about for about, name in self._found if name == "variants tested, seen"))
 
     def get(self, about: str, name: str) -> tuple[int, Mapping[str, Any]] | None:
-        """Return number and fact; None if there is no such fact or its value is not known."""
+        """Return the number of a fact and the fact itself; None if there is no such fact or its value is not known."""
         found = self._found.get((about, name))
         return None if found is None or found[1]["value"] is None else found
 

@@ -232,7 +232,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers", text)
 
     def _refuse(self, status: HTTPStatus, reason: str, detail: str) -> None:
-        """Answer with a problem document and close; in the middle of another response just close."""
+        """Send a problem document and close the connection. If a response has been sent in part, only close it."""
         self._refused = True
         self._table.metrics.refused.labels(reason).inc()
         if self._responding:

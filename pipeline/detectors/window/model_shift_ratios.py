@@ -99,7 +99,7 @@ def _medians(values: Float64, known: Bool) -> Float64:
 
 
 def _spreads(scores: Float64, known: Bool) -> Float64:
-    """Return φ of each column of standard scores."""
+    """Return φ, the factor by which variances are multiplied, for each slot (column) of standard scores."""
     count = known.sum(axis=0)
     estimated = (_MAD_TO_SD * _medians(np.abs(scores), known)) ** 2
     least = np.where(count < _FEWEST_FOR_CERTAIN_SPREAD, _UNKNOWN_SPREAD, _LEAST_SPREAD)

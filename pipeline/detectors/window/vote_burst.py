@@ -289,7 +289,7 @@ def _spread(spread: Float64, x: Float64, n: Int64, share: Float64, kind: Int64, 
 
 
 def _pruned(columns: KeyedColumns, kind: Int64) -> KeyedColumns:
-    """Drop the networks with the fewest votes if there are too many. Their evidence was near zero."""
+    """Drop the networks with the fewest votes if there are too many. Networks with an open alert are kept."""
     networks = np.flatnonzero(kind == 2)
     if len(networks) <= _MOST_NETWORKS:
         return columns

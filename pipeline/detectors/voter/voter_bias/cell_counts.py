@@ -167,7 +167,7 @@ class CellHistory:
 
 
 def _join(voter: Int64, provider: Int64, folded: ProviderCells) -> tuple[ProviderCells, Int64]:
-    """Return the cells, new ones for new voters and providers included, and the position of each row's cell."""
+    """Return `folded` with an empty cell for each new voter and provider, and the position of each row's cell."""
     width = int(max(provider.max(initial=0), folded.provider.max(initial=0))) + 1
     known, rows = folded.voter * width + folded.provider, voter * width + provider
     codes = np.union1d(known, rows)
@@ -177,14 +177,14 @@ def _join(voter: Int64, provider: Int64, folded: ProviderCells) -> tuple[Provide
 
 
 def _ranges(first: Int64, end: Int64) -> tuple[Int64, Int64]:
-    """Return the positions of several ranges one after another, and the range of each position."""
+    """Return the positions in all ranges [first, end), range after range, and the number of each position's range."""
     lengths = end - first
     which = np.repeat(np.arange(len(first)), lengths)
     return np.arange(len(which)) - (np.cumsum(lengths) - lengths)[which] + first[which], which
 
 
 def _sum_rows(place: Int64, steps: Int64, size: int) -> Int64:
-    """Return the sum of the rows of each place, int64[size, COUNTS]; integers below 2⁵³ are exact in `bincount`."""
+    """Return int64[size, COUNTS], the sum of `steps` over the rows of each place. `bincount` is exact below 2⁵³."""
     columns = [np.bincount(place, weights=column, minlength=size) for column in steps.T]
     return np.stack(columns, axis=1).astype(np.int64)
 

@@ -186,7 +186,7 @@ class _VoteWalk:
 def _with_pending(
     voters: Int64, states: list[bytes | None], heads: StateHeads, running: RunningEvidence, snapshot: int
 ) -> tuple[EvaluatedVotes, Int64]:
-    """Return the pending, then the new votes of voters, and each vote's position in `running` (−1 if pending)."""
+    """Return each voter's pending votes, then the new ones; and each vote's position in `running`, −1 if pending."""
     past = PendingVotes.unpack(states, heads.pending[voters], heads.snapshot[voters])
     place = np.full(len(running.new), -1, dtype=np.int64)
     place[voters] = np.arange(len(voters))
