@@ -122,7 +122,7 @@ class Collinear(BadFeature):
 
 
 class Separated(BadFeature):
-    """No vote contradicts the effect of a style feature, so the likelihood has no maximum (Albert & Anderson 1984)."""
+    """A style feature predicts no vote wrongly, so the likelihood has no maximum (Albert & Anderson 1984)."""
 
 
 class Usage(IntegrityError):

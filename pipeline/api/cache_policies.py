@@ -4,19 +4,19 @@ The header `x-cache-until` is for the module `response_cache` only, which does n
 """
 
 IMMUTABLE = {"cache-control": "public, max-age=31536000, immutable"}
-"""For responses whose address contains a digest: they never change."""
+"""Headers of responses that never change, because their address contains a digest."""
 
 RENDERED = {"cache-control": "public, max-age=300", "x-cache-until": "forever"}
-"""For texts about a snapshot: they change only when the version of this program changes."""
+"""Headers of texts about a snapshot, which change only when the version of this program changes."""
 
 DRAWN = {"cache-control": "public, max-age=300", "x-cache-until": "published"}
-"""For charts of a snapshot. They change if the registry puts a model under test, which is then no longer drawn."""
+"""Headers of charts of a snapshot. A chart changes if the registry puts a model under test, which is then left out."""
 
 REVALIDATE = {"cache-control": "no-cache"}
-"""For responses that may change with the next snapshot, alert or exclusion: clients must ask again before each use."""
+"""Headers of responses that may change with each snapshot, alert or exclusion. Clients must ask before each use."""
 
 UNTIL_PUBLISHED = {**REVALIDATE, "x-cache-until": "published"}
-"""For responses that change with the next snapshot or registry event, but not with alerts or exclusions."""
+"""Headers of responses that change with the next snapshot or registry event, but not with alerts or exclusions."""
 
 NO_STORE = {"cache-control": "no-store"}
-"""For responses that must not be cached."""
+"""Headers of responses that must not be cached."""

@@ -159,7 +159,7 @@ def best_of_n(releases: Iterable[ModelRelease]) -> tuple[Finding, ...]:
 
 
 def _described_score(one: ModelRelease) -> str:
-    """Return the scores of a release as the end of a sentence; "" if it was never rated."""
+    """Return the scores of a released model as the end of a sentence; "" if the model was never rated."""
     if one.raw is None or one.bounds is None:
         return ""
     if one.corrected is None or one.corrected_interval is None:

@@ -26,8 +26,11 @@ SHARES = (0.03, 0.1, 0.3, 0.6, 0.95)
 """The shares ε of biased voters in a cohort. Nearly all voters of a cohort may be biased."""
 
 TIE_VOTES, TIES_RAISED = 100.0, 0.3
-"""How many votes with the board's share of ties are added to the votes of a cohort; and the least number of logits by
-which the cohort's share of ties is raised."""
+"""Constants for a cohort's share of ties.
+
+The share is estimated from the cohort's votes together with TIE_VOTES votes that have the board's share of ties. The
+estimate is then raised by TIES_RAISED logits or more.
+"""
 
 # ln of the largest ratio of one cell, so that the products stay finite.
 _MAX_LOG = 30.0

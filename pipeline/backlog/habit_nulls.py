@@ -25,13 +25,13 @@ from scipy.special import expit, logit, logsumexp, xlogy
 from pipeline.vocabulary.arrays import Float64, Int64
 
 LEAST_SPREAD = 0.4
-"""The smallest spread s of habits that is assumed, in logits."""
+"""The smallest standard deviation s of a habit over honest voters that is assumed, in logits."""
 
 WIDE_SHARE, WIDE = 0.1, 1.5
-"""The share of honest voters whose habits spread more than those of the others, and how many times as much."""
+"""Honest voters in the share WIDE_SHARE have WIDE times the standard deviation of the others."""
 
 BIASED = (1.5, 6.0)
-"""The range of b for voters with a habit: how much more often they do it than other voters, in logits."""
+"""The range of b for voters with a habit: by how many logits their chance to show it exceeds that of other voters."""
 
 _MOST_SPREAD = 2.5
 _READINESS = np.arange(-9.0, 9.01, 0.1)

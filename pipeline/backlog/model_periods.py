@@ -115,7 +115,7 @@ class ModelPeriods:
         return found
 
     def _evaluate(self, period: Int64, count: int, left_out: Bool, excluded: Bool) -> tuple[Float64, Int64]:
-        """Return ln E of each model, period and side (promotes, demotes), and the number of voters.
+        """Return ln of the evidence about each model, period and side (promotes, demotes), and the number of voters.
 
         Args:
             period: int64[n], the period of each vote.

@@ -32,7 +32,7 @@ EXCLUDED_AT = 1e4
 MOST_ROUNDS = 10
 
 Progress = Callable[[], None]
-"""Called after each evaluation of a fold."""
+"""A function that is called after each evaluation of a fold."""
 
 
 def no_progress() -> None:

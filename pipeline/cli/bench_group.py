@@ -37,7 +37,7 @@ BENCHMARKS: dict[str, CommandEntry] = {
     ),
     "selection": CommandEntry(
         "bench_selection",
-        "Measure bias and error of the best of N scores, and the coverage of its intervals when τ is unknown.",
+        "Measure bias and error of the best of N scores, and the coverage of its intervals.",
     ),
     "sweep": CommandEntry(
         "bench_sweep",

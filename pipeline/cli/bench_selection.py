@@ -28,7 +28,10 @@ def selection(
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure bias and error of the best of N scores, and the coverage of its intervals when τ is unknown."""
+    """Measure bias and error of the best of N scores, and the coverage of its intervals.
+
+    The intervals do not know τ, the standard deviation of the quality of the N models.
+    """
     columns = (DescriptionColumn(), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=err, transient=True) as bar:
         cells = len(selection_coverage.FAMILY_SIZES) * len(selection_coverage.SPREADS)

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from typing import Any
 
 SAMPLE_BYTES = 200
-"""Largest length of the shape of a record, in bytes."""
+"""Largest length, in bytes, of the sample of a record that is no JSON object."""
 
 KEPT_FIELDS = frozenset(
     {
@@ -25,7 +25,7 @@ KEPT_FIELDS = frozenset(
         "perturbed", "paired_with", "arena_like",
     }
 )  # fmt: skip
-"""Fields of votes and registry events that say nothing about a person. Voters, addresses and prompts are not listed."""
+"""The fields that a sample keeps. They say nothing about a person: voters, addresses and prompts are not among them."""
 
 # Not kept, but no name of a person either: their values may stand in an explanation.
 _HARMLESS = frozenset({"voter_since", "prompt_hash"})

@@ -55,7 +55,7 @@ PROVIDER_WEIGHT = 0.1
 
 _VERB_WEIGHTS, _KIND_WEIGHTS, _SIZE_WEIGHTS = (2 / 3, 1 / 3), (0.4, 0.3, 0.3), (0.6, 0.2, 0.2)
 WEIGHTS = np.einsum("v,k,d->vkd", _VERB_WEIGHTS, _KIND_WEIGHTS, _SIZE_WEIGHTS)
-"""Weights of the alternatives about one cell: float64[2, 3, 3], verb, kind and δ. They sum to 1."""
+"""Weights of the alternatives about one cell: float64[2, 3, 3] with the axes verb (VERBS), kind and δ. The sum is 1."""
 
 _CHUNK = 512
 _LEAST_VOTES = 3

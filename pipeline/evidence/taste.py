@@ -130,7 +130,7 @@ def _invert(square: float) -> float:
 
 
 def _hash_group(voter: Int64) -> Int64:
-    """Return a group 0 to 9 of each voter that does not depend on the other voters."""
+    """Return a group from 0 to 9 for each voter, by a hash of the voter's number alone."""
     mixed = voter.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     return (mixed >> np.uint64(40)).astype(np.int64) % _GROUPS
 

@@ -42,12 +42,12 @@ TIE_SPREAD = 0.25
 """Standard deviation of the logit by which a voter's share of ties on one model differs from the voter's share."""
 
 EVEN_TIES = 1.05
-"""Ties between equal models, as a multiple of the share over all pairs: measured on a real board."""
+"""Share of ties between equal models divided by the share over all pairs, measured on a real board."""
 
 MOST_TOLD = 11.0
-"""ln of the largest ratio of losses that became ties. With this limit, a cell has less evidence by these ratios alone
-than an exclusion needs, since a voter may have a reason to tie more on one model. Together with other ratios, such as
-the ratio of too few losses, the same votes may exclude a voter."""
+"""ln of the limit on the ratio of losses that became ties. A voter may have a reason to tie more on one model, so these
+ratios alone must not suffice to exclude a voter. Together with other ratios, such as the ratio of too few losses, the
+same votes may exclude a voter."""
 
 _NODES = np.array([-2, -1, -0.5, *np.arange(-0.25, 3.01, 0.25), 3.5, 4, 4.5, 5, 5.5, 6, 6.5, np.inf])
 _WEIGHTS = np.diff(ndtr(_NODES), prepend=0.0)

@@ -20,8 +20,8 @@ Codes = Int32 | Int64
 Cells = tuple[Int64, Int64]
 """Two arrays: the rows of cells, and the number of rows of each cell.
 
-A row is twice the position of a vote, plus 1 for its second model. The rows of a cell are neighbours, and those that
-count first come first."""
+A row is twice the position of a vote, plus 1 for its second model. The rows of a cell are neighbours, in the order of
+the votes."""
 
 CAP = 4
 """The number of votes of a voter on a model that count."""

@@ -31,7 +31,7 @@ _UNIT = np.array([1.0, 1.0, 1.0, EXPECTED_UNIT, EXPECTED_UNIT])
 _NEW_MODEL = {"all": np.zeros(5), "others": np.zeros(5)}
 _NEW_GROUP = {"votes": 0.0, "ties": 0.0}
 KEPT = 0.5 ** (1 / (14 * 288))
-"""The weight of a sum after one more window: half after a fortnight."""
+"""Factor by which every sum is multiplied in each window, so that a sum loses half of its weight in a fortnight."""
 # A baseline begins with 20 votes as expected, the tie share of a cohort with 30 votes as all others tie.
 _PRIOR, _TIE_PRIOR = 20.0, 30.0
 # Votes of a voter hang together: a share of ties has the variance of half as many votes.

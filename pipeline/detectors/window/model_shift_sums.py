@@ -37,12 +37,12 @@ from pipeline.vocabulary.arrays import Float64, Int64
 from pipeline.vocabulary.time import HOUR
 
 SLOTS = 32
-"""Number of closed slots."""
+"""Number of closed slots of time whose sums are kept."""
 
 AGES, NETWORK_GROUPS = len(COHORTS), 16
 STRATA = AGES + NETWORK_GROUPS
 UNIT = 2.0**-10
-"""The unit of excess and information."""
+"""The unit of excess and information, which are stored as integers."""
 
 _SLOT, _LEAST_VOTES = 6 * HOUR, 1_500
 # p(1 − p) of a vote that no snapshot evaluated, whose opponent may be much stronger or weaker.

@@ -18,7 +18,7 @@ from pipeline.registry import RegistryState
 from pipeline.vocabulary.arrays import Float64
 
 TOLERANCE, MOST_TOLERANCE = 0.15, 0.5
-"""The least and the largest ε."""
+"""The least and the largest ε: by how much a model's share of the votes may differ from its declared share."""
 
 _SPREADS = 3.0
 # Fewer models give no spread.

@@ -85,7 +85,7 @@ class _DeclaredShares:
     """Expected shares of the models.
 
     Attributes:
-        since: when the shares came into force, microseconds.
+        since: when the shares came into force, in microseconds since 1970 UTC.
         theta: model → a pair: the number of its group, and its expected share of the group's votes.
         other: model → its share by the other rule for pairs (`sampling_bounds`).
         source: where the shares are declared, as text for people.

@@ -1,9 +1,9 @@
 """Names the alternatives that explain a voter's votes best.
 
 An alternative is one way of not being honest, such as promoting a model. A model is named only if the voter's decided
-battles on it, or its losses, differ from what an honest voter has. Evidence that comes only from rare ties is named
-FEW_TIES, without a model. If clicks at random explain the votes better than every other alternative, only they are
-named.
+battles on it, or its losses, differ from what an honest voter has. Evidence that comes only from rare ties is reported
+as FEW_TIES, without a model. If clicks at random explain the votes better than every other alternative, only this
+alternative is named.
 """
 
 from __future__ import annotations
