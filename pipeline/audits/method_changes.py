@@ -162,8 +162,8 @@ def _usual_residuals(
 
     A residual is how far a model deviates from the common movement; the typical residual of a transition is their
     median size. The result is the larger of two values. The first is the median of the typical residuals of all
-    transitions. The second assumes that residuals grow with the square root of the days between the snapshots. With too
-    few transitions, the result is infinite.
+    transitions. The second scales such a median by the square root of the days between the two snapshots, with which
+    residuals may grow. With too few transitions, the result is infinite.
     """
     known = np.array([movement is not None for movement in movements], dtype=np.bool_)
     if known.sum() <= _REFIT_OTHERS:

@@ -5,8 +5,8 @@ The value against bands compares the voter with the honest voter in a band of ta
 (`band_values`). The value against the mixture compares the voter with an honest voter whose taste is drawn from the
 measured distribution of tastes (`pipeline.evidence.cells`). In the second value, the alternatives about single models
 have the total weight TARGET_WEIGHT. If the providers of the models are known, a tenth of this weight goes to
-alternatives about all models of one provider. The rest of the second value are the alternatives about no model, such as
-"always left", as they are in the first value.
+alternatives about all models of one provider. The evidence of the alternatives about no model, such as "always left",
+is added to it, as computed for the first value.
 """
 
 from __future__ import annotations

@@ -12,9 +12,9 @@ kind's own change.
 - z < 3: the kind shows the change if its own change is at least 2.5 standard errors above 0. It does not show the
   change if its own change is at least 3 standard errors below δ. Otherwise the kind is undecided.
 
-The undecided ages are then evaluated together as one kind. If z is below 3 for this kind too, it is unknown whether
-these ages show the change; they are ignored if they have less than 15% of the information. If "most networks" is
-undecided, it is unknown too; it is ignored if all networks together have less than 20% of the information.
+The undecided ages are then evaluated together as one kind. If z is below 3 for this kind too, the ages are ignored if
+they have less than 15% of the information; otherwise it is unknown whether they show the change. If "most networks" is
+undecided, it is ignored if all networks together have less than 20% of the information; otherwise it is unknown too.
 
 The end of an attack that had influenced the snapshots looks like a change too. So the evaluated votes before the change
 must have z ≥ 3, and must not show a change by 0.4 δ or more in the opposite direction.

@@ -91,7 +91,7 @@ class EvidencePath:
 
     @cached_property
     def _averages(self) -> tuple[Float64, Float64]:
-        """The average ratio about each target before these votes, and about each row's model after its vote."""
+        """Two arrays of average ratios: of each target before these votes, and of each row's model after its vote."""
         return _average(self.joined.targets.sums), _average(self.sums)
 
     def fold(
