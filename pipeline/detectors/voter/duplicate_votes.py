@@ -131,7 +131,7 @@ def _is_repeat(voter: Int64, mark: Int64) -> Bool:
 
 
 def _unpack(prior: Sequence[bytes | None]) -> tuple[Int64, Int64, Int64, Int64]:
-    """Return emitted level and CUSUM W of each voter; and the remembered marks, oldest first, with their voters."""
+    """Return each voter's emitted level and CUSUM W; the remembered marks (hashes), oldest first; and their voters."""
     known = [b"\0" if state is None else state for state in prior]
     heads = np.array([state[0] for state in known], dtype=np.int64)
     has = heads >= _HAS_EVIDENCE

@@ -77,7 +77,7 @@ class EvidencePath:
         return int(np.ceil(np.log(whole) / LOG_UNIT)) + 2
 
     def _unranked_average(self, i: int) -> float:
-        """Return the largest average ratio after vote i among the voter's models without a rank; at least 1."""
+        """Return the largest average likelihood ratio of the voter's models without a rank after vote i; at least 1."""
         voter, targets, rows = int(self.voter[i]), self.joined.targets, self.joined.rows
         low, high = np.searchsorted(targets.voter, [voter, voter + 1]).tolist()
         first = int(np.searchsorted(self.voter, voter))
@@ -91,7 +91,7 @@ class EvidencePath:
 
     @cached_property
     def _averages(self) -> tuple[Float64, Float64]:
-        """Two arrays of average ratios: of each target before these votes, and of each row's model after its vote."""
+        """Averages of likelihood ratios over the alternatives about a model: before these votes, and after each row."""
         return _average(self.joined.targets.sums), _average(self.sums)
 
     def fold(
