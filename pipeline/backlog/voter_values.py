@@ -199,10 +199,9 @@ def cell_e_values(counts: CellCounts, reference: Reference) -> Float64:
 def _upper_logs(counts: CellCounts, reference: Reference) -> Float64:
     """Return an upper estimate of ln of each cell's e-value, which is fast to compute: float64[c].
 
-    The estimate takes the taste as zero. Tastes make the chance p of a win differ between voters, and the mean of (1 +
-    p x)ⁿ over them is at least its value at the mean of p. This mean is in the denominator of the ratios of wins and of
-    losses, so the ratios without taste are upper bounds. The ratio of ties is taken at a share of ties three standard
-    deviations above the voter's share.
+    The ratios of wins and of losses have the mean of (1 + p(e^δ − 1))ⁿ over tastes in the denominator, where the chance
+    p of a win depends on the taste. This mean is at least the value at the mean of p. So the ratios without taste are
+    upper bounds. The ratio of ties is taken at a share of ties three standard deviations above the voter's share.
     """
     n, votes = np.array(DELTAS), counts.votes[:, None].astype(float)
     a = reference.tie_prior[0] + (counts.other_ties + counts.votes - counts.wins - counts.losses)
