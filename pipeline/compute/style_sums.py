@@ -142,7 +142,7 @@ class StyleSums:
             scatter: whether to compute the attribute `scatter` of the result.
 
         Returns:
-            The first derivatives, and the parts that were asked for.
+            The first derivatives, and the attributes that were asked for.
 
         Raises:
             ValueError: a weight is not 1.

@@ -40,7 +40,7 @@ def find_choices(connection: Connection, incident: Mapping[str, Any], operator: 
 
     Args:
         connection: a connection to the store.
-        incident: the incident, with the fields of the form for operators.
+        incident: the incident as operators see it, with its accounts (`incident_views.find_incident`).
         operator: the operator who is signed in. None for the public, which can decide nothing.
     """
     if operator is None or not operator.sees_voters:
