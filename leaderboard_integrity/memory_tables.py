@@ -86,7 +86,7 @@ def _from_arrow(data: Any) -> _Columns:
 
 
 def _from_pandas(frame: pd.DataFrame, notes: list[str]) -> _Columns:
-    """Return the columns of a data frame. An index with a name is a column, an index without is left out."""
+    """Return the columns of a data frame. An index with a name is a column, an index without a name is left out."""
     if frame.columns.nlevels > 1:
         raise BadInput(f"{NAME}: expected columns with one name each, got {frame.columns.nlevels} levels of names")
     if any(name is not None for name in frame.index.names):

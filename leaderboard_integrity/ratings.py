@@ -146,7 +146,7 @@ def rate(
 
 
 def require_reading(data: VoteData | Votes, reading: Mapping[str, Any]) -> ReadingOptions:
-    """Check the arguments of a function that are about reading its votes, and return them as options.
+    """Check the arguments that say how a function reads its votes, and return them as options.
 
     Args:
         data: the votes, or the result of `read`.

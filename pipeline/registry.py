@@ -182,7 +182,7 @@ class Registry:
 
 
 def find_contradiction(state: RegistryState, event: RegistryEvent) -> Contradiction | None:
-    """Return how an event contradicts a state, or None if it does not. Deprecations and policies never contradict."""
+    """Return how an event contradicts a state, or None if it does not. Deprecations and policies never do."""
     match event:
         case Submitted():
             owner = state.provider_of(event.model)

@@ -44,7 +44,7 @@ def settings_schema() -> dict[str, Any]:
 
 
 def is_hidden(name: str) -> bool:
-    """Return whether the setting is a key, a password or text with keys, which a values file must not have."""
+    """Return whether a setting is a key, a password or text with keys. A values file must not contain it."""
     return bool(shown(name, "value") != "value")
 
 

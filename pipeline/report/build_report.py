@@ -100,7 +100,7 @@ _FEW_VOTERS = Unchecked(
 
 
 def _require_few_models(votes: ReportVotes, source: ReportSource) -> None:
-    """Raise BadCounts for more models than a report can compare: its time grows with the cube of their number."""
+    """Raise BadCounts for more than MOST_MODELS models: the time of a report grows with the cube of this number."""
     if len(votes.models) > MOST_MODELS:
         names = ", ".join(one.name for one in source.files) or "the votes"
         raise BadCounts(

@@ -13,7 +13,7 @@ from pipeline.report.verdict import Verdict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFile:
-    """A file of votes: its name without folders, the SHA-256 of its bytes, and their number."""
+    """A file of votes: its name without folders, the SHA-256 of its bytes, and the number of its bytes."""
 
     name: str
     sha256: str

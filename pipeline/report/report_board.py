@@ -1,4 +1,4 @@
-"""Rates by maximum likelihood the models of a report, as far as they can be rated together."""
+"""Rates by maximum likelihood those models of a report that can be rated together."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def voter_number(pseudonym: Int64) -> Int64:
 
 
 def count_voters(voter: Int64, network: Int64, window: Int64, windows: int) -> list[WindowVoters]:
-    """Return one item for each window: its voters with their numbers of votes, in a sample if there are too many.
+    """Return one item for each window: its voters with their numbers of votes, or a sample of too many voters.
 
     Args:
         voter: int64[n], the number of each vote's voter (`voter_number`); 0 without a voter.
@@ -94,7 +94,7 @@ def add_voters(parts: Sequence[WindowVoters]) -> WindowVoters:
 
 
 def without_voters(voters: WindowVoters, forgotten: Int64) -> WindowVoters:
-    """Return the voters of a window without some voters, whose votes then count as votes without a voter or a network.
+    """Remove some voters from those of a window. Their votes then count as votes without a voter or a network.
 
     Args:
         voters: the voters of the window; not changed.

@@ -156,7 +156,7 @@ class Worker:
         self._finish_batch()
 
     def _claim(self) -> None:
-        """Claim the assigned partitions and seek to their stored offsets, unless another process reads files."""
+        """Claim the assigned partitions and seek to their stored offsets. For files, wait for the lease first."""
         generation = self.source.generation()
         if self._files and not self._files.take_turn():
             return

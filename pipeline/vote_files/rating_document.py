@@ -15,7 +15,7 @@ BOARD_COLUMNS = (
 
 
 def rating_document(read: VoteInput, rated: BattleRatings, options: RatingOptions) -> dict[str, Any]:
-    """Build the document of a rating from JSON types: ratings, how the file was read, and what was left out.
+    """Return the document of a rating as JSON types: ratings, how the file was read, and what was left out.
 
     Args:
         read: the file as it was read.
@@ -35,7 +35,7 @@ def _account(read: VoteInput, rated: BattleRatings) -> str:
 
 
 def _group_notes(rated: BattleRatings, options: RatingOptions) -> list[str]:
-    """Return a note if the user asked for boards of groups and no vote is in a group."""
+    """Return a note if the user asked for boards by `options.group` (category or language) and no vote has one."""
     if not options.group or rated.groups:
         return []
     name = options.group

@@ -1,7 +1,4 @@
-"""Reads a file of votes for a rating or a report, and notes what was left out.
-
-Further notes say how the file was read.
-"""
+"""Reads a file of votes for a rating or a report, with notes on what was left out and how the file was read."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -66,7 +63,7 @@ def read_vote_input(
     more: frozenset[str] = frozenset(),
     progress: Callable[[int], AbstractContextManager[Callable[[int], None]]] = lambda _: nullcontext(lambda _: None),
 ) -> VoteInput:
-    """Read the votes of a file that can be rated: the method counts them, and their models can be compared.
+    """Read those votes of a file that can be rated: the method counts them, and their models can be compared.
 
     Args:
         path: a file, a folder of shards, a glob, or "-" for standard input. Several paths are read as one file.

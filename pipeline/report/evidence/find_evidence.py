@@ -18,7 +18,7 @@ from pipeline.report.report_votes import NO_TIME, ReportVotes
 from pipeline.vocabulary.time import SECOND
 
 LEAST_VOTERS = 5
-"""The least number of voters with which voters are compared. Fewer voters are too few for a comparison."""
+"""The least number of voters with which a file's voters are compared with each other."""
 
 MOST_MODELS = 1_000
 """The largest number of models with which voters are compared.

@@ -16,7 +16,7 @@ from pipeline.vocabulary.time import format_rfc3339
 
 
 def week_section(given: ReportVotes, found: Sequence[PeriodFinding]) -> EvidenceSection:
-    """Return the section on models that won more or less often in four weeks than in all their other weeks.
+    """Return the section on models that won more or less often in a period of four weeks than in their other weeks.
 
     Args:
         given: the votes of the report.
@@ -29,7 +29,7 @@ def week_section(given: ReportVotes, found: Sequence[PeriodFinding]) -> Evidence
 
 
 def style_section(given: ReportVotes, found: Sequence[StyleFinding]) -> EvidenceSection:
-    """Return the section on models whose answers have another style in four weeks than in all their other weeks.
+    """Return the section on models whose answers have another style in a period of four weeks than in other weeks.
 
     Args:
         given: the votes of the report.

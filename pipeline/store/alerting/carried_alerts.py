@@ -111,7 +111,7 @@ def read_carried(connection: Connection) -> list[tuple[CarriedAlert, dict[str, A
 
 
 def _models_by_provider(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
-    """Return provider → its models by the registry. Empty without an alert about a provider."""
+    """Return provider → its models according to the registry. The result is empty if no alert is about a provider."""
     about_provider = any(row["subject_kind"] == PROVIDER for row in rows)
     if not about_provider or not dialect.may_read(connection, "registry_event", "body"):
         return {}

@@ -24,7 +24,7 @@ from pipeline.store.votes.vote_selections import VoteSelection
 AUTO_VOTER = "auto-voter/1"
 BACKFILL_VOTER = "backfill-voter/1"
 POLICIES = (AUTO_VOTER, BACKFILL_VOTER)
-"""The policies that exclude voters. The setting `auto_voter` switches both."""
+"""The policies that exclude voters. The setting `auto_voter` switches both on or off."""
 
 BACKFILL_VOTER_DETECTOR = "backfill_voter"
 """The detector of alerts about voters that a backfill found in votes from before the first snapshot."""

@@ -37,14 +37,14 @@ class RefreshRhythm:
     overdue: bool
 
     def sentence(self, at: str) -> str:
-        """Return a sentence for people, without a full stop; `at` is the expected time as they read it."""
+        """Return a sentence for people, without a full stop; `at` is the expected time in the form for these people."""
         if self.overdue:
             return f"the next refresh was expected about {at} ({self.every}) and has not come"
         return f"the next refresh is expected about {at} ({self.every})"
 
 
 def read_rhythm(connection: Connection, now: int) -> RefreshRhythm | None:
-    """Return when the next refresh is expected; None if the times of the last ones give no rhythm.
+    """Return when the next refresh is expected; None if the times of the last refreshes give no rhythm.
 
     Args:
         connection: reads the store.

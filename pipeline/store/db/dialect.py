@@ -96,7 +96,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def database_exists(engine: Engine) -> bool:
-    """Return False if a SQLite file is missing, which a connection would create. True for every other database."""
+    """Return False if the SQLite file is missing (a connection would create it). True for every other database."""
     return has_server(engine) or Path(str(engine.url.database)).exists()
 
 

@@ -118,7 +118,7 @@ class SegmentCounter:
         self._tied.append(outcome[known] >= 2)
 
     def subtract(self, cells: list[retractions.Cell]) -> None:
-        """Subtract retracted votes from the counts. Each is given as (model_a, model_b, outcome, fate)."""
+        """Subtract retracted votes from the counts. Each vote is given as (model_a, model_b, outcome, fate)."""
         self._retracted = _sum_by_cell(np.array([(*cell, -1) for cell in cells], dtype=np.int64).reshape(-1, 5))
 
     def result(self) -> SealedCounts:

@@ -14,7 +14,8 @@ HEAD = 4096
 
 _CHECKPOINTS = 4
 LINE_ENDS = 300
-"""Number of last lines of a log at whose ends a shorter copy of the log is recognised."""
+"""Number of last lines of a log whose ends are stored. A shorter copy of the log is recognised if it ends at one of
+them."""
 
 
 class EarlierPosition(msgspec.Struct, frozen=True):
