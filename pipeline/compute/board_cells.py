@@ -213,10 +213,19 @@ def total(parts: Iterable[Mapping[Label, Cells]]) -> Boards:
     Returns:
         The summed counts in the same form. A board is left out if all its counts are 0.
     """
-    summed: Boards = {}
+    found: dict[Label, list[Cells]] = {}
     for part in parts:
-        add(summed, part)
+        for label, cells in part.items():
+            found.setdefault(label, []).append(cells)
+    summed = {label: _sum(cells) for label, cells in found.items()}
     return {label: cells for label, cells in summed.items() if len(cells.key)}
+
+
+def _sum(cells: Sequence[Cells]) -> Cells:
+    """Return the sum of counts of one board; one sort for all is faster than adding them one after another."""
+    if len(cells) == 1:
+        return cells[0]
+    return count(np.concatenate([one.key for one in cells]), np.concatenate([one.votes for one in cells]))
 
 
 def within_limit(boards: Mapping[Label, Cells], known: Collection[Label]) -> Boards:

@@ -250,7 +250,7 @@ def _battles(fresh: PairCounts, old: Mapping[str, Row]) -> dict[str, NewBattles]
 
 def _find_passes(old: Mapping[str, Row], new: Mapping[str, Row]) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
     """Return for each model on both boards the models that it passed, and the models that passed it, nearest first."""
-    both = sorted(old.keys() & new.keys(), key=lambda model: (new[model]["rank"], model))
+    both = [model for _, model in sorted((new[model]["rank"], model) for model in old.keys() & new.keys())]
     was, now = (np.array([rows[model]["rank"] for model in both], dtype=np.int64) for rows in (old, new))
     # [i, j]: model j was above model i and is below it.
     overtaken = (was[None, :] < was[:, None]) & (now[None, :] > now[:, None])
@@ -266,4 +266,5 @@ def _key(entry: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _biggest_rise(move: ModelMove) -> tuple[bool, int, float, str]:
-    return (move.places is None, -(move.places or 0), -(move.rating_change or 0.0), move.model)
+    places, change = move.places, move.rating_change
+    return (True, 0, 0.0, move.model) if places is None or change is None else (False, -places, -change, move.model)

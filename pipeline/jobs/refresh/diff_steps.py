@@ -136,11 +136,11 @@ def attribute_points(
     """
     start, end = ({model: row["rating"] for model, row in rows.items()} for rows in (old, new))
     if chain is None:
-        still = dict.fromkeys(STEPS[:-1], 0.0)
-        return {
-            model: ({**still, STEPS[-1]: _difference(start[model], end[model])}, {})
-            for model in old.keys() & new.keys()
-        }, ""
+        still, both = dict.fromkeys(STEPS[:-1], 0.0), [model for model in old if model in new]
+        # Ratings have two decimals, so the difference rounded by numpy is the one that `_difference` gives.
+        changes = np.array([end[model] for model in both]) - np.array([start[model] for model in both])
+        rounded = (np.round(changes, 2) + 0.0).tolist()
+        return {model: ({**still, STEPS[-1]: by}, {}) for model, by in zip(both, rounded, strict=True)}, ""
     options = [_options(one) for one in (before, after)]
     rating = _StepRatings({model: row["rating"] for model, row in old.items()}, view, options[1])
     settings = rating.after("settings", chain.before, changed=options[0] != options[1])

@@ -46,7 +46,9 @@ class ModelAxis:
         outcome = np.where((a > b) & (outcome < 2), 1 - outcome, outcome)
         keys = (np.minimum(a, b) * size + np.maximum(a, b)) * outcomes + outcome
         found, votes = sum_rows(keys, cells[:, -1:], size * size * outcomes)
-        pair, row = np.unique(found // outcomes, return_inverse=True)
+        cell_pair = found // outcomes  # ascending, as `found` is
+        begins = np.diff(cell_pair, prepend=-1) > 0
+        pair, row = cell_pair[begins], np.cumsum(begins) - 1
         table = np.zeros((len(pair), outcomes), dtype=np.int64)
         table[row, found % outcomes] = votes[:, 0]
         kept = table.any(axis=1)

@@ -4,16 +4,25 @@ A candidate is a snapshot before its publication.
 """
 
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import copy_context
 from importlib.metadata import version
 from typing import Any
 
 from sqlalchemy.engine import Connection
 
 from pipeline import settings as configuration
+from pipeline.concurrency import short_switch_interval
 from pipeline.errors import RatingError
 from pipeline.jobs.backlog.backfill import backfill_before_first_snapshot
 from pipeline.jobs.refresh import manifest_builder
-from pipeline.jobs.refresh.baseline_reference import estimate_baseline_reference, read_baseline_votes
+from pipeline.jobs.refresh.baseline_reference import (
+    BaselineReference,
+    estimate_baseline_reference,
+    read_baseline_votes,
+)
 from pipeline.jobs.refresh.board_intervals import state_intervals
 from pipeline.jobs.refresh.board_method import describe_method, method_of, models_under_test
 from pipeline.jobs.refresh.board_rows import board_rows, fit_summary, rate_view
@@ -24,12 +33,15 @@ from pipeline.jobs.refresh.style_view import published_view, rate_style_view
 from pipeline.ledger.manifest import LATE_COUNT
 from pipeline.open_store import existing_store, now
 from pipeline.ratings import Leaderboard
-from pipeline.registry import Registry
+from pipeline.ratings.blas_threads import limited_blas
+from pipeline.ratings.method import Method
+from pipeline.registry import Registry, RegistryState
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.alerting import voter_share
 from pipeline.store.boards import exclusion_list, notices, snapshots, verdicts
 from pipeline.store.log import leaf_index, seals
+from pipeline.store.log.newest_votes import NewestVotes
 from pipeline.store.votes import dictionary, registry_events, unchecked_votes
 
 
@@ -84,11 +96,12 @@ def rate_log(connection: Connection, store: Store, log_size: int, options: Setti
         style = rate_style_view(given.styled, numbers, options, before=published_view(connection, newest))
     if style.board is not None:
         boards["style"] = style.board
-    by_label = rate_label_boards(given, method, options)
     registry = Registry(registry_events.read_since(connection, 0)[0]).as_of(now())
     with step("reference"):
         baseline = read_baseline_votes(connection, log_size, given, method)
-        reference = estimate_baseline_reference(baseline, given.model_no, registry, method)
+    with _estimate_beside(baseline, given.model_no, registry, method) as estimated:
+        by_label = rate_label_boards(given, method, options)
+        reference = estimated.result()
     with step("intervals"):
         intervals = state_intervals(connection, store.files, given, options, method, log_size)
     rows = {**{view: board_rows(shown) for view, shown in boards.items()}, **by_label.rows}
@@ -123,6 +136,24 @@ def rate_log(connection: Connection, store: Store, log_size: int, options: Setti
     }
     key = snapshots.canonical_digest({"work": work, "after": after})
     return snapshots.add_candidate(connection, key, body, rows, reference.packed, now())
+
+
+@contextmanager
+def _estimate_beside(
+    baseline: NewestVotes, model_no: dict[str, int], registry: RegistryState, method: Method
+) -> Iterator[Future[BaselineReference]]:
+    """Estimate the reference in a second thread while this block runs; the result is in the future that is yielded.
+
+    The estimate sorts a million votes in numpy, which leaves Python's lock to the block. BLAS has one thread as long as
+    the block runs, so that the digits of a float do not depend on which thread is ahead.
+    """
+
+    def estimate() -> BaselineReference:
+        with step("reference"):
+            return estimate_baseline_reference(baseline, model_no, registry, method)
+
+    with limited_blas(), short_switch_interval(), ThreadPoolExecutor(1) as beside:
+        yield beside.submit(copy_context().run, estimate)
 
 
 def _coverage(connection: Connection, log_size: int, late: int) -> dict[str, Any]:

@@ -240,8 +240,8 @@ def read_boards(connection: Connection, snapshot_id: str, views: Collection[str]
     c = schema.snapshot_row.c
     found: dict[str, list[dict[str, Any]]] = {view: [] for view in views}
     query = sa.select(c.view, *(c[name] for name in _ROW)).where(c.snapshot_id == snapshot_id, c.view.in_(found))
-    for view, *row in connection.execute(query):
-        found[view].append(dict(zip(_ROW, row, strict=True)))
+    for row in connection.execute(query).all():  # all at once: one after another takes twice as long
+        found[row[0]].append(dict(zip(_ROW, row[1:], strict=True)))
     return found
 
 
