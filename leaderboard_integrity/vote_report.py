@@ -21,6 +21,7 @@ from pipeline.report.build_report import ReportOptions, build_report
 from pipeline.report.render_page import render_page
 from pipeline.report.report import Report
 from pipeline.report.report_columns import report_votes
+from pipeline.spilled_arrays import spilled_arrays
 
 Part = Literal["board", "evidence", "probes"]
 
@@ -184,7 +185,7 @@ def report(data: VoteData | Votes, *, level: float = 0.95, seed: int | None = No
     seed = secrets.randbits(48) if seed is None else seed
     chosen = f" --level {level}" if level != ReportOptions().level else ""
     command = votes.source.command and f"{votes.source.command}{chosen} --seed {seed}"
-    with errors_in_call_words(), with_notes([*votes.left_out, *votes.notes]):
+    with errors_in_call_words(), with_notes([*votes.left_out, *votes.notes]), spilled_arrays():
         if votes.input.refused is not None:
             raise votes.input.refused
         made = build_report(

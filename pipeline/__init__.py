@@ -34,6 +34,7 @@ docs/glossary.md explains each term. From the command line down, each package im
     vocabulary/         defines outcomes, fates, times, array types
     errors.py           defines the error tree
     concurrency.py      runs work in a thread beside the caller's thread
+    spilled_arrays.py   keeps large arrays in temporary files
     private_files.py    checks whether others can read a file with a secret
     data/               contains real pair counts, and the default policy of a sweep
 """

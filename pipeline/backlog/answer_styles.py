@@ -21,6 +21,7 @@ from pipeline.backlog.voter_habits import FEATURES, LESS
 from pipeline.backlog.voter_rounds import Progress, no_progress
 from pipeline.backlog.voter_values import VoterEvaluator
 from pipeline.vocabulary.arrays import Bool, Float64, Int8
+from pipeline.vocabulary.large_arrays import keep, pieces
 from pipeline.vocabulary.time import NO_TIME
 
 # No e-value of a feature reaches its bound if no model and period deviates by as many standard errors.
@@ -86,7 +87,7 @@ class AnswerStyles:
         rows = np.flatnonzero((sign != 0) & (self.votes.at != NO_TIME))
         if not len(rows) or not _may_differ(self.votes.take(rows), sign[rows]):
             return []
-        compared = self.votes.take(rows).with_outcomes(np.where(sign[rows] > 0, 0, 1).astype(np.int8))
+        compared = self.votes.take(rows).with_outcomes(keep(np.where(sign[rows] > 0, 0, 1).astype(np.int8)))
         evaluator = VoterEvaluator(compared, BacklogCells.of(compared), None)
         found = ModelPeriods(evaluator, self.progress).find(excluded, alpha)
         return [
@@ -123,10 +124,12 @@ def _may_differ(votes: BacklogVotes, sign: Int8) -> bool:
     if count < 2:
         return False
     size = votes.models * count
-    side_a, side_b = (model.astype(np.int64) * count + period for model in (votes.model_a, votes.model_b))
-    sides, has_more = np.concatenate([side_a, side_b]), np.concatenate([sign > 0, sign < 0])
-    more = np.bincount(sides, has_more, size).astype(np.float64)
-    answers = np.bincount(sides, minlength=size).astype(np.float64)
+    more, answers = np.zeros(size), np.zeros(size)
+    for model, winner in ((votes.model_a, 1), (votes.model_b, -1)):
+        for piece in pieces(len(sign)):
+            side = model[piece].astype(np.int64) * count + period[piece]
+            more += np.bincount(side, sign[piece] == winner, size)
+            answers += np.bincount(side, minlength=size)
     return bool((_deviations(more, answers, count) >= _NEAR).any())
 
 

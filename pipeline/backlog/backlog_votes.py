@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.evidence import group_starts
 from pipeline.vocabulary.arrays import Bool, Int8, Int32, Int64
+from pipeline.vocabulary.large_arrays import PIECE, join_large, keep, new_large, pieces
 
 TIED = 2
 """The outcome that stands for `tie` and for `both_bad`."""
@@ -70,21 +73,24 @@ class BacklogVotes:
             at: int64[n], event times in microseconds since 1970 UTC; NO_TIME for a vote without a time.
             network: int[n], numbers of the networks, 0 for none; None if all are unknown.
         """
-        known = np.flatnonzero(voter != NO_VOTER)
-        names, code = np.unique(voter[known], return_inverse=True)
-        order = np.lexsort((at[known], code.ravel()))
-        rows = known[order]
-        networks = np.zeros(len(voter), dtype=np.int32) if network is None else np.asarray(network)
+        rows = np.lexsort((at, voter))
+        rows = keep(rows[voter[rows] != NO_VOTER])
+        who = voter[rows]
+        new = group_starts(who)
+        names, codes = who[new], new_large((len(rows),), np.int32)
+        np.cumsum(new, dtype=np.int32, out=codes)
+        codes -= 1
+        networks = np.broadcast_to(np.int32(0), len(voter)) if network is None else np.asarray(network)
         return cls(
             models,
             names,
             rows,
-            code.ravel()[order].astype(np.int32),
-            np.asarray(model_a)[rows].astype(np.int32),
-            np.asarray(model_b)[rows].astype(np.int32),
-            np.minimum(np.asarray(outcome)[rows], TIED).astype(np.int8),
-            at[rows],
-            networks[rows].astype(np.int32),
+            codes,
+            take_rows(np.asarray(model_a), rows, np.int32),
+            take_rows(np.asarray(model_b), rows, np.int32),
+            take_rows(np.asarray(outcome), rows, np.int8, TIED),
+            take_rows(at, rows, np.int64),
+            take_rows(networks, rows, np.int32),
         )
 
     def take(self, rows: npt.NDArray[np.int64] | Bool) -> BacklogVotes:
@@ -94,11 +100,17 @@ class BacklogVotes:
             rows: bool[n], true for the selected votes; or int64, their positions, ascending.
         """
         columns = ("row", "voter", "model_a", "model_b", "outcome", "at", "network")
-        return BacklogVotes(self.models, self.names, *(getattr(self, name)[rows] for name in columns))
+        return BacklogVotes(self.models, self.names, *(keep(getattr(self, name)[rows]) for name in columns))
 
     def with_outcomes(self, outcome: Int8) -> BacklogVotes:
         """Return a copy of the votes with other outcomes. `outcome` is int8[n]: 0 (a wins), 1 (b wins), or TIED."""
         return replace(self, outcome=outcome)
+
+    def runs_of_voters(self) -> list[slice]:
+        """Return the votes in runs of about PIECE votes, at least one; all votes of a voter are in one run."""
+        ends = self.starts[np.searchsorted(self.starts, np.arange(PIECE, len(self.voter), PIECE))]
+        edges = np.unique(np.concatenate([[0], ends, [len(self.voter)]])).tolist()
+        return [slice(low, high) for low, high in pairwise(edges)] or [slice(0, 0)]
 
     @cached_property
     def starts(self) -> Int64:
@@ -118,13 +130,13 @@ class BacklogVotes:
     @cached_property
     def votes_before(self) -> Int64:
         """int64[n], for each vote the number of earlier votes of the same voter."""
-        return np.arange(len(self.voter)) - self.starts[self.voter]
+        return keep(np.arange(len(self.voter)) - self.starts[self.voter])
 
     @cached_property
     def ties_before(self) -> Int64:
         """int64[n], for each vote the number of earlier ties of the same voter."""
         tied = np.concatenate([[0], np.cumsum(self.outcome == TIED)])
-        return np.asarray(tied[:-1] - tied[self.starts[self.voter]])
+        return keep(np.asarray(tied[:-1] - tied[self.starts[self.voter]]))
 
 
 @dataclass(frozen=True)
@@ -155,12 +167,7 @@ class BacklogCells:
     @classmethod
     def of(cls, votes: BacklogVotes) -> BacklogCells:
         """Return the cells of some votes: one cell for each voter and each model that the voter has voted on."""
-        n = len(votes.voter)
-        code = np.empty(2 * n, dtype=np.int64)
-        code[:n] = votes.voter.astype(np.int64) * votes.models + votes.model_a
-        code[n:] = votes.voter.astype(np.int64) * votes.models + votes.model_b
-        # Stable: rows of one cell stay in the order of votes if the two halves are interleaved by the vote.
-        return cls._of_rows(votes, code, np.lexsort((np.tile(np.arange(n, dtype=np.int32), 2), code)))
+        return cls._of_sides(votes, votes.model_a, votes.model_b, 1)
 
     @classmethod
     def of_providers(cls, votes: BacklogVotes, providers: Int64, least: int) -> BacklogCells:
@@ -171,43 +178,58 @@ class BacklogCells:
             providers: int64[M], the number of the provider of each model, from 0 to M − 1; −1 if it is unknown.
             least: cells with fewer votes are left out.
         """
-        n, a, b = len(votes.voter), providers[votes.model_a], providers[votes.model_b]
-        code = np.concatenate([a, b]) + np.tile(votes.voter.astype(np.int64) * votes.models, 2)
-        kept = np.flatnonzero((np.concatenate([a, b]) >= 0) & np.tile(a != b, 2))
-        order = kept[np.lexsort((kept % max(n, 1), code[kept]))]
-        first = np.flatnonzero(group_starts(code[order])) if len(order) else np.zeros(0, dtype=np.int64)
-        count = np.diff(np.append(first, len(order)))
-        return cls._of_rows(votes, code, order[np.repeat(count >= least, count)])
+        a, b = (providers.astype(np.int32)[side] for side in (votes.model_a, votes.model_b))
+        return cls._of_sides(votes, np.where(a != b, a, -1), np.where(a != b, b, -1), least)
 
     @classmethod
-    def _of_rows(cls, votes: BacklogVotes, code: Int64, order: Int64) -> BacklogCells:
-        """Return the cells of some rows.
+    def _of_sides(cls, votes: BacklogVotes, side_a: Int32, side_b: Int32, least: int) -> BacklogCells:
+        """Return the cells of voters and models, or of voters and providers.
+
+        The votes are sorted by voter, so the cells of some voters after those of others are the cells of all.
 
         Args:
             votes: the n votes.
-            code: int64[2n], the cell of model a of each vote, then of model b: voter · M + model.
-            order: the rows, sorted by code, then by vote.
+            side_a, side_b: int32[n], the models of each vote, or their providers; −1 for a side that is in no cell.
+            least: cells with fewer votes are left out.
         """
-        n, code = len(votes.voter), code[order]
-        first = np.flatnonzero(group_starts(code)) if len(code) else np.zeros(0, dtype=np.int64)
-        count = np.diff(np.append(first, len(code)))
-        voter, model = np.divmod(code[first], max(votes.models, 1))
-        place = np.arange(len(code)) - np.repeat(first, count)
-        cell, vote = np.repeat(np.arange(len(first), dtype=np.int32), count), (order % max(n, 1)).astype(np.int32)
-        ties = np.bincount(cell[votes.outcome[vote] == TIED], minlength=len(first))
-        return cls(
-            voter.astype(np.int32),
-            model.astype(np.int32),
-            count.astype(np.int32),
-            ties.astype(np.int32),
-            cell,
-            vote,
-            order < n,
-            place.astype(np.int32),
-        )
+        parts = [_sort_rows(votes, side_a, side_b, part, least) for part in votes.runs_of_voters()]
+        starts = np.cumsum([0, *(len(part[0]) for part in parts)])
+        for part, start in zip(parts, starts.tolist(), strict=False):
+            part[4][...] += start
+        columns = zip(*parts, strict=True)
+        return cls(*(join_large(list(column)) for column in columns))
 
     def capped_votes(self, cap: int) -> Bool:
         """Return bool[n], true for a vote that is among its voter's first `cap` votes on both of the vote's models."""
         kept = np.ones(len(self.vote) // 2, dtype=np.bool_)
         kept[self.vote[self.place >= cap]] = False
         return kept
+
+
+def take_rows(column: npt.NDArray[Any], rows: Int64, kind: npt.DTypeLike, most: int | None = None) -> npt.NDArray[Any]:
+    """Return some rows of a column as a large array of the type `kind`; values above `most` become `most`."""
+    result = new_large((len(rows),), kind)
+    for piece in pieces(len(rows)):
+        values = column[rows[piece]]
+        result[piece] = values if most is None else np.minimum(values, most)
+    return result
+
+
+def _sort_rows(votes: BacklogVotes, side_a: Int32, side_b: Int32, part: slice, least: int) -> tuple[Any, ...]:
+    """Return the columns of `BacklogCells` for a run of votes; the cells are counted from 0."""
+    n, voter = part.stop - part.start, votes.voter[part].astype(np.int64) * votes.models
+    sides = np.concatenate([side_a[part], side_b[part]])
+    code = np.tile(voter, 2) + sides
+    kept = np.flatnonzero(sides >= 0)
+    # Rows of one cell stay in the order of the votes.
+    order = kept[np.lexsort((kept % max(n, 1), code[kept]))]
+    first = np.flatnonzero(group_starts(code[order])) if len(order) else np.zeros(0, dtype=np.int64)
+    count = np.diff(np.append(first, len(order)))
+    order, count = order[np.repeat(count >= least, count)], count[count >= least]
+    code, first = code[order], np.cumsum(count) - count
+    who, model = np.divmod(code[first], max(votes.models, 1))
+    cell, vote = np.repeat(np.arange(len(first)), count), order % max(n, 1) + part.start
+    ties = np.bincount(cell[votes.outcome[vote] == TIED], minlength=len(first))
+    place = np.arange(len(code)) - np.repeat(first, count)
+    numbers = [one.astype(np.int32) for one in (who, model, count, ties, cell, vote)]
+    return *map(keep, numbers), order < n, keep(place.astype(np.int32))

@@ -3,6 +3,9 @@
 A cell has the votes of one voter on one model.
 """
 
+from collections.abc import Sequence
+from dataclasses import fields
+
 import numpy as np
 from scipy.special import expit, logit
 
@@ -49,6 +52,11 @@ def count_rows(
     elsewhere = votes.votes_of_voter[own] - cells.votes[found], votes.ties_of_voter[own] - cells.ties[found]
     # Sums of integers below 2⁵³ are exact in float64.
     return found, CellCounts(*sums[:, kept].astype(np.int64), *(one.astype(np.int64) for one in elsewhere))
+
+
+def join_counts(parts: Sequence[CellCounts]) -> CellCounts:
+    """Return the counts of the cells of all items of `parts`, at least one, in the same order."""
+    return CellCounts(*(np.concatenate([getattr(p, one.name) for p in parts]) for one in fields(CellCounts)))
 
 
 def _add(

@@ -8,19 +8,24 @@ in SHARES of Π_v (1 − ε + ε E_v), over all cells of the cohort on the model
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from scipy.special import expit, logit
 
 from pipeline.backlog.backlog_votes import BacklogCells, BacklogVotes
-from pipeline.backlog.cell_sums import count_rows
+from pipeline.backlog.cell_sums import count_rows, join_counts
 from pipeline.backlog.pooled_voters import LEAST_VOTES, MOST_VOTES, SIDES, PooledCells
-from pipeline.backlog.small_cells import SmallCells
+from pipeline.backlog.small_cells import SmallCells, SmallTables
 from pipeline.backlog.voter_values import log_cells
 from pipeline.evidence import Reference
 from pipeline.evidence.cells import WEIGHTS
+from pipeline.evidence.grouped_sums import group_starts
 from pipeline.vocabulary.arrays import Bool, Float64, Int32, Int64
+from pipeline.vocabulary.large_arrays import PIECE, join_large, keep, new_large, pieces
 
 SHARES = (0.03, 0.1, 0.3, 0.6, 0.95)
 """The shares ε of biased voters in a cohort. Nearly all voters of a cohort may be biased."""
@@ -55,41 +60,74 @@ class CohortVotes:
     @classmethod
     def of(cls, votes: BacklogVotes, group: Int32) -> CohortVotes:
         """Return the votes that are in cohorts; `group` (int32[n]) has the cohort of each vote, 0 for none."""
-        rows = np.flatnonzero(group > 0)
-        numbers, place = np.unique(group[rows].astype(np.int64), return_inverse=True)
-        code = votes.voter[rows].astype(np.int64) * max(len(numbers), 1) + place.ravel()
-        order = np.argsort(code, kind="stable")
-        parts, part = np.unique(code[order], return_inverse=True)
-        rows = rows[order]
-        own = replace(votes.take(rows), names=parts, voter=part.ravel().astype(np.int32))
-        owner, number = np.divmod(parts, max(len(numbers), 1))
-        return cls(own, BacklogCells.of(own), owner, numbers[number] if len(parts) else parts)
+        present = np.zeros(int(group.max(initial=0)) + 1, dtype=np.bool_)
+        present[group] = True
+        present[0] = False
+        numbers, place = np.flatnonzero(present), np.cumsum(present) - 1
+        found, parts, count = [], [], 0
+        for run in votes.runs_of_voters():
+            rows = run.start + np.flatnonzero(group[run] > 0)
+            code = votes.voter[rows].astype(np.int64) * max(len(numbers), 1) + place[group[rows]]
+            order = np.argsort(code, kind="stable")
+            code = code[order]
+            new = group_starts(code)
+            found.append((keep(rows[order]), keep((np.cumsum(new) - 1 + count).astype(np.int32))))
+            parts.append(code[new])
+            count += len(parts[-1])
+        rows, part = (join_large(list(column)) for column in zip(*found, strict=True))
+        del found
+        names = np.concatenate(parts)
+        own = replace(votes.take(rows), names=names, voter=part)
+        owner, number = np.divmod(names, max(len(numbers), 1))
+        return cls(own, BacklogCells.of(own), owner, numbers[number] if len(names) else names)
 
-    def tie_shares(self, cell: Int64, parts: Bool, share: float, raised: float) -> Float64:
-        """Return float64[c], the largest share of ties that counts as honest in each cell.
+    @cached_property
+    def numbers(self) -> tuple[Int64, Int64]:
+        """The numbers of the cohorts, ascending, and int64[p], the position of each part's cohort among them."""
+        numbers, place = np.unique(self.group, return_inverse=True)
+        return numbers, keep(place.ravel())
+
+    def tie_shares(self, parts: Bool, share: float, raised: float) -> Callable[[Int64], Float64]:
+        """Return a function that gives the largest share of ties that counts as honest in some cells, float64[c].
+
+        The argument of the function is int64[c], positions of cells in `cells`.
 
         The share of ties is estimated from the cohort's battles without the cell's model, together with TIE_VOTES votes
         that have the board's share of ties. The estimate is raised by two standard errors, and then by `raised` logits.
 
         Args:
-            cell: int64[c], positions of cells in `cells`.
             parts: bool[p], the parts whose votes count.
             share: the share of ties among all votes of the board.
             raised: number of logits.
         """
         votes, ties = self.votes.votes_of_voter * parts, self.votes.ties_of_voter * parts
-        numbers, place = np.unique(self.group, return_inverse=True)
-        of_cell = place.ravel()[self.cells.voter]
-        code = of_cell * self.votes.models + self.cells.model
-        mine, size = parts[self.cells.voter], len(numbers) * self.votes.models
-        n, k = (
-            np.bincount(place.ravel(), whole, len(numbers))[of_cell[cell]]
-            - np.bincount(code, own * mine, size)[code[cell]]
-            for whole, own in ((votes, self.cells.votes), (ties, self.cells.ties))
-        )
-        mean = (k + TIE_VOTES * share) / (n + TIE_VOTES)
-        high = np.clip(mean + 2 * np.sqrt(mean * (1 - mean) / (n + TIE_VOTES)), 1e-3, 1 - 1e-3)
-        return np.asarray(expit(logit(high) + raised))
+        (numbers, place), models = self.numbers, self.votes.models
+        own = [np.bincount(place, whole, len(numbers)) for whole in (votes, ties)]
+        on_model = [np.zeros(len(numbers) * models) for _ in own]
+        for piece in pieces(len(self.cells.voter)):
+            part = self.cells.voter[piece]
+            mine = np.flatnonzero(parts[part])
+            codes, at = np.unique(place[part[mine]] * models + self.cells.model[piece][mine], return_inverse=True)
+            for table, column in zip(on_model, (self.cells.votes, self.cells.ties), strict=True):
+                table[codes] += np.bincount(at.ravel(), column[piece][mine], len(codes))
+
+        def of_cells(cell: Int64) -> Float64:
+            of_cell = place[self.cells.voter[cell]]
+            code = of_cell * models + self.cells.model[cell]
+            n, k = (whole[of_cell] - table[code] for whole, table in zip(own, on_model, strict=True))
+            mean = (k + TIE_VOTES * share) / (n + TIE_VOTES)
+            high = np.clip(mean + 2 * np.sqrt(mean * (1 - mean) / (n + TIE_VOTES)), 1e-3, 1 - 1e-3)
+            return np.asarray(expit(logit(high) + raised))
+
+        return of_cells
+
+
+def _runs_of_cells(cells: BacklogCells, parts: Bool) -> Iterator[Int64]:
+    """Yield the first MOST_VOTES rows of each cell of some parts, in runs of about PIECE rows with whole cells."""
+    ends = np.unique(np.searchsorted(cells.cell, cells.cell[PIECE::PIECE]))
+    for low, high in pairwise([0, *ends.tolist(), len(cells.cell)]):
+        rows = slice(low, high)
+        yield low + np.flatnonzero(parts[cells.voter[cells.cell[rows]]] & (cells.place[rows] < MOST_VOTES))
 
 
 @dataclass(frozen=True)
@@ -117,16 +155,20 @@ class CohortCells:
             parts: bool[p], the parts whose cells are evaluated.
             raised: number of logits by which the honest chances are raised.
         """
-        cells = cohorts.cells
-        rows = np.flatnonzero(parts[cells.voter[cells.cell]] & (cells.place < MOST_VOTES))
-        found, counts = count_rows(cohorts.votes, cells, rows, reference, raised)
-        many = counts.votes >= LEAST_VOTES
-        logs = np.minimum(log_cells(counts.take(many), reference, reference.taste.sd), _MAX_LOG)
-        place = found[many]
-        large = PooledCells(cells.voter[place].astype(np.int64), cells.model[place].astype(np.int64), logs)
-        few = found[~many]
-        ties = cohorts.tie_shares(few, parts, reference.tie_share, max(raised, TIES_RAISED))
-        return cls(large, SmallCells.of(few, counts.take(~many), ties, reference))
+        cells, tables = cohorts.cells, SmallTables.of(reference)
+        ties = cohorts.tie_shares(parts, reference.tie_share, max(raised, TIES_RAISED))
+        places, large, small = [], [], []
+        for rows in _runs_of_cells(cells, parts):
+            found, counts = count_rows(cohorts.votes, cells, rows, reference, raised)
+            many = counts.votes >= LEAST_VOTES
+            places.append(found[many])
+            large.append(counts.take(many))
+            few = found[~many]
+            small.append(tables.rows(few, counts.take(~many), ties(few)))
+        place, counts = np.concatenate(places), join_counts(large)
+        logs = np.minimum(log_cells(counts, reference, reference.taste.sd), _MAX_LOG)
+        pooled = PooledCells(cells.voter[place].astype(np.int64), cells.model[place].astype(np.int64), logs)
+        return cls(pooled, tables.cells(small))
 
 
 def cells_of_pair(parts: list[CohortCells], pair_of: PairNumbers, pair: int) -> PooledCells:
@@ -148,7 +190,8 @@ def cells_of_pair(parts: list[CohortCells], pair_of: PairNumbers, pair: int) -> 
         cell = part.small.cell[few]
         logs = np.zeros((len(few), *WEIGHTS.shape))
         for verb, kind, delta in np.ndindex(*WEIGHTS.shape):
-            logs[:, verb, kind, delta] = part.small.log_ratios(verb, kind, delta)[few]
+            table, row = part.small.log_ratios(verb, kind, delta)
+            logs[:, verb, kind, delta] = table[row[few]]
         voter, model = cohorts.cells.voter[cell].astype(np.int64), cohorts.cells.model[cell].astype(np.int64)
         found.append(PooledCells(voter, model, logs.reshape(len(few), WEIGHTS.size)))
     joined = PooledCells.join(found)
@@ -169,28 +212,37 @@ def log_products(parts: list[CohortCells], pair_of: PairNumbers) -> Float64:
     places = [pair_of(part.large.voter, part.large.model) for part in parts]
     cells = [pair_of.of_cells(part.small.cell) for part in parts]
     logs = [part.large.log_e.reshape(-1, *WEIGHTS.shape) for part in parts]
+    every = [np.arange(len(place)) for place in places]
     total = np.full((pairs, len(SIDES)), -np.inf)
     # One alternative after another: there may be 100,000 pairs.
     for verb, kind, delta in np.ndindex(*WEIGHTS.shape):
-        large = _products(places, [np.expm1(log[:, verb, kind, delta]) for log in logs], pairs)
-        few = _products(cells, [np.expm1(part.small.log_ratios(verb, kind, delta)) for part in parts], pairs)
+        large = _products(places, [log[:, verb, kind, delta] for log in logs], every, pairs)
+        tables = [part.small.log_ratios(verb, kind, delta) for part in parts]
+        few = _products(cells, [one[0] for one in tables], [one[1] for one in tables], pairs)
         one = np.logaddexp.reduce(large + few, axis=0) - np.log(len(SHARES)) + np.log(WEIGHTS[verb, kind, delta])
         total[:, verb] = np.logaddexp(total[:, verb], one)
     return total
 
 
-def _products(places: list[Int64], gains: list[Float64], pairs: int) -> Float64:
-    """Return ln Π (1 + ε gain) over the cells of each pair, for each ε in SHARES: float64[5, pairs].
+def _products(
+    places: Sequence[Int32 | Int64], logs: Sequence[Float64], rows: Sequence[Int32 | Int64], pairs: int
+) -> Float64:
+    """Return ln Π (1 + ε (E − 1)) over the cells of each pair, for each ε in SHARES: float64[5, pairs].
 
     Args:
         places: for each fold, the pair of each cell; `pairs` for cells of untested pairs.
-        gains: for each fold, the ratio of each cell, minus 1.
+        logs: for each fold, ln E of different cells.
+        rows: for each fold, the position in `logs` of each cell.
         pairs: number of pairs.
     """
     found = np.zeros((len(SHARES), pairs))
-    for place, gain in zip(places, gains, strict=True):
-        for row, share in enumerate(SHARES):
-            found[row] += np.bincount(place, np.log1p(share * gain), pairs + 1)[:pairs]
+    for place, log, row in zip(places, logs, rows, strict=True):
+        gain = np.expm1(log)
+        for number, share in enumerate(SHARES):
+            steps, sums = np.log1p(share * gain), np.zeros(pairs + 1)
+            for piece in pieces(len(place)):  # one after another, so that the pieces change no digit
+                np.add.at(sums, place[piece], steps[row[piece]])
+            found[number] += sums[:pairs]
     return found
 
 
@@ -217,10 +269,15 @@ class PairNumbers:
             parts: bool[p], true for the parts (voters within a cohort) that count.
             least: least number of voters with votes on the model that a pair needs.
         """
-        cells = cohorts.cells
-        mine = parts[cells.voter]
-        whole = cohorts.group[cells.voter[mine]] * cohorts.votes.models + cells.model[mine]
-        code, voters = np.unique(whole, return_counts=True)
+        cells, counted = cohorts.cells, []
+        for piece in pieces(len(cells.voter)):
+            part, model = cells.voter[piece], cells.model[piece]
+            mine = parts[part]
+            whole = cohorts.group[part[mine]] * cohorts.votes.models + model[mine]
+            counted.append(np.unique(whole, return_counts=True))
+        codes, counts = (np.concatenate(column) for column in zip(*counted, strict=True))
+        code, place = np.unique(codes, return_inverse=True)
+        voters = np.bincount(place.ravel(), counts, len(code)).astype(np.int64)
         tested = voters >= least
         return cls(cohorts, code[tested], voters[tested])
 
@@ -231,13 +288,16 @@ class PairNumbers:
         known = np.append(self.code, -1)[place] == whole
         return np.where(known, place, len(self.code))
 
-    def of_cells(self, cell: Int32) -> Int64:
-        """Return int64[c], the number of the pair (cohort and model) to which each cell belongs.
+    def of_cells(self, cell: Int32) -> Int32:
+        """Return int32[c], the number of the pair (cohort and model) to which each cell belongs.
 
         The number is `len(code)` for a pair that is not tested.
 
         Args:
             cell: int32[c], positions of the cells in `cohorts.cells`.
         """
-        cells = self.cohorts.cells
-        return self(cells.voter[cell].astype(np.int64), cells.model[cell].astype(np.int64))
+        cells, found = self.cohorts.cells, new_large((len(cell),), np.int32)
+        for piece in pieces(len(cell)):
+            some = cell[piece]
+            found[piece] = self(cells.voter[some].astype(np.int64), cells.model[some].astype(np.int64))
+        return found

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from pipeline.backlog.backlog_votes import BacklogVotes
 from pipeline.vocabulary.arrays import Int32, Int64
+from pipeline.vocabulary.large_arrays import keep
 from pipeline.vocabulary.time import DAY, HOUR, NO_TIME
 
 NETWORK, AGE, PROMPT, SESSION = "network", "age", "prompt", "session"
@@ -71,7 +72,7 @@ def by_first_vote(kind: str, votes: BacklogVotes, group: npt.NDArray[np.integer]
         votes: the n votes of the backlog.
         group: int[n], number of each vote's cohort, from 1; 0 for a vote in no cohort.
     """
-    return Cohorts(kind, group[votes.starts[:-1]].astype(np.int32)[votes.voter])
+    return Cohorts(kind, keep(group[votes.starts[:-1]].astype(np.int32)[votes.voter]))
 
 
 def by_age(votes: BacklogVotes, since: Int64) -> Cohorts:
@@ -85,10 +86,12 @@ def by_age(votes: BacklogVotes, since: Int64) -> Cohorts:
         since: int64[n], the time at which the account of each vote's voter was made, in microseconds since 1970 UTC;
             NO_TIME if unknown.
     """
-    known = (since != NO_TIME) & (votes.at != NO_TIME)
-    age = np.maximum(np.where(known, votes.at, 0) - np.where(known, since, 0), 0)
-    stratum = np.searchsorted(np.array(AGES), age, side="left") + 2
-    return by_first_vote(AGE, votes, np.where(known, stratum, 1))
+    first = votes.starts[:-1]
+    at, since = votes.at[first], since[first]
+    known = (since != NO_TIME) & (at != NO_TIME)
+    age = np.maximum(np.where(known, at, 0) - np.where(known, since, 0), 0)
+    stratum = np.where(known, np.searchsorted(np.array(AGES), age, side="left") + 2, 1)
+    return Cohorts(AGE, keep(stratum.astype(np.int32)[votes.voter]))
 
 
 def by_label(kind: str, votes: BacklogVotes, label: Int32) -> Cohorts:
@@ -101,7 +104,10 @@ def by_label(kind: str, votes: BacklogVotes, label: Int32) -> Cohorts:
         votes: the votes of the backlog.
         label: int32[n], the label of each vote, a number from 1; 0 for none. Memory grows with the largest label.
     """
-    pairs = np.unique(label.astype(np.int64) * len(votes.names) + votes.voter)
-    voters = np.bincount(pairs // max(len(votes.names), 1))
+    voters = np.zeros(int(label.max(initial=0)) + 1, dtype=np.int32)
+    for run in votes.runs_of_voters():
+        pairs = np.unique(label[run].astype(np.int64) * len(votes.names) + votes.voter[run])
+        labels, count = np.unique(pairs // max(len(votes.names), 1), return_counts=True)
+        voters[labels] += count.astype(np.int32)
     kept = voters >= LEAST_VOTERS
-    return Cohorts(kind, np.where(kept[label], label, 0).astype(np.int32))
+    return Cohorts(kind, keep(np.where(kept[label], label, 0).astype(np.int32)))

@@ -24,7 +24,8 @@ from pipeline.backlog.voter_values import VoterEvaluator
 from pipeline.evidence import Reference
 from pipeline.evidence.honest_reference import CHANCE_UNIT, DELTAS
 from pipeline.evidence.taste_nulls import chances_by_taste, win_ratios
-from pipeline.vocabulary.arrays import Bool, Float64, Int64
+from pipeline.vocabulary.arrays import Bool, Float64, Int32, Int64
+from pipeline.vocabulary.large_arrays import new_large, pieces
 from pipeline.vocabulary.time import NO_TIME
 
 PERIOD = 28 * 86_400_000_000
@@ -89,7 +90,8 @@ class ModelPeriods:
         """
         votes = self.evaluator.votes
         dated = votes.at != NO_TIME
-        period = np.zeros(len(votes.at), dtype=np.int64)
+        period = new_large((len(votes.at),), np.int32)
+        period[...] = 0
         period[dated], start, end = split_periods(votes.at[dated])
         count = len(start)
         if count < 2:
@@ -114,11 +116,11 @@ class ModelPeriods:
             left_out = left_out | ((period == when) & ((votes.model_a == model) | (votes.model_b == model)))
         return found
 
-    def _evaluate(self, period: Int64, count: int, left_out: Bool, excluded: Bool) -> tuple[Float64, Int64]:
+    def _evaluate(self, period: Int32, count: int, left_out: Bool, excluded: Bool) -> tuple[Float64, Int64]:
         """Return ln of the evidence about each model, period and side (promotes, demotes), and the number of voters.
 
         Args:
-            period: int64[n], the period of each vote.
+            period: int32[n], the period of each vote.
             count: number of periods.
             left_out: bool[n], votes that count nowhere.
             excluded: bool[v], voters whose votes do not count in references.
@@ -129,11 +131,10 @@ class ModelPeriods:
         votes, cells = self.evaluator.votes, self.evaluator.cells
         fitter = ReferenceFitter(votes, cells, period, count, left_out)
         logs, voters = np.full((votes.models, count, 2), -np.inf), np.zeros((votes.models, count), dtype=np.int64)
-        when = period[cells.vote]
-        decided = (votes.outcome[cells.vote] != TIED) & ~left_out[cells.vote]
         for k, reference in enumerate(fitter.fit_without([[k] for k in range(count)], excluded)):
             if reference is not None:
-                rows = np.flatnonzero(decided & (when == k))
+                counted = (votes.outcome != TIED) & ~left_out & (period == k)
+                rows = np.flatnonzero(counted[cells.vote])
                 logs[:, k], voters[:, k] = self._one_period(rows, reference)
         return logs, voters
 
@@ -189,7 +190,7 @@ class ModelPeriods:
         return logs
 
 
-def split_periods(at: Int64) -> tuple[Int64, Int64, Int64]:
+def split_periods(at: Int64) -> tuple[Int32, Int64, Int64]:
     """Split times into periods of the length PERIOD, from the first time on. Periods that contain no time are left out.
 
     A last period that is shorter than half of PERIOD is joined with the period before it.
@@ -198,13 +199,19 @@ def split_periods(at: Int64) -> tuple[Int64, Int64, Int64]:
         at: int64[n], times in microseconds since 1970 UTC, in any order.
 
     Returns:
-        Three arrays: int64[n], the period of each time, counted from 0; and int64[p] twice, the starts and the ends of
+        Three arrays: int32[n], the period of each time, counted from 0; and int64[p] twice, the starts and the ends of
             the p periods.
     """
     if not len(at):
         none = np.zeros(0, dtype=np.int64)
-        return none, none, none
+        return none.astype(np.int32), none, none
     first, last = int(at.min()), int(at.max()) + 1
     count = max(int((last - first) / PERIOD + 1 - _SHORTEST), 1)
-    used, period = np.unique(np.minimum((at - first) // PERIOD, count - 1), return_inverse=True)
-    return period.ravel(), first + used * PERIOD, np.where(used == count - 1, last, first + (used + 1) * PERIOD)
+    period, present = new_large((len(at),), np.int32), np.zeros(count, dtype=np.bool_)
+    for piece in pieces(len(at)):
+        period[piece] = np.minimum((at[piece] - first) // PERIOD, count - 1)
+        present[period[piece]] = True
+    used, place = np.flatnonzero(present), (np.cumsum(present) - 1).astype(np.int32)
+    for piece in pieces(len(at)):
+        period[piece] = place[period[piece]]
+    return period, first + used * PERIOD, np.where(used == count - 1, last, first + (used + 1) * PERIOD)

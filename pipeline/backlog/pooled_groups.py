@@ -21,7 +21,8 @@ from pipeline.backlog.pooled_voters import SIDES, find_members
 from pipeline.backlog.reference_fitter import ReferenceFitter
 from pipeline.backlog.voter_rounds import Progress, no_progress
 from pipeline.backlog.voter_values import VoterEvaluator
-from pipeline.vocabulary.arrays import Bool, Float64, Int64
+from pipeline.vocabulary.arrays import Bool, Float64, Int8, Int64
+from pipeline.vocabulary.large_arrays import keep
 
 _MOST_ROUNDS = 20
 # So few cohorts have a fold each.
@@ -161,22 +162,20 @@ class GroupPools:
         return CohortVotes.of(self.evaluator.votes, self.cohorts.group)
 
     @cached_property
-    def _fold_of_part(self) -> Int64:
-        """int64[p], the fold of each part. A part has a voter's votes in one cohort.
+    def _fold_of_part(self) -> Int8:
+        """int8[p], the fold of each part. A part has a voter's votes in one cohort.
 
         If there are few cohorts, each is a fold of its own; otherwise a keyed hash of the cohort decides.
         """
-        numbers, place = np.unique(self._votes.group, return_inverse=True)
+        numbers, place = self._votes.numbers
         if len(numbers) <= _FEW:
-            return place.ravel().astype(np.int64)
-        return fold_of(hash_voters(numbers, self.key), FOLDS).astype(np.int64)[place.ravel()]
+            return place.astype(np.int8)
+        return fold_of(hash_voters(numbers, self.key), FOLDS)[place]
 
     @cached_property
-    def _fold_of_vote(self) -> Int64:
-        """int64[n], the fold of each vote's cohort; the number after the last fold for votes in no cohort."""
+    def _fold_of_vote(self) -> Int8:
+        """int8[n], the fold of each vote's cohort; the number after the last fold for votes in no cohort."""
         own = self._votes
-        numbers, first = np.unique(own.group, return_index=True)
-        folds = self._fold_of_part[first]
-        group = self.cohorts.group
-        place = np.searchsorted(numbers, group).clip(max=max(len(numbers) - 1, 0))
-        return np.where(group > 0, folds[place], int(self._fold_of_part.max(initial=0)) + 1)
+        fold = np.full(int(self.cohorts.group.max(initial=0)) + 1, self._fold_of_part.max(initial=0) + 1, dtype=np.int8)
+        fold[own.group] = self._fold_of_part
+        return keep(fold[self.cohorts.group])

@@ -20,6 +20,7 @@ from pipeline.ratings.bradley_terry import sandwich_covariance
 from pipeline.ratings.clustered_sandwich import clustered_scatter
 from pipeline.ratings.residuals import residuals
 from pipeline.vocabulary.arrays import Bool, Float64, Int32, Int64
+from pipeline.vocabulary.large_arrays import keep
 
 CAP = 3
 """The largest number of votes of a voter on a model that count in a reference."""
@@ -53,7 +54,7 @@ class ReferenceFitter:
         self._votes, self._folds, self._fold = votes, folds, fold
         self._names = tuple(f"{number:07d}" for number in range(votes.models))
         counted = cells.capped_votes(cap) if cap is not None else np.ones(len(votes.voter), dtype=np.bool_)
-        self._rows = np.flatnonzero(counted if left_out is None else counted & ~left_out)
+        self._rows = keep(np.flatnonzero(counted if left_out is None else counted & ~left_out))
         self._tastes: dict[tuple[int, ...], Taste] = {}
 
     def fit_without(self, held_out: Sequence[Sequence[int]], excluded: Bool) -> list[Reference | None]:
@@ -103,9 +104,7 @@ class ReferenceFitter:
         share = float(np.clip(counts.tie_share(), 1e-6, 1 - 1e-6))
         found = Reference(0, codes, estimate.theta, covariance, share, self._tie_prior(voter, outcome == TIED, share))
         if without not in self._tastes:  # hardly changes when voters are excluded: a median over models
-            left, right = a.astype(np.int64), b.astype(np.int64)
-            difference = estimate.theta[left] - estimate.theta[right]
-            self._tastes[without] = estimate_taste(voter, left, right, outcome, difference)
+            self._tastes[without] = estimate_taste(voter, a, b, outcome, estimate.theta[a] - estimate.theta[b])
         return replace(found, taste=self._tastes[without])
 
     def _tie_prior(self, voter: Int64, tied: Bool, share: float) -> tuple[float, float]:

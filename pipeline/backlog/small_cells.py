@@ -9,7 +9,9 @@ alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -19,10 +21,14 @@ from pipeline.evidence.cells import KINDS, CellCounts
 from pipeline.evidence.honest_reference import CHANCE_UNIT, DELTAS
 from pipeline.evidence.taste_nulls import chances_by_taste, loss_ratios, tie_shares, win_ratios
 from pipeline.vocabulary.arrays import Float64, Int32, Int64
+from pipeline.vocabulary.large_arrays import join_large
 
 _LEVELS, _TIE_LEVELS = 64, 24
 # The kind of alternatives that is tabulated by ties; all others by decided battles.
 _RARE_LOSSES = len(KINDS) - 1
+
+SmallRows: TypeAlias = tuple[Int32, Int32, Int32, Int32, Int32]
+"""The arrays of some cells in `SmallCells`: `cell`, the two of `decided`, and the two of `lost`."""
 
 
 @dataclass(frozen=True)
@@ -31,28 +37,61 @@ class SmallCells:
 
     Attributes:
         cell: int32[c], positions in `CohortVotes.cells`.
-        decided, lost: int32[2, c], the row of each cell in `decided_table` and in `lost_table`. The first axis is the
-            alternative: 0 for a voter who promotes the model, 1 for one who demotes it.
+        decided, lost: two arrays int32[c] each, the row of each cell in `decided_table` and in `lost_table`. The first
+            array is for a voter who promotes the model, the second for one who demotes it.
         decided_table, lost_table: float64[t, 3], ln of the ratio, with a column for each δ in DELTAS. `decided_table`
             has the ratio that compares wins with losses, without ties. `lost_table` has the ratio that compares the
             number of losses with all votes, ties included.
     """
 
     cell: Int32
-    decided: Int32
-    lost: Int32
+    decided: tuple[Int32, Int32]
+    lost: tuple[Int32, Int32]
+    decided_table: Float64
+    lost_table: Float64
+
+    def log_ratios(self, verb: int, kind: int, delta: int) -> tuple[Float64, Int32]:
+        """Return the column of a table with ln of the ratios for one alternative, and int32[c], each cell's row of it.
+
+        Args:
+            verb: 0 for "promotes", 1 for "demotes".
+            kind: position of the alternative's kind in `pipeline.evidence.cells.KINDS`.
+            delta: position of the size of the bias in DELTAS.
+        """
+        if kind == _RARE_LOSSES:
+            return self.lost_table[:, delta], self.lost[verb]
+        return self.decided_table[:, delta], self.decided[verb]
+
+
+@dataclass(frozen=True)
+class SmallTables:
+    """The tables of ratios of cells with fewer than LEAST_VOTES votes, for one reference.
+
+    Attributes:
+        decided_table, lost_table: as in `SmallCells`.
+    """
+
     decided_table: Float64
     lost_table: Float64
 
     @classmethod
-    def of(cls, cell: Int64, counts: CellCounts, ties: Float64, reference: Reference) -> SmallCells:
-        """Evaluate cells with one or two votes.
+    def of(cls, reference: Reference) -> SmallTables:
+        """Compute the tables for a reference."""
+        return cls(_decided_table(reference.taste.sd), _lost_table(reference.taste.sd, sum(reference.tie_prior)))
+
+    def cells(self, runs: Sequence[SmallRows]) -> SmallCells:
+        """Return the cells of several results of `rows` together."""
+        cell, promoted, demoted, lost, lost_against = (join_large(list(one)) for one in zip(*runs, strict=True))
+        return SmallCells(cell, (promoted, demoted), (lost, lost_against), self.decided_table, self.lost_table)
+
+    @staticmethod
+    def rows(cell: Int64, counts: CellCounts, ties: Float64) -> SmallRows:
+        """Find the rows of cells with one or two votes in the tables.
 
         Args:
             cell: int64[c], positions of the cells in `CohortVotes.cells`.
             counts: the counts of these cells. The honest chances in them are already raised.
             ties: float64[c], the largest honest share of ties of the cell's cohort.
-            reference: the reference that the chances come from.
         """
         battles, votes = counts.wins + counts.losses, counts.votes
         tie_level = _level(ties, _TIE_LEVELS)
@@ -65,22 +104,7 @@ class SmallCells:
             decided.append((battles * LEAST_VOTES + hits) * _LEVELS + level)
             level = _level(over_all * CHANCE_UNIT / votes, _LEVELS)
             lost.append(((votes * LEAST_VOTES + misses) * _LEVELS + level) * _TIE_LEVELS + tie_level)
-        return cls(
-            cell.astype(np.int32), np.stack(decided).astype(np.int32), np.stack(lost).astype(np.int32),
-            _decided_table(reference.taste.sd), _lost_table(reference.taste.sd, sum(reference.tie_prior)),
-        )  # fmt: skip
-
-    def log_ratios(self, verb: int, kind: int, delta: int) -> Float64:
-        """Return float64[c], ln of each cell's ratio for one alternative.
-
-        Args:
-            verb: 0 for "promotes", 1 for "demotes".
-            kind: position of the alternative's kind in `pipeline.evidence.cells.KINDS`.
-            delta: position of the size of the bias in DELTAS.
-        """
-        if kind == _RARE_LOSSES:
-            return np.asarray(self.lost_table[self.lost[verb], delta])
-        return np.asarray(self.decided_table[self.decided[verb], delta])
+        return cell.astype(np.int32), *(one.astype(np.int32) for one in (*decided, *lost))  # type: ignore[return-value]
 
 
 def _level(share: Float64, levels: int) -> Int64:

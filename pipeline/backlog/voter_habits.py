@@ -24,7 +24,8 @@ from pipeline.backlog import habit_nulls
 from pipeline.backlog.backlog_votes import TIED, BacklogVotes
 from pipeline.evidence import Reference
 from pipeline.evidence.honest_reference import CHANCE_UNIT
-from pipeline.vocabulary.arrays import Bool, Float64, Int8, Int64
+from pipeline.vocabulary.arrays import Bool, Float64, Int8, Int32, Int64
+from pipeline.vocabulary.large_arrays import new_large, pieces
 
 FEATURES = ("longer answers", "answers with more headers", "answers with more lists", "answers with more bold text",
             "answers with more emoji")  # fmt: skip
@@ -168,7 +169,7 @@ class VoterHabits:
 
     def _tested(self, reference: Reference, own: Bool, others: Bool) -> Iterator[_Tested]:
         votes = self.votes
-        i, j = (reference.index_of(model.astype(np.int64)) for model in (votes.model_a, votes.model_b))
+        i, j = (_positions(reference, model) for model in (votes.model_a, votes.model_b))
         rated = (i >= 0) & (j >= 0)
         known, mine = rated & others[votes.voter] & (votes.votes_before < _CAP), rated & own[votes.voter]
         yield from self._both_bad(i, j, len(reference.theta), known, mine)
@@ -178,7 +179,7 @@ class VoterHabits:
                 yield from self._style(feature, weight * _STYLE_WEIGHT, reference, (i, j), shows & known, shows & mine)
 
     def _style(
-        self, feature: int, weight: float, reference: Reference, models: tuple[Int64, Int64], known: Bool, mine: Bool
+        self, feature: int, weight: float, reference: Reference, models: tuple[Int32, Int32], known: Bool, mine: Bool
     ) -> Iterator[_Tested]:
         votes, theta = self.votes, reference.theta
         more_a = self.columns.style[:, feature] > 0
@@ -197,7 +198,7 @@ class VoterHabits:
             chance = expit(logit(np.clip(high * CHANCE_UNIT, 1e-9, 1 - 1e-9)) + moved + 2 * error)
             yield _test(f"prefers {names[feature]}", weight * side, votes.voter[rows], told, chance, spread)
 
-    def _both_bad(self, i: Int64, j: Int64, size: int, known: Bool, mine: Bool) -> Iterator[_Tested]:
+    def _both_bad(self, i: Int32, j: Int32, size: int, known: Bool, mine: Bool) -> Iterator[_Tested]:
         pressed, voter = self.columns.both_bad, self.votes.voter
         rows = np.flatnonzero(known)
         if not pressed[rows].any() or pressed[rows].all() or not mine.any():
@@ -208,6 +209,14 @@ class VoterHabits:
         rows = np.flatnonzero(mine)
         chance = expit(logits[i[rows], j[rows]])
         yield _test(f"says too often that {BOTH_BAD}", 1 - _STYLE_WEIGHT, voter[rows], pressed[rows], chance, spread)
+
+
+def _positions(reference: Reference, models: Int32) -> Int32:
+    """Return int32[n], the position in the reference of each model, −1 for a model that it lacks."""
+    found = new_large((len(models),), np.int32)
+    for piece in pieces(len(models)):
+        found[piece] = reference.index_of(models[piece].astype(np.int64))
+    return found
 
 
 def _test(habit: str, weight: float, voter: np.ndarray, hit: Bool, chance: Float64, spread: float) -> _Tested:
@@ -232,12 +241,12 @@ def _shift(logits: Float64, hit: Float64) -> tuple[float, float]:
     return shift, weight**-0.5
 
 
-def _pair_logits(i: Int64, j: Int64, hit: Bool, size: int) -> Float64:
+def _pair_logits(i: Int32, j: Int32, hit: Bool, size: int) -> Float64:
     """Return the logit of the chance of "both bad" for each pair of models: a constant plus one number for each model.
 
     A ridge draws the numbers of models with few votes towards 0. There are `size` models.
     """
-    code = np.minimum(i, j) * size + np.maximum(i, j)
+    code = np.minimum(i, j).astype(np.int64) * size + np.maximum(i, j)
     votes, hits = (np.bincount(code, x, size * size).reshape(size, size) for x in (np.ones(len(code)), hit))
     at = np.nonzero(votes)
     n, k = votes[at], hits[at]

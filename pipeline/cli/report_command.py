@@ -30,6 +30,7 @@ from pipeline.ratings.battle_columns import NUMBERS
 from pipeline.report.build_report import ReportOptions, build_report
 from pipeline.report.render_page import render_page
 from pipeline.report.report_columns import report_votes
+from pipeline.spilled_arrays import spilled_arrays
 from pipeline.vote_files.report_source import report_source, require_each_once
 from pipeline.vote_files.vote_input import read_vote_input
 
@@ -72,7 +73,7 @@ def report(
         "--columns": columns, "--outcomes": outcomes, "--winner-is": winner_is, "--skip-bad": skip_bad,
         "--method": method, "--level": "" if level == ReportOptions().level else str(level), "--seed": str(seed),
     }  # fmt: skip
-    with _progress(quiet=as_json) as progress, ExitStack() as opened:
+    with _progress(quiet=as_json) as progress, spilled_arrays(), ExitStack() as opened:
         paths = [opened.enter_context(readable_path(one)) for one in files]
         read = read_vote_input(
             paths, mapping, skip_bad=skip_bad, method=method, more=frozenset(NUMBERS),

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.vocabulary.large_arrays import have_place, new_large
+
 _BLOCK = 1 << 20
 _MOST_SMALL = np.iinfo(np.int16).max
 
@@ -14,7 +16,8 @@ class ColumnBuffer:
     """Collects the values of a column in blocks.
 
     `finish` frees each block as soon as the block is copied to the result. Blocks are memory maps, since the heap would
-    not return freed blocks to the system. A column of codes uses two bytes for each code until a code needs more.
+    not return freed blocks to the system. Blocks and results are large arrays (`pipeline.vocabulary.large_arrays`). A
+    column of codes uses two bytes for each code until a code needs more.
     """
 
     def __init__(self, kind: npt.DTypeLike, width: int = 0) -> None:
@@ -51,6 +54,8 @@ class ColumnBuffer:
         self.append(np.broadcast_to(self._kind.type(value), (rows, *self._shape)))
 
     def _new_block(self) -> npt.NDArray[Any]:
+        if self._blocks and have_place():  # the first block stays in memory: most columns are short
+            return new_large((_BLOCK, *self._shape), self._kind)
         values = _BLOCK * int(np.prod(self._shape, dtype=np.int64))
         return np.frombuffer(mmap(-1, values * self._kind.itemsize), self._kind).reshape(_BLOCK, *self._shape)
 
@@ -61,7 +66,7 @@ class ColumnBuffer:
             kind: numpy type of the result; None for the type of the values, or of `table` if it is given.
             table: if given, each value v is replaced by `table[v]`.
         """
-        result = np.empty((self._size, *self._shape), kind or (self._kind if table is None else table.dtype))
+        result = new_large((self._size, *self._shape), kind or (self._kind if table is None else table.dtype))
         for start in range(0, self._size, _BLOCK):
             block = self._blocks.pop(0)[: self._size - start]
             result[start : start + len(block)] = block if table is None else table[block]

@@ -13,9 +13,10 @@ so does a checkpoint that the caller saved (`remembered`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 
 from ..errors import Refuted
 from ..ratings.rated_models import count_rated
@@ -182,17 +183,15 @@ def _check_votes(files: BundleFiles, manifest: Manifest, previous: Manifest | No
         if exclusion.votes != votes:
             where = f"{MANIFEST}.exclusions[{place}]"
             raise Refuted("exclusion", where, f"expected {exclusion.votes} excluded votes, {EXCLUDED} has {votes}")
-    views: list[tuple[str, PublishedView, Bool]] = [
-        ("view raw", manifest.views.raw, raw),
-        ("view defended", manifest.views.defended, defended),
-    ]
+    views = ("view raw", manifest.views.raw, raw), ("view defended", manifest.views.defended, defended)
     boards = manifest.boards or {}
-    views += [(f"{_BOARD}{name}", boards[name], defended & labels.selects(name)) for name in sorted(boards)]
-    _check_boards(files, manifest, log, views)
+    # One after another: a mask takes a byte for each vote, and there may be dozens of boards.
+    more = ((f"{_BOARD}{name}", boards[name], defended & labels.selects(name)) for name in sorted(boards))
+    _check_boards(files, manifest, log, chain(views, more))
 
 
 def _check_boards(
-    files: BundleFiles, manifest: Manifest, log: VoteLog, views: Sequence[tuple[str, PublishedView, Bool]]
+    files: BundleFiles, manifest: Manifest, log: VoteLog, views: Iterable[tuple[str, PublishedView, Bool]]
 ) -> None:
     """Check each view and board.
 

@@ -169,7 +169,7 @@ class LogLabels:
 
     size: int
     rules: Int32 = field(init=False)
-    _leaves: dict[tuple[str, str], list[Int64]] = field(default_factory=dict)
+    _leaves: dict[tuple[str, str], list[npt.NDArray[Any]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.rules = np.zeros(self.size, dtype=np.int32)
@@ -180,12 +180,13 @@ class LogLabels:
             return
         leaf = table["leaf"].to_numpy()
         self.rules[leaf] = table["rules"].to_numpy()
+        leaf = leaf.astype(np.min_scalar_type(self.size))  # a vote may have many labels
         texts = _texts(table)
         lengths = pc.list_value_length(table["categories"]).to_numpy()
         self._add("category", texts["categories"], np.repeat(leaf, lengths))
         self._add("language", texts["language"], leaf)
 
-    def _add(self, kind: str, texts: pa.DictionaryArray, leaf: Int64) -> None:
+    def _add(self, kind: str, texts: pa.DictionaryArray, leaf: npt.NDArray[Any]) -> None:
         codes: npt.NDArray[Any] = texts.indices.fill_null(-1).to_numpy(zero_copy_only=False)
         order = np.argsort(codes, kind="stable")
         starts = np.searchsorted(codes[order], np.arange(len(texts.dictionary) + 1))

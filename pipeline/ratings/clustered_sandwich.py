@@ -12,12 +12,13 @@ Blind spots: with only a few dozen voters the variance is too small. One person 
 voters.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array, csr_array
+from scipy.sparse import coo_array, csr_array, vstack
 
 from ..errors import BadCounts, NotConverged
 from ..vocabulary.arrays import Float64, Int32, Int64
@@ -29,6 +30,8 @@ from .residuals import residuals
 
 # Voters whose scores are multiplied at a time: those of more do not fit into the cache, which takes twice as long.
 _BLOCK = 16_384
+# The numbers of voters are dense if they are less than so many times the number of votes.
+_DENSE = 4
 
 
 @single_blas_thread
@@ -81,6 +84,9 @@ def voter_clusters(voter: npt.NDArray[np.integer[Any]]) -> tuple[Int64, Int64]:
             clusters.
     """
     known = voter != -1
+    if known.all():
+        names, numbers = _distinct(voter)
+        return numbers.astype(np.int64, copy=False), names
     names, numbers = _distinct(voter[known])
     result = np.empty(len(voter), dtype=np.int64)
     result[known] = numbers
@@ -93,6 +99,11 @@ def _distinct(voter: npt.NDArray[np.integer[Any]]) -> tuple[npt.NDArray[Any], np
     if (voter[1:] >= voter[:-1]).all():  # sorted already
         first = np.append(np.ones(min(1, len(voter)), dtype=np.bool_), voter[1:] != voter[:-1])
         return voter[first], np.cumsum(first) - 1
+    if voter.dtype.kind == "i" and voter.min() >= 0 and voter.max() < _DENSE * len(voter):
+        # A table takes less memory than sorting.
+        present = np.zeros(int(voter.max()) + 1, dtype=np.bool_)
+        present[voter] = True
+        return np.flatnonzero(present).astype(voter.dtype), (np.cumsum(present) - 1)[voter]
     names, numbers = np.unique(voter, return_inverse=True)
     return names, numbers
 
@@ -109,9 +120,21 @@ def voter_scores(a: Int32, b: Int32, residual: Float64, cluster: Int64, size: in
     Returns:
         Sparse float64[clusters, K], one row for each cluster.
     """
-    rows, columns = np.concatenate([cluster, cluster]), np.concatenate([a, b])
-    voters = int(cluster.max()) + 1 if len(cluster) else 0
-    return coo_array((np.concatenate([residual, -residual]), (rows, columns)), shape=(voters, size)).tocsr()
+    blocks = list(score_blocks(a, b, residual, cluster, size))
+    return blocks[0] if len(blocks) == 1 else vstack(blocks, format="csr")
+
+
+def score_blocks(a: Int32, b: Int32, residual: Float64, cluster: Int64, size: int) -> Iterator[csr_array]:
+    """Yield the rows of `voter_scores`, with its arguments, in blocks of few clusters: at least one block."""
+    order = None if (cluster[1:] >= cluster[:-1]).all() else np.argsort(cluster, kind="stable")
+    clusters = int(cluster.max()) + 1 if len(cluster) else 0
+    for first in range(0, max(clusters, 1), _BLOCK):
+        height = min(_BLOCK, clusters - first)
+        low, high = np.searchsorted(cluster, [first, first + height], sorter=order)
+        some = slice(low, high) if order is None else order[low:high]
+        rows, columns = np.tile(cluster[some] - first, 2), np.concatenate([a[some], b[some]])
+        values = np.concatenate([residual[some], -residual[some]])
+        yield coo_array((values, (rows, columns)), shape=(height, size)).tocsr()
 
 
 def clustered_scatter(
@@ -131,14 +154,17 @@ def clustered_scatter(
     Returns:
         float64[K + F, K + F]; float64[K, K] without features.
     """
-    scores = voter_scores(a, b, residual, cluster, size)
-    models = np.zeros((size, size))
-    for first in range(0, scores.shape[0], _BLOCK):
-        some = scores[first : first + _BLOCK]
+    clusters = int(cluster.max()) + 1 if len(cluster) else 0
+    columns = [] if z is None else [np.bincount(cluster, residual * column, clusters) for column in z.T]
+    models, cross, first = np.zeros((size, size)), np.zeros((size, len(columns))), 0
+    for some in score_blocks(a, b, residual, cluster, size):
         models += (some.T @ some).toarray()
+        row = first + np.repeat(np.arange(some.shape[0]), np.diff(some.indptr))
+        for number, column in enumerate(columns):
+            np.add.at(cross[:, number], some.indices, some.data * column[row])
+        first += some.shape[0]
     if z is None:
         return models
-    features = np.stack([np.bincount(cluster, residual * column, scores.shape[0]) for column in z.T], axis=1)
-    cross = scores.T @ features
+    features = np.stack(columns, axis=1)
     result: Float64 = np.block([[models, cross], [cross.T, features.T @ features]])
     return result

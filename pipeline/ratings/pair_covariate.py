@@ -25,6 +25,8 @@ from .residuals import OUTCOME_SCORES
 
 # A coefficient beyond this many logits per unit says that the covariate predicts every vote.
 _LARGEST = 15.0
+# Votes counted at a time.
+_PIECE = 1 << 18
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,9 +79,15 @@ def covariate_cells(size: int, a: Int32, b: Int32, outcome: Int32, level: Int64,
         level: int64[N], position of the covariate of each vote in `values`.
         values: float64[V], the values that the covariate takes.
     """
-    scored = np.minimum(outcome, 2).astype(np.int64)
-    keys = ((a.astype(np.int64) * size + b) * 3 + scored) * len(values) + level
-    cells, votes = np.unique(keys, return_counts=True)
+    counted = []
+    for start in range(0, max(len(a), 1), _PIECE):
+        piece = slice(start, start + _PIECE)
+        pair = a[piece].astype(np.int64) * size + b[piece]
+        scored = pair * 3 + np.minimum(outcome[piece], 2)
+        counted.append(np.unique(scored * len(values) + level[piece], return_counts=True))
+    keys, count = (np.concatenate(column) for column in zip(*counted, strict=True))
+    cells, place = np.unique(keys, return_inverse=True)
+    votes = np.bincount(place.ravel(), count, len(cells))
     rest, at = np.divmod(cells, len(values))
     pair, result = np.divmod(rest, 3)
     first, second = np.divmod(pair, size)

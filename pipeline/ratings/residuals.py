@@ -19,6 +19,11 @@ def residuals(theta: Float64, a: Int32, b: Int32, outcome: Int32) -> Float64:
         outcome: int32[N], codes of the outcomes.
     """
     # exp overflows above 709; p is 0 in float64 long before.
-    p = 1.0 / (1.0 + np.exp(np.minimum(theta[b] - theta[a], 700.0)))
-    result: Float64 = OUTCOME_SCORES[outcome] - p
+    p = theta[b]
+    p -= theta[a]
+    np.exp(np.minimum(p, 700.0, out=p), out=p)
+    p += 1.0
+    np.divide(1.0, p, out=p)
+    result: Float64 = OUTCOME_SCORES[outcome]
+    result -= p
     return result

@@ -9,6 +9,7 @@ Votes without a voter are not reported.
 Blind spot: each of many coordinated voters has little influence. Detectors search for such groups.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,7 @@ from ..vocabulary.outcomes import OUTCOMES
 from . import validation
 from .blas_threads import single_blas_thread
 from .bradley_terry import Fit, fit
-from .clustered_sandwich import voter_clusters, voter_scores
+from .clustered_sandwich import score_blocks, voter_clusters
 from .intervals import POINTS_PER_LOGIT
 from .pair_counts import PairCounts
 from .residuals import residuals
@@ -87,11 +88,12 @@ def most_influential_voters(
     if len({len(column) for column in (left, right, result, who)}) != 1 or top < 1:
         raise BadCounts(f"expected four columns of one length and a top from 1, got {len(left)} a and top {top}")
     start = fit(counts) if fitted is None else fitted
-    known = np.flatnonzero(who != -1)
-    left, right, result, who = (column[known] for column in (left, right, result, who))
+    known = who != -1
+    if not known.all():
+        left, right, result, who = (column[known] for column in (left, right, result, who))
     cluster, numbers = voter_clusters(who)
-    scores = voter_scores(left, right, residuals(start.theta, left, right, result), cluster, size)
-    model, points = _largest_shifts(scores, start.hessian)
+    blocks = score_blocks(left, right, residuals(start.theta, left, right, result), cluster, size)
+    model, points = _largest_shifts(blocks, len(numbers), start.hessian)
     chosen = np.lexsort((numbers, -np.abs(points)))[:top]
     return tuple(
         VoterInfluence(
@@ -105,17 +107,24 @@ def most_influential_voters(
     )
 
 
-def _largest_shifts(scores: csr_array, hessian: Float64) -> tuple[Int64, Float64]:
-    """Return for each voter the model whose rating changes most, and that change in points."""
+def _largest_shifts(blocks: Iterable[csr_array], voters: int, hessian: Float64) -> tuple[Int64, Float64]:
+    """Return for each voter the model whose rating changes most, and that change in points.
+
+    Args:
+        blocks: the scores of the voters, one block of voters after another.
+        voters: number of voters.
+        hessian: float64[K, K], the information of all votes.
+    """
     size = len(hessian)
     inverse = inv(hessian + np.trace(hessian) / size**2)
-    voters = scores.shape[0]
-    model, points = np.zeros(voters, dtype=np.int64), np.zeros(voters)
-    for start in range(0, voters, _BATCH):
-        rows = slice(start, min(start + _BATCH, voters))
-        shift = scores[rows] @ inverse * POINTS_PER_LOGIT
-        model[rows] = np.abs(shift).argmax(axis=1)
-        points[rows] = shift[np.arange(len(shift)), model[rows]]
+    model, points, first = np.zeros(voters, dtype=np.int64), np.zeros(voters), 0
+    for scores in blocks:
+        for start in range(0, min(scores.shape[0], voters - first), _BATCH):
+            shift = scores[start : start + _BATCH] @ inverse * POINTS_PER_LOGIT
+            rows = slice(first + start, first + start + len(shift))
+            model[rows] = np.abs(shift).argmax(axis=1)
+            points[rows] = shift[np.arange(len(shift)), model[rows]]
+        first += scores.shape[0]
     return model, points
 
 

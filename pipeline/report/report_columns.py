@@ -12,6 +12,7 @@ from pipeline.ratings.battle_columns import BattleColumns
 from pipeline.report.model_providers import find_providers
 from pipeline.report.report_votes import NO_TIME, ReportVotes
 from pipeline.vocabulary.arrays import Int8, Int32, Int64
+from pipeline.vocabulary.large_arrays import new_large, pieces
 
 # The sides of a file mean nothing if so large a share of the votes on a pair have the pair in one order.
 _ONE_ORDER = 0.95
@@ -52,15 +53,21 @@ def _positions(battles: BattleColumns) -> Int8 | None:
 
     None if nearly all votes of each pair have the two models in one order. Then the order says nothing about positions.
     """
-    low, high = np.minimum(battles.a, battles.b), np.maximum(battles.a, battles.b)
-    pair = np.unique(low.astype(np.int64) * len(battles.models) + high, return_inverse=True)[1].ravel()
-    votes = np.bincount(pair)
-    first = np.bincount(pair, weights=battles.a < battles.b, minlength=len(votes))
+    size = max(len(battles.models), 1)
+    counted = [
+        np.unique(battles.a[piece].astype(np.int64) * size + battles.b[piece], return_counts=True)
+        for piece in pieces(len(battles))
+    ]
+    codes, count = (np.concatenate(column) for column in zip(*counted, strict=True))
+    a, b = np.divmod(codes, size)
+    pair = np.unique(np.minimum(a, b) * size + np.maximum(a, b), return_inverse=True)[1].ravel()
+    votes = np.bincount(pair, count)
+    first = np.bincount(pair, count * (a < b), minlength=len(votes))
     told = votes >= _LEAST_PER_PAIR
     common = np.maximum(first, votes - first)[told].sum()
     if votes[told].sum() >= _LEAST_VOTES and common >= _ONE_ORDER * votes[told].sum():
         return None
-    return np.ones(len(battles), dtype=np.int8)
+    return np.broadcast_to(np.int8(1), len(battles))
 
 
 def _known(column: Int64 | None, unknown: int) -> Int64 | None:
@@ -74,10 +81,21 @@ def _renumbered(column: Int64 | None) -> Int64 | None:
     """
     if column is None or not column.any():
         return None
-    _, first, place = np.unique(column, return_index=True, return_inverse=True)
-    order = np.empty(len(first), dtype=np.int64)
-    order[np.argsort(first)] = np.arange(len(first))
-    return np.where(column == 0, -1, order[place.ravel()])
+    # Not by `numpy.unique`, which needs several times as much memory.
+    order, parts = np.argsort(column, kind="stable"), pieces(len(column))
+    new = np.ones(len(column), dtype=np.bool_)
+    for piece in parts:
+        found = column[order[max(piece.start - 1, 0) : piece.stop]]
+        new[max(piece.start, 1) : piece.stop] = found[1:] != found[:-1]
+    first = order[new]
+    number = np.empty(len(first), dtype=np.int64)
+    number[np.argsort(first)] = np.arange(len(first))
+    result, group = new_large((len(column),), np.int64), -1
+    for piece in parts:
+        groups = group + np.cumsum(new[piece])
+        result[order[piece]], group = number[groups], int(groups[-1])
+    result[column == 0] = -1
+    return result
 
 
 def _turns(column: Int64 | None) -> Int32 | None:
@@ -88,5 +106,7 @@ def _style(battles: BattleColumns) -> Int8 | None:
     rows: npt.NDArray[np.bool_] = battles.has_style
     if not rows.any():
         return None
-    of_a, of_b = battles.style
-    return np.where(rows[:, None], np.sign(of_a - of_b), 0).astype(np.int8)
+    result, (of_a, of_b) = new_large((len(battles), battles.style[0].shape[1]), np.int8), battles.style
+    for piece in pieces(len(battles)):
+        result[piece] = np.where(rows[piece, None], np.sign(of_a[piece] - of_b[piece]), 0)
+    return result

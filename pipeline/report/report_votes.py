@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.vocabulary.arrays import Bool, Int8, Int32, Int64
+from pipeline.vocabulary.large_arrays import keep
 
 NO_TIME = np.iinfo(np.int64).min
 """The time of a vote without a time."""
@@ -82,8 +83,10 @@ class ReportVotes:
         Args:
             rows: bool[N], true for the selected votes; or int64, their positions.
         """
+        if rows.dtype == np.bool_ and rows.all():
+            return self
         columns: dict[str, Any] = {name: getattr(self, name) for name in _COLUMNS}
-        return replace(self, **{name: column[rows] for name, column in columns.items() if column is not None})
+        return replace(self, **{name: keep(column[rows]) for name, column in columns.items() if column is not None})
 
     def between(self, models: Sequence[str]) -> ReportVotes:
         """Return the votes between some models. The `models` of the result are these, in the given order.
@@ -95,7 +98,7 @@ class ReportVotes:
         kept = np.array([place[name] for name in models], dtype=np.int64)
         table = np.full(len(self.models), -1, dtype=np.int32)
         table[kept] = np.arange(len(kept), dtype=np.int32)
-        a, b = table[self.model_a], table[self.model_b]
+        a, b = keep(table[self.model_a]), keep(table[self.model_b])
         rows = (a >= 0) & (b >= 0)
         if rows.all():  # a copy of all columns would take as much memory again
             return replace(self, models=tuple(models), model_a=a, model_b=b, provider=self._providers_of(kept))
@@ -131,6 +134,8 @@ def effective_voters(voter: Int64) -> float:
         voter: int64[N], the voter of each vote; −1 for an unknown voter. Each vote with −1 counts as a voter of its
             own.
     """
-    sizes = np.unique(voter[voter >= 0], return_counts=True)[1].astype(np.float64)
+    known = voter[voter >= 0]
+    dense = len(known) and int(known.max()) < 4 * len(known)  # a table takes less memory than sorting
+    sizes = (np.bincount(known) if dense else np.unique(known, return_counts=True)[1]).astype(np.float64)
     squares = float((sizes**2).sum()) + int((voter < 0).sum())
     return len(voter) ** 2 / squares if squares else 0.0

@@ -16,6 +16,7 @@ from pipeline.backlog.evaluation import Nested
 from pipeline.jobs.backlog.backlog_input import BacklogInput
 from pipeline.jobs.backlog.evaluation_run import EvaluationRun
 from pipeline.open_store import existing_store
+from pipeline.spilled_arrays import spilled_arrays
 from pipeline.store import Store
 from pipeline.store.boards import snapshots
 from pipeline.store.log import leaf_index
@@ -67,7 +68,7 @@ def backfill(
         written                 whether the run was stored. False with `check`, if there was nothing to evaluate, or if
                                 another process evaluated the same votes meanwhile
     """
-    with existing_store(url) as store:
+    with existing_store(url) as store, spilled_arrays():
         return _run(store, None, "always" if strict else "never", "nested" if strict else None, check, progress)
 
 
@@ -85,7 +86,7 @@ def backfill_before_first_snapshot(url: str, log_size: int, progress: Progress =
     Returns:
         The report of the run, with the keys that `backfill` returns. None if nothing was done.
     """
-    with existing_store(url) as store:
+    with existing_store(url) as store, spilled_arrays():
         with store.read() as connection:
             if (form := configuration.load().backfill) == "off" or snapshots.newest_sequence(connection):
                 return None

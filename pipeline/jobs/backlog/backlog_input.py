@@ -20,6 +20,7 @@ from pipeline.store.votes.arrow_reader import OffsetRange
 from pipeline.store.votes.backlog_columns import BacklogColumns, read_columns
 from pipeline.store.votes.dictionary import model_names, terms_of_kind
 from pipeline.vocabulary.arrays import Bool, Int32, Int64
+from pipeline.vocabulary.large_arrays import keep, new_large, pieces
 from pipeline.vocabulary.outcomes import OUTCOME_CODES
 
 FOUND_AFTERWARDS = (exclusion_list.BACKFILL_VOTER_DETECTOR, POOLED_VOTERS, VOTER_HABIT)
@@ -75,8 +76,8 @@ class BacklogInput:
         columns = read_columns(connection, ranges, progress)
         if since is not None:
             columns = columns.take(np.flatnonzero(columns.at >= since))
-        models, codes = np.unique(np.concatenate([columns.model_a, columns.model_b]), return_inverse=True)
-        a, b = np.split(codes.ravel(), 2)
+        models = np.union1d(columns.model_a, columns.model_b)
+        a, b = (keep(np.searchsorted(models, one).astype(np.int32)) for one in (columns.model_a, columns.model_b))
         votes = BacklogVotes.from_columns(
             len(models), columns.voter, a, b, columns.outcome, columns.at, columns.network
         )
@@ -135,7 +136,7 @@ class BacklogInput:
             `both_bad`.
         """
         rows = self.votes.row
-        return HabitColumns(self.columns.style[rows], self.columns.outcome[rows] == OUTCOME_CODES["both_bad"])
+        return HabitColumns(keep(self.columns.style[rows]), self.columns.outcome[rows] == OUTCOME_CODES["both_bad"])
 
     def prompt_of(self, number: int) -> int:
         """Return the lowest 32 bits of the hash of a prompt, by which alerts name the prompt.
@@ -148,8 +149,16 @@ class BacklogInput:
 
 def _positive(label: Int64) -> Int32:
     """Number the distinct labels by positive integers. The label 0 stays 0."""
-    place = np.unique(label, return_inverse=True)[1]
-    return np.where(label == 0, 0, place.ravel() + 1).astype(np.int32)
+    order, group = np.argsort(label), 0
+    result = new_large((len(label),), np.int32)
+    for piece in pieces(len(label)):
+        found = label[order[max(piece.start - 1, 0) : piece.stop]]
+        new = found[1:] != found[:-1]
+        numbers = group + np.cumsum(new if piece.start else np.append(False, new)[: piece.stop])
+        result[order[piece]] = numbers + 1
+        group = int(numbers[-1]) if len(numbers) else 0
+    result[label == 0] = 0
+    return result
 
 
 def _provider_numbers(providers: Sequence[str | None]) -> Int64 | None:

@@ -14,6 +14,7 @@ from pipeline.jobs.backlog.backfill import Progress, backfill, no_progress
 from pipeline.jobs.backlog.backlog_input import BacklogInput
 from pipeline.jobs.backlog.evaluation_run import EvaluationRun
 from pipeline.open_store import existing_store
+from pipeline.spilled_arrays import spilled_arrays
 from pipeline.store.votes import backlog_runs, partitions, unchecked_votes
 from pipeline.vocabulary.time import DAY
 
@@ -34,7 +35,7 @@ def reevaluate(url: str, *, progress: Progress = no_progress) -> dict[str, Any]:
         which this run tested. "backfill" is the report of the backfill that ran first, or None.
     """
     options = configuration.load()
-    with existing_store(url) as store:
+    with existing_store(url) as store, spilled_arrays():
         with store.read() as connection:
             unchecked = bool(unchecked_votes.unchecked_ranges(connection))
         before = backfill(url, progress=progress) if unchecked else None

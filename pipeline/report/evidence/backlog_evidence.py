@@ -37,6 +37,7 @@ from pipeline.report.evidence.random_labels import RandomLabels
 from pipeline.report.evidence.week_evidence import style_section, week_section
 from pipeline.report.report_votes import NO_TIME, ReportVotes
 from pipeline.vocabulary.arrays import Int32, Int64
+from pipeline.vocabulary.large_arrays import keep
 from pipeline.vocabulary.outcomes import OUTCOME_CODES
 from pipeline.vocabulary.time import format_rfc3339
 
@@ -109,15 +110,15 @@ class BacklogEvidence:
         given = self.given
         assert given.voter is not None  # noqa: S101  # the caller has checked it
         at = np.arange(len(given)) if given.time is None else given.time
-        network = None if given.network is None else given.network + 1
+        network = None if given.network is None else keep((given.network + 1).astype(np.int32))
         votes = BacklogVotes.from_columns(
-            len(given.models), given.voter + 1, given.model_a, given.model_b, given.outcome, at, network
+            len(given.models), keep(given.voter + 1), given.model_a, given.model_b, given.outcome, at, network
         )
         both_bad = given.outcome[votes.row] == OUTCOME_CODES["both_bad"]
         style = np.zeros((len(votes.row), 5), dtype=np.int8) if given.style is None else given.style[votes.row]
         evaluation = BacklogEvaluation(
             votes, self.key, self.nested, self._cohorts(votes), alpha=POOLED_ALPHA, progress=self.progress,
-            habits=HabitColumns(style, both_bad), providers=_providers(given),
+            habits=HabitColumns(keep(style), both_bad), providers=_providers(given),
         )  # fmt: skip
         return evaluation.run(), votes
 

@@ -27,7 +27,8 @@ from scipy.special import betainc, pdtrc
 from pipeline.report.evidence.evidence_section import EvidenceFinding, EvidenceSection
 from pipeline.report.evidence.evidence_tests import SHARE_BURST, TEST_ALPHA
 from pipeline.report.report_votes import NO_TIME, ReportVotes
-from pipeline.vocabulary.arrays import Bool, Float64, Int64
+from pipeline.vocabulary.arrays import Bool, Float64, Int32, Int64
+from pipeline.vocabulary.large_arrays import pieces
 from pipeline.vocabulary.time import DAY, HOUR, format_rfc3339
 
 RATIO = 3.0
@@ -65,7 +66,7 @@ def share_bursts(votes: ReportVotes) -> EvidenceSection:
     span = int(time.max() - time.min())
     if span < 2 * DAY:
         return SHARE_BURST.unanswered("the votes span less than two days")
-    both = np.stack([votes.model_a[rows], votes.model_b[rows]]).astype(np.int64)
+    both = votes.model_a[rows], votes.model_b[rows]
     found, tests = [], 0
     counted = [_count(time, both, len(votes.models), width) for width in _AROUND if span >= 4 * width]
     tables = [table for table in counted if table is not None]
@@ -90,7 +91,7 @@ def _without_hours_of_days(found: list[EvidenceFinding]) -> list[EvidenceFinding
     ]
 
 
-def _count(time: Int64, both: Int64, models: int, width: int) -> _Bins | None:
+def _count(time: Int64, both: tuple[Int32, Int32], models: int, width: int) -> _Bins | None:
     """Count the votes of each bin; None if the table would be too large.
 
     A long time without votes has many empty bins. The table contains only some of them: as many as are needed to
@@ -102,16 +103,21 @@ def _count(time: Int64, both: Int64, models: int, width: int) -> _Bins | None:
         models: number of models.
         width: width of a bin in microseconds.
     """
-    used, place = np.unique(time // width, return_inverse=True)
+    used = np.unique(np.concatenate([np.unique(time[piece] // width) for piece in pieces(len(time))]))
     row = np.cumsum(np.minimum(np.diff(used, prepend=used[0]), _AROUND[width] + 1))
     bins = int(row[-1]) + 1
     if bins * models > _MOST_CELLS:
         return None
     start = np.zeros(bins, dtype=np.int64)
     start[row] = used * width
-    place = row[place.ravel()]
-    shown = sum(np.bincount(place * models + side, minlength=bins * models) for side in both)
-    return _Bins(width, start, np.bincount(place, minlength=bins), np.asarray(shown).reshape(bins, models))
+    shown, votes = np.zeros(bins * models, dtype=np.int64), np.zeros(bins, dtype=np.int64)
+    for piece in pieces(len(time)):
+        place = row[np.searchsorted(used, time[piece] // width)]
+        votes += np.bincount(place, minlength=bins)
+        for side in both:
+            cells, count = np.unique(place * models + side[piece], return_counts=True)
+            shown[cells] += count
+    return _Bins(width, start, votes, shown.reshape(bins, models))
 
 
 def _bursts(table: _Bins, models: tuple[str, ...], tests: int) -> list[EvidenceFinding]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
-from pipeline.audits.lockstep import LockstepGroup, lockstep
+from pipeline.audits.lockstep import BUCKET, LockstepGroup, lockstep_of_cells
 from pipeline.detectors.voter.voter_rate import VoterRate
 from pipeline.evidence import Reference
 from pipeline.report.evidence.evidence_section import EvidenceFinding, EvidenceSection, capital, count
@@ -15,6 +16,7 @@ from pipeline.report.evidence.random_labels import RandomLabels
 from pipeline.report.report_votes import NO_TIME, ReportVotes
 from pipeline.scoring.detector_contracts import VoterVotes
 from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.large_arrays import PIECE, keep, new_large, pieces
 from pipeline.vocabulary.outcomes import OUTCOME_CODES
 from pipeline.vocabulary.time import SECOND
 
@@ -36,26 +38,34 @@ def fast_voters(votes: ReportVotes, labels: RandomLabels) -> EvidenceSection:
     """
     assert votes.voter is not None and votes.time is not None  # noqa: S101  # the caller has checked it
     rows = np.flatnonzero((votes.voter >= 0) & (votes.time != NO_TIME))
-    rows = rows[np.lexsort((votes.time[rows], votes.voter[rows]))]
-    names, voter = np.unique(votes.voter[rows], return_inverse=True)
-    zero = np.zeros(len(rows), dtype=np.int64)
+    rows = keep(rows[np.lexsort((votes.time[rows], votes.voter[rows]))])
+    who = keep(votes.voter[rows])
+    edges = np.unique([0, *np.searchsorted(who, who[PIECE::PIECE]), len(who)]).tolist()
+    voters = 0
+    found: list[EvidenceFinding] = []
+    for low, high in pairwise(edges):
+        names, one = _fast_in_run(who[low:high], votes.time[rows[low:high]], labels)
+        voters, found = voters + names, found + one
+    return FAST_VOTER.answered(found, "Nobody votes again and again within seconds.", voters=voters, votes=len(rows))
+
+
+def _fast_in_run(who: Int64, time: Int64, labels: RandomLabels) -> tuple[int, list[EvidenceFinding]]:
+    """Return the number of voters in votes that are sorted by voter and time, and the findings about fast ones."""
+    names, voter = np.unique(who, return_inverse=True)
+    zero = np.zeros(len(who), dtype=np.int64)
     given = VoterVotes(
-        voter.ravel().astype(np.int64), names, 0, np.arange(len(rows)), votes.time[rows], zero, zero + 1,
-        zero.astype(np.int8), zero,
-    )  # fmt: skip
+        voter.ravel().astype(np.int64), names, 0, np.arange(len(who)), time, zero, zero + 1, zero.astype(np.int8), zero
+    )
     _, alerts = VoterRate().observe(given, [None] * len(names), _any_models())
     strongest: dict[int, float] = {}
     for alert in alerts:
-        who = int(given.voter[alert.offset])
-        strongest[who] = max(strongest.get(who, 0.0), alert.e_value or 0.0)
-    found = [
-        _fast(labels.of("voter", int(names[who])), odds, given.at[given.voter == who])
-        for who, odds in strongest.items()
+        one = int(given.voter[alert.offset])
+        strongest[one] = max(strongest.get(one, 0.0), alert.e_value or 0.0)
+    return len(names), [
+        _fast(labels.of("voter", int(names[one])), odds, given.at[given.voter == one])
+        for one, odds in strongest.items()
         if odds >= LEAST_ODDS
     ]
-    return FAST_VOTER.answered(
-        found, "Nobody votes again and again within seconds.", voters=len(names), votes=len(rows)
-    )
 
 
 def _fast(label: str, odds: float, at: Int64) -> EvidenceFinding:
@@ -82,12 +92,15 @@ def lockstep_voters(votes: ReportVotes, labels: RandomLabels) -> EvidenceSection
     """
     assert votes.voter is not None and votes.time is not None  # noqa: S101  # the caller has checked it
     rows = np.flatnonzero(votes.time != NO_TIME)
-    a, b = votes.model_a[rows].astype(np.int64), votes.model_b[rows].astype(np.int64)
-    pair = np.minimum(a, b) * len(votes.models) + np.maximum(a, b)
-    decided = votes.outcome[rows] < OUTCOME_CODES["tie"]
-    outcome = np.where(decided & (a > b), 1 - votes.outcome[rows], votes.outcome[rows])
-    prompt = np.zeros(len(rows), dtype=np.int64) if votes.prompt is None else votes.prompt[rows] + 1
-    groups = lockstep(votes.voter[rows], pair, outcome, votes.time[rows], prompt)
+    what, when = new_large((len(rows),), np.int32), new_large((len(rows),), np.int64)
+    for piece in pieces(len(rows)):
+        a, b, outcome = (column[rows[piece]] for column in votes.codes)
+        decided = outcome < OUTCOME_CODES["tie"]
+        pair = np.minimum(a, b) * len(votes.models) + np.maximum(a, b)
+        what[piece] = pair * len(OUTCOME_CODES) + np.where(decided & (a > b), 1 - outcome, outcome)
+        when[piece] = votes.time[rows[piece]] // BUCKET
+    prompt = np.broadcast_to(np.int64(0), len(rows)) if votes.prompt is None else keep(votes.prompt[rows] + 1)
+    groups = lockstep_of_cells(keep(votes.voter[rows]), what, when, prompt)
     voters = len(np.unique(votes.voter[votes.voter >= 0]))
     found = [_group(one, voters, votes, labels) for one in groups]
     return LOCKSTEP.answered(

@@ -22,7 +22,7 @@ from pipeline.report.probe_result import ProbeOptions, ProbeResult, unavailable_
 from pipeline.report.probes.probe import Probe
 from pipeline.report.report_board import ReportBoard
 from pipeline.report.report_votes import ReportVotes
-from pipeline.vocabulary.arrays import Float64, Int64
+from pipeline.vocabulary.arrays import Bool, Float64, Int64
 
 _ID, _TITLE, _UNIT = "clustering", "Votes that are not independent", "ratio of standard errors"
 _THRESHOLD = 1.15
@@ -67,13 +67,12 @@ def _inflation(board: ReportBoard, cluster: Int64, known: int, options: ProbeOpt
     votes, fitted = board.votes, board.fitted
     size = len(votes.models)
     residual = residuals(fitted.theta, *votes.codes)
-    scores = voter_scores(votes.model_a, votes.model_b, residual, cluster, size)
     inverse = inv(fitted.hessian + np.trace(fitted.hessian) / size**2)
     plain = _mean_error(inverse, board)
     if plain <= _NO_ERROR:
         return {"unavailable": "every vote is as expected, so that votes have no errors to compare", "clusters": known}
-    group = np.random.default_rng(options.seed).integers(0, _GROUPS, scores.shape[0])
-    parts = np.stack([_scatter(scores[np.flatnonzero(group == k)]) for k in range(_GROUPS)])
+    group = np.random.default_rng(options.seed).integers(0, _GROUPS, int(cluster.max()) + 1)
+    parts = np.stack([_scatter(votes, residual, cluster, group == k) for k in range(_GROUPS)])
     total = parts.sum(axis=0)
     ratio = _error(inverse, total) / plain
     left_out = np.log([_error(inverse, (total - part) * _GROUPS / (_GROUPS - 1)) for part in parts])
@@ -87,7 +86,11 @@ def _inflation(board: ReportBoard, cluster: Int64, known: int, options: ProbeOpt
     }  # fmt: skip
 
 
-def _scatter(scores: Any) -> Float64:
+def _scatter(votes: ReportVotes, residual: Float64, cluster: Int64, chosen: Bool) -> Float64:
+    """Return the sum of s sᵀ over the chosen clusters (bool), where s is the score of a cluster."""
+    rows = np.flatnonzero(chosen[cluster])
+    number = np.cumsum(chosen)[cluster[rows]] - 1
+    scores = voter_scores(votes.model_a[rows], votes.model_b[rows], residual[rows], number, len(votes.models))
     result: Float64 = (scores.T @ scores).toarray()
     return result
 

@@ -21,6 +21,7 @@ from pipeline.store.db.csv_query import csv_query
 from pipeline.store.votes.arrow_reader import BATCH_ROWS, OffsetRange
 from pipeline.vocabulary.arrays import Int8, Int32, Int64
 from pipeline.vocabulary.fates import QUARANTINED
+from pipeline.vocabulary.large_arrays import join_large, keep
 from pipeline.vocabulary.time import NO_TIME
 
 _COLUMNS = {
@@ -68,7 +69,11 @@ class BacklogColumns:
 
     def take(self, rows: Int64) -> BacklogColumns:
         """Return the votes at the given indices, int64[m], in the order of these indices."""
-        return BacklogColumns(*(getattr(self, one.name)[rows] for one in fields(self)))
+        return BacklogColumns(*(keep(getattr(self, one.name)[rows]) for one in fields(self)))
+
+    def kept(self) -> BacklogColumns:
+        """Return the same votes in arrays that are kept for a long time (`vocabulary.large_arrays`)."""
+        return BacklogColumns(*(keep(getattr(self, one.name)) for one in fields(self)))
 
 
 def read_columns(
@@ -88,10 +93,10 @@ def read_columns(
         for low in _starts(connection, part, first, end):
             data = dialect.fetch_bytes(connection, query, (part, low, min(low + BATCH_ROWS, end)))
             if data:
-                blocks.append(_parse(data, part, retracted))
+                blocks.append(_parse(data, part, retracted).kept())
                 progress(len(blocks[-1].voter))
     names = [one.name for one in fields(BacklogColumns)]
-    return BacklogColumns(*(np.concatenate([getattr(block, name) for block in blocks]) for name in names))
+    return BacklogColumns(*(join_large([getattr(block, name) for block in blocks]) for name in names))
 
 
 def _starts(connection: Connection, part: int, first: int, end: int) -> Iterator[int]:

@@ -1,0 +1,112 @@
+"""Keeps large arrays in temporary files that are mapped into memory, so that a process stays small.
+
+An array has a value for each of millions of votes, and most of the time no step reads it. Its pages are those of a
+file without a name, in the folder for temporary files (`TMPDIR`). While the process holds more than RESIDENT_MB, a
+thread gives the pages back to the system, which keeps what was written in its cache or on the disk. The next step that
+reads the array gets the same values.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Lock, Thread
+from typing import Any
+from weakref import WeakSet
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.vocabulary.large_arrays import allocating
+
+RESIDENT_MB = 512
+"""The resident memory from which on pages of arrays are given back, in MB."""
+
+SMALLEST = 1 << 18
+"""Arrays of fewer bytes stay in memory."""
+
+# Arrays share files of at least this size, since a process may open a thousand files only.
+_FILE_BYTES = 64 << 20
+_ALIGNED = 64
+_PAUSE_SECONDS = 0.05
+_STATUS = Path("/proc/self/statm")
+
+
+class SpilledArrays:
+    """Allocates arrays in temporary files, and gives their pages back. A file is gone with the last of its arrays."""
+
+    def __init__(self) -> None:
+        """Begin without files."""
+        self._maps: WeakSet[mmap.mmap] = WeakSet()
+        self._newest: mmap.mmap | None = None
+        self._used = 0
+        self._lock = Lock()
+
+    def allocate(self, shape: tuple[int, ...], kind: np.dtype[Any]) -> npt.NDArray[Any]:
+        """Return an array with any values: in a file, or in memory if it is small or the disk has no room."""
+        size = int(np.prod(shape, dtype=np.int64)) * kind.itemsize
+        if size < SMALLEST or kind.hasobject:
+            return np.empty(shape, kind)
+        if self._newest is None or self._used + size > len(self._newest):
+            try:
+                self._newest, self._used = _new_map(max(size, _FILE_BYTES)), 0
+            except OSError:
+                return np.empty(shape, kind)
+            with self._lock:
+                self._maps.add(self._newest)
+        found = np.frombuffer(self._newest, kind, size // kind.itemsize, self._used).reshape(shape)
+        self._used += -(-size // _ALIGNED) * _ALIGNED
+        return found
+
+    def give_back(self) -> None:
+        """Give all pages of the arrays back to the system. Whoever reads a value gets its page again."""
+        with self._lock:
+            maps = list(self._maps)
+        for one in maps:
+            one.madvise(mmap.MADV_DONTNEED)
+
+
+def _new_map(size: int) -> mmap.mmap:
+    with tempfile.TemporaryFile(prefix="integrity-arrays-") as file:
+        # Reserved now: a write to a mapped page that finds no room on the disk would end the process.
+        os.posix_fallocate(file.fileno(), 0, size)
+        return mmap.mmap(file.fileno(), size)
+
+
+@contextmanager
+def spilled_arrays(resident_mb: int = RESIDENT_MB) -> Iterator[SpilledArrays | None]:
+    """Within a `with` block, keep large arrays (`pipeline.vocabulary.large_arrays`) in temporary files.
+
+    Args:
+        resident_mb: the resident memory from which on pages are given back, in MB.
+
+    Returns:
+        The arrays; None on a system that has no such maps, where all arrays stay in memory.
+    """
+    if not hasattr(mmap, "MADV_DONTNEED") or not _STATUS.exists():
+        yield None
+        return
+    arrays, ended = SpilledArrays(), Event()
+
+    def watch() -> None:
+        while not ended.wait(_PAUSE_SECONDS):
+            if resident_bytes() > resident_mb << 20:
+                arrays.give_back()
+
+    thread = Thread(target=watch, name="spilled arrays", daemon=True)
+    thread.start()
+    try:
+        with allocating(arrays.allocate):
+            yield arrays
+    finally:
+        ended.set()
+        thread.join()
+
+
+def resident_bytes() -> int:
+    """Return the resident memory of this process in bytes."""
+    return int(_STATUS.read_text().split()[1]) * mmap.PAGESIZE
