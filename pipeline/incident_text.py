@@ -48,7 +48,7 @@ class AccountStanding:
     Attributes:
         voter, codename: the pseudonym and its words, for operators only.
         votes: number of counted votes of the account.
-        alert_ids: ids of the alerts of the incident about the account.
+        alert_ids: ids of the alerts of the incident about the account. Empty for a follower of an alert about windows.
         severity, e_value: the highest severity and e-value of these alerts; the e-value is None if no alert has one.
         excluded_by: author of the exclusion in force, None without one.
         counts_now, counts_next: whether the votes count in the newest snapshot, and in the next one.
@@ -74,9 +74,10 @@ class AccountStanding:
             by = f" by {self.excluded_by}" if self.excluded_by else ""
             state = f"left out{by}{' from the next refresh on' if self.counts_now else ''}"
         evidence = "a fact" if self.e_value is None else f"e-value {format_e_value(self.e_value)}"
-        alerts = count(len(self.alert_ids), "alert")
-        votes = count(self.votes, "vote")
-        return f"  {self.codename}  {self.voter}: {votes}, {alerts}, {self.severity}, {evidence}, {state}"
+        about = f"{count(len(self.alert_ids), 'alert')}, {self.severity}, {evidence}"
+        if not self.alert_ids:
+            about = "no alert of its own, but most of its votes do what the incident says"
+        return f"  {self.codename}  {self.voter}: {count(self.votes, 'vote')}, {about}, {state}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,9 @@ def _how_sure(incident: Mapping[str, Any], standing: IncidentStanding | None) ->
     if not counting:
         return text
     values = _few([f"{one.codename} {format_e_value(one.e_value)}" for one in counting])
-    return f"{text}; accounts that still count: {values}"
+    others = sum(not one.alert_ids for one in standing.counting)
+    more = f"; {others:,} other{'s' if others > 1 else ''} without an alert of {'their' if others > 1 else 'its'} own"
+    return f"{text}; accounts that still count: {values}{more if others else ''}"
 
 
 def explain_lines(
@@ -246,7 +249,7 @@ def _what_to_do(incident: Mapping[str, Any], standing: IncidentStanding | None) 
 def _still_counting(incident: Mapping[str, Any], standing: IncidentStanding | None, name: str) -> list[str]:
     """Return lines about the votes that still count, and the commands that show them and leave them out."""
     counting = standing.counting if standing is not None else ()
-    look = [f"  integrity alerts show {one.alert_ids[0][:_SHORT]}" for one in counting[:1] if one.alert_ids]
+    look = [f"  integrity alerts show {one.alert_ids[0][:_SHORT]}" for one in counting if one.alert_ids][:1]
     look = look or [f"  integrity incidents show {name} --verbose"]
     exclude = f"  integrity incidents exclude {name} --reason WHY"
     if standing is None or not any(one.votes for one in standing.accounts):

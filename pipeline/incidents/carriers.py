@@ -42,6 +42,9 @@ class CarriedAlert:
             (`leanings.find_leanings`), with the share of the voter's votes that are such votes. Empty unless the alert
             is about a voter.
         members: names of the provider's models. Empty unless the alert is about a provider.
+        followers: the voters who cast at least half of all their counted votes (`leanings.MOST`), and at least five, as
+            an alert about windows claims, for or against its model. Voter → these counted votes, int64[j] each,
+            ascending. Empty for an alert about a voter, and for an alert that claims no such direction.
     """
 
     alert_id: str
@@ -58,6 +61,7 @@ class CarriedAlert:
     excess: float | None = None
     leanings: Mapping[Claim, float] = field(default_factory=dict)
     members: frozenset[str] = frozenset()
+    followers: Mapping[int, Int64] = field(default_factory=dict)
 
     @property
     def order(self) -> tuple[int, str]:

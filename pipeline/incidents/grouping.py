@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pipeline.incidents.campaigns import find_campaigns
 from pipeline.incidents.carriers import AlertSpan, CarriedAlert, incident_id
 from pipeline.incidents.claims import FACT, HABIT, Claim
+from pipeline.vocabulary.arrays import Int64
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,19 @@ class Incident(AlertSpan):
 
     @property
     def voters(self) -> frozenset[int]:
-        """The voters (pseudonyms as integers) that alerts of the incident name."""
-        return frozenset(one.voter for one in self.alerts if one.voter)
+        """The accounts (pseudonyms as integers): voters with an alert, and followers of an alert with its claim."""
+        return frozenset(self.votes_by_voter())
+
+    def votes_by_voter(self) -> dict[int, Int64]:
+        """Return the accounts with all their counted votes, int64[n] each, ascending.
+
+        An alert about a side effect, such as an opponent that loses, adds no followers: it states another claim.
+        """
+        found = {one.voter: one.votes for one in self.alerts if one.voter}
+        for one in self.alerts:
+            if one.claim in self.claims:
+                found = {**one.followers, **found}
+        return found
 
     @property
     def is_critical(self) -> bool:

@@ -19,7 +19,9 @@ LEAST_SHARE = 0.08
 MOST = 0.5
 """The least share of a voter's votes for or against a model that no habit explains."""
 
-_LEAST_VOTES = 5
+LEAST_VOTES = 5
+"""The least number of votes for or against a model that is a leaning."""
+
 _TIMES = 5.0
 # An honest voter's votes for a model are one of as many as there are models; more for a strong or a new one.
 _WON_A, _WON_B = OUTCOME_CODES["model_a"], OUTCOME_CODES["model_b"]
@@ -37,7 +39,7 @@ def find_leanings(model_a: Int64, model_b: Int64, outcome: Int64, models: int) -
         Triples, sorted: the number of a model; LIFTED if the voter votes for it, LOWERED if against it; and the share
         of the voter's votes that are such votes, from 0 to 1.
     """
-    least = max(_LEAST_VOTES, len(outcome) * max(LEAST_SHARE, _TIMES / max(1, models)))
+    least = max(LEAST_VOTES, len(outcome) * max(LEAST_SHARE, _TIMES / max(1, models)))
     first, second = outcome == _WON_A, outcome == _WON_B
     found = []
     for effect, parts in (

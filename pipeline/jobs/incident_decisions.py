@@ -96,9 +96,8 @@ def change_state(
 def exclusion_targets(connection: Connection, given: str, action: str) -> list[Cause]:
     """Return what `exclude` or `restore` of an incident would change, as (target, id of the alert behind it).
 
-    `exclude` changes the accounts that the incident's alerts name. If they name none, it changes the votes of the first
-    alert whose votes are not left out yet. `restore` changes everything that people excluded because of the incident's
-    alerts.
+    `exclude` changes the accounts of the incident. If it has none, it changes the votes of the first alert whose votes
+    are not left out yet. `restore` changes everything that people excluded because of the incident's alerts.
 
     Args:
         connection: a connection to the store.
@@ -108,14 +107,14 @@ def exclusion_targets(connection: Connection, given: str, action: str) -> list[C
     Raises:
         Usage: there is nothing to exclude or restore, or there is no such incident.
     """
-    incident, _ = find_incident(connection, given)
+    incident, private = find_incident(connection, given)
     if action == "restore":
         found = _excluded_by_people(connection, incident)
         if not found:
             policies = "; after `resolve`, what a policy leaves out counts again at the next refresh"
             raise Usage(f"incident {incident['id']}: nobody excluded votes because of one of its alerts{policies}")
         return found
-    possible = _causes(connection, incident)
+    possible = _causes(connection, incident, private["voters"])
     if not possible:
         raise Usage(f"incident {incident['id']}: its alerts are about no votes that could be left out")
     expected = moderation.expected_exclusions(connection)
@@ -261,20 +260,20 @@ def _excluded_by_people(connection: Connection, incident: Mapping[str, Any]) -> 
     ]
 
 
-def _causes(connection: Connection, incident: Mapping[str, Any]) -> list[Cause]:
-    """Return the accounts that an incident's alerts are about; if none, the selections of votes of its alerts."""
+def _causes(connection: Connection, incident: Mapping[str, Any], voters: Sequence[str]) -> list[Cause]:
+    """Return the accounts of an incident, each with an alert; if none, the selections of votes of its alerts.
+
+    For an account without an alert of its own, it is the first alert about a subject of the incident.
+    """
     alerts = alert_queries.read_alerts(connection, incident["alert_ids"])
-    found: dict[ExclusionTarget, str | None] = {}
-    for alert in alerts:
-        subject = alert["subject"]
-        if subject["kind"] == "voter" and not voter_labels.is_label(subject["id"]):
-            found.setdefault(("voter", subject["id"]), alert["id"])
-    if found:
-        return list(found.items())
-    closed = closed_windows.closed_until(connection)
-    about = incident["about"][0]
+    first = {alert["subject"]["id"]: alert["id"] for alert in reversed(alerts)}
+    shared = next((first[one["name"]] for one in incident["about"] if one["name"] in first), None)
+    found: dict[ExclusionTarget, str | None] = {
+        ("voter", voter): first.get(voter, shared) for voter in voters if not voter_labels.is_label(voter)
+    }
+    closed, about = closed_windows.closed_until(connection), incident["about"][0]
     # Those of what the incident is about come before those of side effects.
-    for alert in sorted(alerts, key=lambda one: one["subject"]["id"] != about["name"]):
+    for alert in () if found else sorted(alerts, key=lambda one: one["subject"]["id"] != about["name"]):
         try:
             selected = alert_queries.select_votes(alert_queries.with_end(alert, closed))
         except (Usage, KeyError):

@@ -190,6 +190,18 @@ def test_the_text_names_the_accounts_that_still_count_and_what_each_decision_doe
     assert standing.accounts[0].line().endswith("critical, e-value 3,000,000, left out by auto-voter/1")
 
 
+def test_followers_count_among_the_accounts_and_are_said_to_have_no_alert_of_their_own() -> None:
+    followers = [AccountStanding(name, f"the-{name}", 9, (), "warning", None, None, True, True) for name in "de"]
+    standing = IncidentStanding((*followers, account("b", 5, 107, counts=True)), 0)
+    lines = explain_lines(incident(votes=23, votes_left_out=0), PRIVATE, standing=standing)
+    assert lines[2].endswith("accounts that still count: the-b 107; 2 others without an alert of their own.")
+    place = next(n for n, line in enumerate(lines) if line.startswith("What to do"))
+    assert lines[place].startswith("What to do: 3 of 3 accounts still count, with 23 votes: the-d (9 votes), ")
+    assert lines[place + 1] == "  integrity alerts show b0123456"
+    said = "  the-d  d: 9 votes, no alert of its own, but most of its votes do what the incident says, still counted"
+    assert followers[0].line() == said
+
+
 def test_when_nothing_is_left_to_exclude_the_text_says_that_a_refresh_publishes_it() -> None:
     waiting = IncidentStanding((account("a", 9, 3e6, counts=False, published=False),), 9)
     lines = explain_lines(incident(votes=9, votes_left_out=9, awaits_refresh=True), PRIVATE, standing=waiting)

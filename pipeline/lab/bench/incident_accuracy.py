@@ -1,8 +1,9 @@
 """Measures whether incidents keep simultaneous attacks apart: mixes of two or three attacks among honest votes.
 
 An account of an attack is planted if it cast a vote that counts while the detectors ran; here that is every account of
-an attack. A planted account is named if an alert is about it. The incident of an attack is the one that most of its
-accounts belong to, or without accounts the one about its target.
+an attack. A planted account is named if an incident or a note has it: an alert is about it, or it follows an alert
+about windows (`CarriedAlert.followers`). The incident of an attack is the one with most of its named accounts; an
+incident without accounts belongs to the attack on its model.
 
 Purity and recall of the named accounts measure the grouping. The share of the planted accounts that the incident has
 also measures the detectors: they need more votes to name an account that votes on its target now and then only.
@@ -42,7 +43,7 @@ class AttackMatch:
     Attributes:
         what: the attack in words.
         planted: number of the attack's accounts.
-        named: number of the attack's accounts that an alert is about, notes included.
+        named: number of the attack's accounts that incidents and notes have.
         incidents: number of incidents of the attack, without notes.
         purity: share of the accounts of the incident that belong to the attack; None if the incident has no account.
         recall: share of the attack's named accounts that the incident has; None if no account is named.

@@ -11,7 +11,7 @@ import numpy as np
 from pipeline.incidents.carriers import CarriedAlert
 from pipeline.incidents.claims import LIFTED, LOWERED, MODEL, NETWORK, Claim, claim_of
 from pipeline.incidents.grouping import Incident, group_alerts
-from pipeline.incidents.leanings import find_leanings
+from pipeline.incidents.leanings import LEAST_VOTES, MOST, find_leanings
 from pipeline.lab.redteam.detector_run import DetectorRun, RaisedAlert
 from pipeline.lab.simulate import SimulatedStream
 from pipeline.lab.simulate.voter_population import NETWORKS
@@ -50,7 +50,7 @@ def _carry(stream: SimulatedStream, first: RaisedAlert, last: RaisedAlert, order
     critical = last.severity == "critical"
     if last.row >= 0:
         voter = int(last.subject, 16)
-        rows = np.sort(order[np.searchsorted(codes, voter) : np.searchsorted(codes, voter, side="right")])
+        rows = _rows_of(voter, order, codes)
         mine = np.array([voter], dtype=np.int64)
         return CarriedAlert(
             alert_id, claim, voter, strength, critical, first.at, *_span(stream, rows), rows, rows, mine,
@@ -60,7 +60,9 @@ def _carry(stream: SimulatedStream, first: RaisedAlert, last: RaisedAlert, order
     if last.detector == "model_shift":  # as in a store, it is about no particular votes
         rows = rows[:0]
     core = rows[stream.cast_at[rows] < end]
-    voters = np.unique(stream.voter[rows]).astype(np.int64)
+    voters, number = np.unique(stream.voter[rows], return_counts=True)
+    often = {int(voter): _rows_of(int(voter), order, codes) for voter in voters[number >= LEAST_VOTES]}
+    follow = {v: mine for v, mine in often.items() if leanings_of(stream, mine).get(claim, 0.0) >= MOST}
     return CarriedAlert(
         alert_id,
         claim,
@@ -72,9 +74,15 @@ def _carry(stream: SimulatedStream, first: RaisedAlert, last: RaisedAlert, order
         last.until,
         rows,
         core,
-        voters,
+        voters.astype(np.int64),
         _excess(evidence, len(core)),
+        followers=follow,
     )
+
+
+def _rows_of(voter: int, order: Int64, codes: Int64) -> Int64:
+    """Return the rows of the evaluated votes of a voter, ascending."""
+    return np.sort(order[np.searchsorted(codes, voter) : np.searchsorted(codes, voter, side="right")])
 
 
 def leanings_of(stream: SimulatedStream, rows: Int64) -> dict[Claim, float]:

@@ -3,7 +3,8 @@
 An alert about a voter is about all counted votes of the voter. An alert about windows is about the votes that its
 evidence selects.
 
-One pass reads the votes for all alerts about windows. A second query reads the votes of all voters with an alert.
+One pass reads the votes for all alerts about windows. A second query reads the votes of all voters with an alert, and
+of those who may follow an alert about windows.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
@@ -23,9 +24,10 @@ from pipeline.events.pseudonym import parse_pseudonym
 from pipeline.events.registry_events import Submitted
 from pipeline.incidents.carriers import NONE, CarriedAlert
 from pipeline.incidents.claims import LIFTED, LOWERED, MODEL, PROVIDER, Claim, claim_of
-from pipeline.incidents.leanings import find_leanings
+from pipeline.incidents.leanings import LEAST_VOTES, MOST
 from pipeline.scoring.window import NEW_ACCOUNT
 from pipeline.store.alerting.alert_queries import format_alert, select_alerts, select_votes, with_end
+from pipeline.store.alerting.own_votes import NO_VOTES, OwnVotes, read_own_votes
 from pipeline.store.boards.voter_labels import is_label
 from pipeline.store.db import dialect, schema
 from pipeline.store.votes import closed_windows, registry_events
@@ -40,25 +42,6 @@ _BLOCK = 200_000
 _NO_TIME = -(2**62)
 _WON_A, _WON_B = OUTCOME_CODES["model_a"], OUTCOME_CODES["model_b"]
 _COLUMNS = ("partition_no", "offset", "voter", "cast_at", "model_a", "model_b", "outcome", "network", "prompt")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Own:
-    """What is known about the votes of one voter with an alert.
-
-    Attributes:
-        votes: packed positions of the votes.
-        first, last: when the first and the last vote were cast, in microseconds since 1970 UTC.
-        leanings: one claim for each model that the voter favours or disfavours, with the share of such votes.
-    """
-
-    votes: Int64
-    first: int
-    last: int
-    leanings: Mapping[Claim, float]
-
-
-_NO_VOTES = _Own(NONE, 2**62, 0, {})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,6 +61,22 @@ class _Selected:
     strongest: int
 
 
+class _Chosen(NamedTuple):
+    """The votes of an alert about windows, as sorted arrays int64.
+
+    Attributes:
+        votes: packed positions of the votes.
+        core: packed positions of those that were cast before the end of the window with the strongest evidence.
+        voters: pseudonyms of the voters.
+        often: pseudonyms of the voters with at least LEAST_VOTES of these votes.
+    """
+
+    votes: Int64
+    core: Int64
+    voters: Int64
+    often: Int64
+
+
 def read_carried(connection: Connection) -> list[tuple[CarriedAlert, dict[str, Any]]]:
     """Return every stored alert, sorted by id, in the two forms that the grouping into incidents needs.
 
@@ -95,19 +94,29 @@ def read_carried(connection: Connection) -> list[tuple[CarriedAlert, dict[str, A
     closed = closed_windows.closed_until(connection)
     windows = [one for row in rows if (one := _select(shown[row["alert_id"]], closed)) is not None]
     votes = _read_selected(connection, windows)
-    by_voter = _read_voters(connection, [row for row in rows if row["subject_kind"] == "voter"])
+    subjects = [row["subject"] for row in rows if row["subject_kind"] == "voter"]
+    numbers = {parse_pseudonym(one) for one in subjects if not is_label(one)}
+    own = read_own_votes(connection, numbers.union(*(one.often.tolist() for one in votes.values())))
     members = _models_by_provider(connection, rows)
     found = []
     for row in rows:
         alert = shown[row["alert_id"]]
-        mine = by_voter.get(row["subject"], _NO_VOTES) if row["subject_kind"] == "voter" else None
+        mine = own.get(voter_number(row["subject"]), NO_VOTES) if row["subject_kind"] == "voter" else None
         # A member of a group is claimed to do what the alert about the group states.
         claim = claim_of(shown.get(alert["evidence"].get("group", ""), alert))
         carried = _carry(row, alert, claim, votes.get(row["alert_id"]), mine)
         if row["subject_kind"] == PROVIDER:
             carried = replace(carried, members=members.get(row["subject"], frozenset()))
+        elif row["alert_id"] in votes:
+            carried = replace(carried, followers=_followers(claim, votes[row["alert_id"]].often, own))
         found.append((carried, alert))
     return found
+
+
+def _followers(claim: Claim, often: Int64, own: Mapping[int, OwnVotes]) -> dict[int, Int64]:
+    """Return the voters who cast most of their votes as an alert claims, with these voters' counted votes."""
+    chosen = [(voter, own[voter]) for voter in often.tolist() if voter in own]
+    return {voter: one.votes for voter, one in chosen if one.leanings.get(claim, 0.0) >= MOST}
 
 
 def _models_by_provider(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> dict[str, frozenset[str]]:
@@ -140,8 +149,8 @@ def _carry(
     row: Mapping[str, Any],
     shown: Mapping[str, Any],
     claim: Claim,
-    selected: tuple[Int64, Int64, Int64] | None,
-    own: _Own | None,
+    selected: _Chosen | None,
+    own: OwnVotes | None,
 ) -> CarriedAlert:
     opened = int(row["opened_at"])
     strength = math.log(row["e_value"]) if row["e_value"] else 0.0
@@ -157,9 +166,11 @@ def _carry(
     last = int(row["over_at"] or opened)
     if selected is None:
         return CarriedAlert(row["alert_id"], claim, 0, strength, critical, opened, opened, last)
-    votes, core, voters = selected
-    first, excess = parse_rfc3339(shown["evidence"]["window"][0]), _excess(shown["evidence"], len(core))
-    return CarriedAlert(row["alert_id"], claim, 0, strength, critical, opened, first, last, votes, core, voters, excess)
+    first, excess = parse_rfc3339(shown["evidence"]["window"][0]), _excess(shown["evidence"], len(selected.core))
+    return CarriedAlert(
+        row["alert_id"], claim, 0, strength, critical, opened, first, last, selected.votes, selected.core,
+        selected.voters, excess,
+    )  # fmt: skip
 
 
 def _excess(evidence: Mapping[str, Any], votes: int) -> float | None:
@@ -179,13 +190,8 @@ def _select(shown: dict[str, Any], closed: int | None) -> _Selected | None:
     return _Selected(shown, claim_of(shown), chosen, parse_rfc3339(shown["evidence"]["window"][1]))
 
 
-def _read_selected(connection: Connection, windows: Sequence[_Selected]) -> dict[str, tuple[Int64, Int64, Int64]]:
-    """Read the votes of alerts about windows.
-
-    Returns:
-        Id of an alert → three sorted arrays int64: packed positions of its votes; packed positions of those votes that
-        were cast before the end of the window with the strongest evidence; pseudonyms of the voters.
-    """
+def _read_selected(connection: Connection, windows: Sequence[_Selected]) -> dict[str, _Chosen]:
+    """Read the votes of alerts about windows: id of an alert → its votes."""
     if not windows:
         return {}
     v = schema.vote.c
@@ -206,8 +212,9 @@ def _read_selected(connection: Connection, windows: Sequence[_Selected]) -> dict
             parts[one.shown["id"]].append((position[mine], position[core], vote["voter"][mine]))
     joined = {}
     for alert_id, found in parts.items():
-        votes, core, voters = (np.unique(np.concatenate([NONE, *column])) for column in zip(*found, strict=True))
-        joined[alert_id] = (votes, core, voters[voters != 0])
+        votes, core, voter = (np.concatenate([NONE, *column]) for column in zip(*found, strict=True))
+        voters, number = np.unique(voter[voter != 0], return_counts=True)
+        joined[alert_id] = _Chosen(np.unique(votes), np.unique(core), voters, voters[number >= LEAST_VOTES])
     return joined
 
 
@@ -241,36 +248,3 @@ def _numbers(connection: Connection) -> tuple[dict[str, int], dict[str, int]]:
     models = {row.name: int(row.model_no) for row in connection.execute(sa.select(m.name, m.model_no))}
     named = sa.select(t.text, t.term_no).where(t.kind == "network")
     return models, {row.text: int(row.term_no) for row in connection.execute(named)}
-
-
-def _read_voters(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> dict[str, _Own]:
-    """Return pseudonym → votes, for each voter with an alert. Empty if the database role may not read voters."""
-    subjects = sorted({row["subject"] for row in rows if not is_label(row["subject"])})
-    if not subjects or not dialect.may_read(connection, "vote", "voter"):
-        return {}
-    number = {parse_pseudonym(subject): subject for subject in subjects}
-    v, values = schema.vote.c, list(number)
-    found: list[tuple[Int64, ...]] = []
-    columns = (v.voter, v.partition_no, v.offset, v.cast_at, v.model_a, v.model_b, v.outcome)
-    for start in range(0, len(values), dialect.CHUNK):
-        query = sa.select(*columns).where(v.voter.in_(values[start : start + dialect.CHUNK]), v.fate.in_(COUNTED))
-        found += [(b[0], pack_positions(b[1], b[2]), *b[3:]) for b in dialect.read_integers(connection, query, _BLOCK)]
-    if not found:
-        return {}
-    voter, position, cast_at, *battles = (np.concatenate(column) for column in zip(*found, strict=True))
-    order = np.lexsort((position, voter))
-    voter, position, cast_at = voter[order], position[order], cast_at[order]
-    model_a, model_b, outcome = (column[order] for column in battles)
-    named = {int(row.model_no): str(row.name) for row in connection.execute(sa.select(schema.model))}
-    edges = np.flatnonzero(np.append(True, voter[1:] != voter[:-1])).tolist()
-    owns = {}
-    for start, end in zip(edges, [*edges[1:], len(voter)], strict=True):
-        mine = slice(start, end)
-        leanings = find_leanings(model_a[mine], model_b[mine], outcome[mine], len(named))
-        owns[number[int(voter[start])]] = _Own(
-            position[mine],
-            int(cast_at[mine].min()),
-            int(cast_at[mine].max()),
-            {Claim(MODEL, named[model], effect): share for model, effect, share in leanings},
-        )
-    return owns

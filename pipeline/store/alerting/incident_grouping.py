@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.events.pseudonym import format_pseudonym
-from pipeline.incidents.carriers import NONE, CarriedAlert
+from pipeline.incidents.carriers import NONE, union
 from pipeline.incidents.claims import BOARD, FACT
 from pipeline.incidents.grouping import Incident, group_alerts
 from pipeline.store.alerting import incident_table, public_incidents
@@ -141,7 +141,9 @@ def _what(incident: Incident, alerts: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _pseudonyms(incident: Incident, shown: Mapping[str, Mapping[str, Any]]) -> set[str]:
-    return {shown[one.alert_id]["subject"]["id"] for one in incident.alerts if one.voter}
+    """Return the accounts of an incident: the subjects of its alerts about voters, and the pseudonyms of followers."""
+    named = {one.voter: shown[one.alert_id]["subject"]["id"] for one in incident.alerts if one.voter}
+    return {named.get(voter) or format_pseudonym(voter) for voter in incident.voters}
 
 
 def _is_of(exclusion: ActiveExclusion, voters: set[str], incident: Incident, by_alert: Mapping[str, set[str]]) -> bool:
@@ -164,23 +166,15 @@ def _hour(at: int) -> str:
     return format_rfc3339(at // HOUR * HOUR)
 
 
-def _named(incident: Incident) -> list[CarriedAlert]:
-    return [one for one in incident.alerts if one.voter]
-
-
-def _votes_of(alerts: Sequence[CarriedAlert]) -> Int64:
-    return np.unique(np.concatenate([NONE, *(one.votes for one in alerts)]))
-
-
 def _count_votes(incident: Incident) -> int:
-    """Return the number of votes of the accounts that the incident names.
+    """Return the number of votes of the incident's accounts.
 
-    An incident may name no accounts. Then each of its alerts has a number of votes beyond expectation, or a number of
+    An incident may have no accounts. Then each of its alerts has a number of votes beyond expectation, or a number of
     votes that it is about. The largest of these numbers is returned.
     """
-    named = _named(incident)
-    if named:
-        return len(_votes_of(named))
+    own = incident.votes_by_voter()
+    if own:
+        return len(union([*own.values()]))
     beyond = [len(one.core) if one.excess is None else one.excess for one in incident.alerts]
     return round(max(beyond, default=0))
 
@@ -191,11 +185,10 @@ def _count_left_out(connection: Connection, incident: Incident, mine: Sequence[A
     A vote under two exclusions counts once.
     """
     voters = {one.target for one in mine if one.kind == "voter"}
-    named = [one for one in _named(incident) if format_pseudonym(one.voter) in voters]
+    own = [votes for voter, votes in incident.votes_by_voter().items() if format_pseudonym(voter) in voters]
     selections = sorted({one.target for one in mine if one.kind == "votes"})
     # Joined, because a selection may have votes of an account that is left out too.
-    parts = [_votes_of(named), *(_selected(connection, VoteSelection.parse(one)) for one in selections)]
-    return len(np.unique(np.concatenate(parts)))
+    return len(union([*own, *(_selected(connection, VoteSelection.parse(one)) for one in selections)]))
 
 
 def _selected(connection: Connection, selection: VoteSelection) -> Int64:

@@ -68,7 +68,8 @@ def public_part(incident: Incident, acted: Set[str]) -> dict[str, list[str]]:
         by which the public can look the incident up.
     """
     open_to_all = [one for one in incident.alerts if not one.voter]
-    few = 0 < len(incident.voters) < FEWEST
+    # Accounts that only follow an alert about windows hide nobody: no alert is about them.
+    few = 0 < len({one.voter for one in incident.alerts if one.voter}) < FEWEST
     former = {incident_id(one) for one in open_to_all} | acted if few else incident.former_ids
     return {
         "alert_ids": [one.alert_id for one in open_to_all],

@@ -134,6 +134,20 @@ def test_a_voter_with_a_habit_joins_the_campaign_that_most_of_its_votes_are_for(
     }  # fmt: skip
 
 
+def test_followers_are_accounts_of_the_incident_whose_claim_they_follow_and_not_of_its_side_effects() -> None:
+    own = {7: numbers((7000, 7005)), 8: numbers((8000, 8005))}
+    burst = replace(window_alert("burst", CLAIMS[0], numbers((6000, 6090), (7000, 7005), (8000, 8005))), followers=own)
+    shadow = replace(
+        window_alert("shadow", Claim(MODEL, "oak", LOWERED), numbers((6000, 6050)), strength=5.0),
+        followers={9: numbers((9000, 9005))},
+    )
+    (found,) = group_alerts([burst, shadow, voter_alert("v", 7, CLAIMS[0])])
+    assert found.voters == {7, 8}
+    assert {voter: len(votes) for voter, votes in found.votes_by_voter().items()} == {7: 60, 8: 5}
+    alone, rest = group_alerts([burst, shadow], [Split(frozenset(["shadow"]))])
+    assert sorted([alone.voters, rest.voters], key=len) == [frozenset(), {7, 8}]
+
+
 def test_a_voter_is_not_of_a_campaign_because_it_voted_in_the_same_hour() -> None:
     """The votes of a window are those of everybody: an honest voter with a habit is not of the attack."""
     attack = [voter_alert(f"c{i}", i, CLAIMS[0], at=i * HOUR) for i in range(1, 6)]
