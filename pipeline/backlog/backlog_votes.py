@@ -199,6 +199,11 @@ class BacklogCells:
         columns = zip(*parts, strict=True)
         return cls(*(join_large(list(column)) for column in columns))
 
+    def runs_of_cells(self) -> list[slice]:
+        """Return the rows in runs of about PIECE rows, at least one; all rows of a cell are in one run."""
+        ends = np.unique(np.searchsorted(self.cell, self.cell[PIECE::PIECE])).tolist()
+        return [slice(low, high) for low, high in pairwise([0, *ends, len(self.cell)])]
+
     def capped_votes(self, cap: int) -> Bool:
         """Return bool[n], true for a vote that is among its voter's first `cap` votes on both of the vote's models."""
         kept = np.ones(len(self.vote) // 2, dtype=np.bool_)

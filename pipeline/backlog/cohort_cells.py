@@ -8,10 +8,9 @@ in SHARES of Π_v (1 − ε + ε E_v), over all cells of the cohort on the model
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 from scipy.special import expit, logit
@@ -25,7 +24,7 @@ from pipeline.evidence import Reference
 from pipeline.evidence.cells import WEIGHTS
 from pipeline.evidence.grouped_sums import group_starts
 from pipeline.vocabulary.arrays import Bool, Float64, Int32, Int64
-from pipeline.vocabulary.large_arrays import PIECE, join_large, keep, new_large, pieces
+from pipeline.vocabulary.large_arrays import join_large, keep, new_large, pieces
 
 SHARES = (0.03, 0.1, 0.3, 0.6, 0.95)
 """The shares ε of biased voters in a cohort. Nearly all voters of a cohort may be biased."""
@@ -122,14 +121,6 @@ class CohortVotes:
         return of_cells
 
 
-def _runs_of_cells(cells: BacklogCells, parts: Bool) -> Iterator[Int64]:
-    """Yield the first MOST_VOTES rows of each cell of some parts, in runs of about PIECE rows with whole cells."""
-    ends = np.unique(np.searchsorted(cells.cell, cells.cell[PIECE::PIECE]))
-    for low, high in pairwise([0, *ends.tolist(), len(cells.cell)]):
-        rows = slice(low, high)
-        yield low + np.flatnonzero(parts[cells.voter[cells.cell[rows]]] & (cells.place[rows] < MOST_VOTES))
-
-
 @dataclass(frozen=True)
 class CohortCells:
     """The evaluated cells of the cohorts of one fold.
@@ -158,7 +149,9 @@ class CohortCells:
         cells, tables = cohorts.cells, SmallTables.of(reference)
         ties = cohorts.tie_shares(parts, reference.tie_share, max(raised, TIES_RAISED))
         places, large, small = [], [], []
-        for rows in _runs_of_cells(cells, parts):
+        for run in cells.runs_of_cells():
+            counted = parts[cells.voter[cells.cell[run]]] & (cells.place[run] < MOST_VOTES)
+            rows = run.start + np.flatnonzero(counted)
             found, counts = count_rows(cohorts.votes, cells, rows, reference, raised)
             many = counts.votes >= LEAST_VOTES
             places.append(found[many])
