@@ -111,7 +111,8 @@ def rate(
         data: the votes: a path, several paths or a table, as for `read`, or the result of `read`.
         style: whether to control for the style of the answers. The records must then have style counts.
         bootstrap: number of bootstrap resamples from which intervals are computed; 0 to compute them from the fit.
-        by_voter: whether intervals allow for dependence between the votes of one voter.
+        by_voter: whether intervals allow for dependence between the votes of one voter. With too few voters they are at
+            least as wide as those of independent votes, and a note says so.
         reweight: each vote on a pair of models gets the weight 1 / max(votes on the pair, reweight). With 0, all
             weights are equal.
         group: "category" or "language" to rate the votes of each category or language too.

@@ -111,7 +111,7 @@ def _rated(read: VoteInput, options: RatingOptions, progress: Any, as_json: bool
 def _print(rated: BattleRatings, document: dict[str, Any], name: str, options: RatingOptions) -> None:
     how = "style control, " if options.style else ""
     interval = f"{options.bootstrap} bootstraps" if options.bootstrap else f"{options.level:.0%} intervals"
-    by = " by voter" if options.by_voter else ""
+    by = " by voter" if rated.clustered else ""
     out.print(board_table(document["rows"], f"{name}: {rated.votes:,} votes, {how}{interval}{by}", out.width, _MORE))
     if rated.without_style:
         out.print(f"{rated.without_style:,} votes without style counts were not used")

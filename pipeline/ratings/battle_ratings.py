@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import BadCounts
-from ..vocabulary.arrays import Float64
+from ..vocabulary.arrays import Float64, Int64
 from .battle_columns import BattleColumns
 from .bootstrap import BootstrapRatings, bootstrap_ratings
 from .bradley_terry import Fit, fit, pair_weights
-from .clustered_sandwich import with_clustered_covariance
+from .clustered_sandwich import LEAST_VOTERS, effective_voters, with_clustered_covariance
 from .fragility import RankSwap, fewest_votes_to_replace_first, neighbour_swaps
 from .grouped_ratings import GroupLeaderboard, count_groups, rate_groups
 from .intervals import MEAN_RATING, POINTS_PER_LOGIT, RatingIntervals, wald_intervals
@@ -42,7 +42,8 @@ class RatingOptions:
         style: whether to adjust the ratings for the style of the answers.
         bootstrap: number of bootstrap rounds; with 0, intervals come from the sandwich covariance. Ignored with
             `style`.
-        by_voter: whether to cluster the covariance by voter.
+        by_voter: whether to cluster the covariance by voter. With fewer than LEAST_VOTERS `effective_voters`, votes are
+            taken as independent if that gives the larger covariance.
         reweight: weigh each vote of a pair by 1 / max(votes of the pair, reweight); 0 gives every vote the same weight.
         level: coverage of the intervals.
         anchor: a model and the rating in points that it is shifted to; None for a mean of 1000 points.
@@ -73,6 +74,9 @@ class BattleRatings:
         board: the leaderboard, rounded to 0.01, with simultaneous rank sets.
         votes: number of votes rated.
         without_style: number of votes left out because an answer has no style counts.
+        clustered: whether the covariance of `board` is clustered by voter. That of `groups` never is.
+        effective_voters: how many voters with equal numbers of votes are as concentrated as the voters of the rated
+            votes (`effective_voters`); None if the options do not ask for intervals by voter.
         constant: style features left out because they are equal on both sides of every vote.
         style: the fit with style coefficients; None if the options do not ask for style.
         resampled: the bootstrap; None if the options do not ask for it, or ask for style.
@@ -88,6 +92,8 @@ class BattleRatings:
     board: Leaderboard
     votes: int
     without_style: int = 0
+    clustered: bool = False
+    effective_voters: float | None = None
     constant: tuple[str, ...] = ()
     style: StyleFit | None = None
     resampled: BootstrapRatings | None = None
@@ -134,9 +140,13 @@ def rate_battles(battles: BattleColumns, options: RatingOptions, progress: Progr
 def _rate(battles: BattleColumns, options: RatingOptions, progress: Progress) -> tuple[BattleRatings, PairCounts]:
     counts, reweight = battles.pair_counts(), options.reweight or None
     fitted, resampled = fit(counts, reweight=reweight), None
-    if options.by_voter:
+    effective = effective_voters(battles.voter) if options.by_voter else None
+    clustered = False
+    if effective is not None:
         weights = None if reweight is None else pair_weights(counts, reweight)
-        fitted = with_clustered_covariance(fitted, *battles.codes, battles.voter, weights=weights)
+        by_voter = with_clustered_covariance(fitted, *battles.codes, battles.voter, weights=weights)
+        clustered = _is_clustered(effective, by_voter, fitted)
+        fitted = by_voter if clustered else fitted
     fitted = with_tie_only_variance(fitted, counts, reweight=reweight)
     shown = wald_intervals(fitted, level=options.level)
     if options.bootstrap:
@@ -145,7 +155,11 @@ def _rate(battles: BattleColumns, options: RatingOptions, progress: Progress) ->
                 counts, fitted, options.bootstrap, seed=options.seed, reweight=reweight, progress=step
             )
         fitted, shown = _bootstrap_intervals(fitted, counts, resampled, options)
-    return BattleRatings(_board(counts, fitted, shown, options), counts.total, resampled=resampled), counts
+    board = _board(counts, fitted, shown, options)
+    return (
+        BattleRatings(board, counts.total, clustered=clustered, effective_voters=effective, resampled=resampled),
+        counts,
+    )
 
 
 def _rate_with_style(
@@ -161,23 +175,33 @@ def _rate_with_style(
         raise BadCounts("expected a style feature that varies, got the same counts on both sides of every vote")
     names = tuple(np.array(STYLE_FEATURES)[varies].tolist())
     a, b, outcome = (column[rows] for column in battles.codes)
-    with progress("style", 1) as step:
-        found = fit_style(
-            battles.models,
-            a,
-            b,
-            outcome,
-            z[:, varies],
-            features=names,
-            voter=battles.voter[rows] if options.by_voter else None,
-            reweight=options.reweight or None,
+    effective = effective_voters(battles.voter[rows]) if options.by_voter else None
+
+    def fit_with(voter: Int64 | None) -> StyleFit:
+        chosen = z[:, varies]
+        return fit_style(
+            battles.models, a, b, outcome, chosen, features=names, voter=voter, reweight=options.reweight or None
         )
+
+    with progress("style", 1) as step:
+        found = fit_with(battles.voter[rows] if options.by_voter else None)
+        clustered = options.by_voter
+        if effective is not None and effective < LEAST_VOTERS:
+            plain = fit_with(None)
+            clustered = _is_clustered(effective, found.ratings, plain.ratings)
+            found = found if clustered else plain
         step(1)
     counts = PairCounts.from_codes(battles.models, a, b, outcome)
     ratings = with_tie_only_variance(found.ratings, counts, reweight=options.reweight or None)
     board = _board(counts, ratings, wald_intervals(ratings, level=options.level), options)
     constant = tuple(name for name in STYLE_FEATURES if name not in names)
-    return BattleRatings(board, counts.total, len(battles) - len(rows), constant, style=found), counts
+    left_out = len(battles) - len(rows)
+    return BattleRatings(board, counts.total, left_out, clustered, effective, constant, style=found), counts
+
+
+def _is_clustered(effective: float, by_voter: Fit, plain: Fit) -> bool:
+    """Return whether a rating has the covariance clustered by voter: with few voters only if it is the larger one."""
+    return effective >= LEAST_VOTERS or bool(np.trace(by_voter.covariance) > np.trace(plain.covariance))
 
 
 def _groups(battles: BattleColumns, options: RatingOptions) -> tuple[GroupLeaderboard, ...]:

@@ -8,8 +8,11 @@ papers multiply V by G/(G − 1) for G voters. Here this factor is left out, sin
 A vote without a voter is a cluster of its own. If no vote has a voter, the result is the sandwich covariance
 without clusters.
 
-Blind spots: with only a few dozen voters the variance is too small. One person with many pseudonyms counts as many
-voters.
+With few voters the variance is too small. With a single voter it is 0, since the scores of all votes add up to 0. So
+callers compare `effective_voters` with LEAST_VOTERS.
+
+Blind spots: with only a few dozen voters the variance is still too small. One person with many pseudonyms counts as
+many voters.
 """
 
 from collections.abc import Iterator
@@ -27,6 +30,9 @@ from . import validation
 from .blas_threads import single_blas_thread
 from .bradley_terry import Fit, sandwich_covariance
 from .residuals import residuals
+
+LEAST_VOTERS = 10
+"""Least number of voters (`effective_voters`) with which standard errors are clustered by voter."""
 
 # Voters whose scores are multiplied at a time: those of more do not fit into the cache, which takes twice as long.
 _BLOCK = 16_384
@@ -74,6 +80,31 @@ def with_clustered_covariance(
     if covariance is None:
         raise NotConverged(fitted.iterations, fitted.gradient_norm)
     return replace(fitted, covariance=covariance)
+
+
+def voters_to_cluster(voter: Int64 | Int32) -> Int64 | Int32 | None:
+    """Return the voters if there are enough of them to cluster standard errors, else None.
+
+    Args:
+        voter: whole[n], the voter of each vote; −1 for an unknown voter.
+    """
+    return voter if effective_voters(voter) >= LEAST_VOTERS else None
+
+
+def effective_voters(voter: Int64 | Int32) -> float:
+    """Return the effective number of voters: (Σ n)² / Σ n², where n is the number of votes of a voter; 0 without votes.
+
+    It equals the number of voters if all voters have the same number of votes, and is smaller otherwise.
+
+    Args:
+        voter: whole[N], the voter of each vote; −1 for an unknown voter. Each vote with −1 counts as a voter of its
+            own.
+    """
+    known = voter[voter >= 0]
+    dense = len(known) and int(known.max()) < 4 * len(known)  # a table takes less memory than sorting
+    sizes = (np.bincount(known) if dense else np.unique(known, return_counts=True)[1]).astype(np.float64)
+    squares = float((sizes**2).sum()) + int((voter < 0).sum())
+    return len(voter) ** 2 / squares if squares else 0.0
 
 
 def voter_clusters(voter: npt.NDArray[np.integer[Any]]) -> tuple[Int64, Int64]:

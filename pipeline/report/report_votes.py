@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.ratings.clustered_sandwich import voters_to_cluster
 from pipeline.vocabulary.arrays import Bool, Int8, Int32, Int64
 from pipeline.vocabulary.large_arrays import keep
 
 NO_TIME = np.iinfo(np.int64).min
 """The time of a vote without a time."""
-
-LEAST_VOTERS = 10
-"""Least number of voters (`effective_voters`) with which standard errors are clustered by voter."""
 
 _COLUMNS = (
     "model_a", "model_b", "outcome", "position", "voter", "prompt", "session", "time", "category", "language", "turn",
@@ -111,31 +109,11 @@ class ReportVotes:
         return None if self.provider is None else self.provider[models]
 
     def clusters(self) -> npt.NDArray[np.int64] | None:
-        """Return the voters by which standard errors can be clustered; None if there are no voters, or too few.
-
-        The scores of all votes add up to 0, so standard errors clustered by a single voter would be 0. With a few
-        voters they would be too small.
-        """
+        """Return the voters by which standard errors are clustered; None if there are no voters, or too few."""
         voter = self.known("voter")
-        return voter if voter is not None and effective_voters(voter) >= LEAST_VOTERS else None
+        return None if voter is None else voters_to_cluster(voter)
 
     def known(self, column: str) -> npt.NDArray[np.int64] | None:
         """Return `voter`, `prompt`, `session` or `network` as int64[N]; None if no vote has a value in this column."""
         values: Int64 | None = getattr(self, column)
         return None if values is None or not (values >= 0).any() else values
-
-
-def effective_voters(voter: Int64) -> float:
-    """Return the effective number of voters: (Σ n)² / Σ n², where n is the number of votes of a voter; 0 without votes.
-
-    It equals the number of voters if all voters have the same number of votes, and is smaller otherwise.
-
-    Args:
-        voter: int64[N], the voter of each vote; −1 for an unknown voter. Each vote with −1 counts as a voter of its
-            own.
-    """
-    known = voter[voter >= 0]
-    dense = len(known) and int(known.max()) < 4 * len(known)  # a table takes less memory than sorting
-    sizes = (np.bincount(known) if dense else np.unique(known, return_counts=True)[1]).astype(np.float64)
-    squares = float((sizes**2).sum()) + int((voter < 0).sum())
-    return len(voter) ** 2 / squares if squares else 0.0

@@ -6,6 +6,7 @@ from typing import Any
 from pipeline.errors import Usage
 from pipeline.ratings import Leaderboard, RankSwap
 from pipeline.ratings.battle_ratings import BattleRatings, RatingOptions
+from pipeline.ratings.clustered_sandwich import LEAST_VOTERS
 from pipeline.vote_files.vote_input import VoteInput
 
 BOARD_COLUMNS = (
@@ -22,7 +23,7 @@ def rating_document(read: VoteInput, rated: BattleRatings, options: RatingOption
         rated: the ratings of its votes.
         options: the options of the rating.
     """
-    notes = [_account(read, rated), *read.notes, *_group_notes(rated, options)]
+    notes = [_account(read, rated), *_voter_notes(rated), *read.notes, *_group_notes(rated, options)]
     return {**_document(rated, _board_rows(rated.board), options), **read.document, "notes": notes}
 
 
@@ -32,6 +33,20 @@ def _account(read: VoteInput, rated: BattleRatings) -> str:
     unstyled = [f"{rated.without_style:,} without style counts"] if rated.without_style else []
     what = ", ".join([f"{rated.votes:,} rated", *unstyled, *read.not_rated])
     return f"{records:,} record{'s' * (records != 1)}: {what}"
+
+
+def _voter_notes(rated: BattleRatings) -> list[str]:
+    """Return a note if the user asked for intervals by voter and some intervals take votes as independent."""
+    few = rated.effective_voters
+    if few is None:
+        return []
+    notes = ["the intervals of the boards of groups take votes as independent"] if rated.groups else []
+    if few >= LEAST_VOTERS:
+        return notes
+    why = f"few voters cast most votes, as if {few:.1f} voters had cast all in equal shares; {LEAST_VOTERS} are needed"
+    if rated.clustered:
+        return [f"intervals by voter may be too narrow: {why}", *notes]
+    return [f"--by-voter has no effect: {why}. The intervals take votes as independent, and may be too narrow", *notes]
 
 
 def _group_notes(rated: BattleRatings, options: RatingOptions) -> list[str]:
@@ -81,6 +96,7 @@ def _document(rated: BattleRatings, rows: list[dict[str, Any]], options: RatingO
         "rows": rows,
         "votes": rated.votes,
         "level": options.level,
+        "clustered_by_voter": rated.clustered,
         "gradient_norm": board.gradient_norm,
         "converged": board.converged,
     }

@@ -53,6 +53,7 @@ def test_a_board_as_json() -> None:
         "format",
         "records",
         "level",
+        "clustered_by_voter",
         "unrated",
         "unread_columns",
         "left_out",
@@ -75,6 +76,10 @@ def test_a_board_as_json() -> None:
 
 def test_voters_and_style_change_what_they_should() -> None:
     by_voter = document(SMALL, "--by-voter")
+    assert by_voter["clustered_by_voter"]
+    assert by_voter["notes"][1].startswith(
+        "intervals by voter may be too narrow: few voters cast most votes, as if 4.5 "
+    )
     assert _ratings(by_voter).tolist() == _ratings(document(SMALL)).tolist()
     assert _ratings(by_voter, "se") == pytest.approx(np.array(EXPECTED["clustered_se"]) * POINTS, abs=0.0051)
     style, expected = document(SMALL, "--style"), EXPECTED["style"]
@@ -402,6 +407,37 @@ def test_a_drawn_interval_is_shown_where_there_is_room_and_has_an_axis() -> None
     assert len(headers[160][-2]) == 24
     assert [one for one in headers[80] if one[0].isdigit()] in ([], [headers[80][-2]])
     assert headers[80][:5] == ["rank", "rank set", "model", "rating", "interval"]
+
+
+@pytest.mark.parametrize("voter", ["me", ""])
+def test_intervals_by_one_voter_are_those_of_independent_votes_and_a_note_says_so(tmp_path: Path, voter: str) -> None:
+    """With an empty `voter` half of the votes name nobody, so that the other half has too much weight."""
+    rows = [
+        {"voter_id": voter or ("me" if n % 2 else None), "language": "en", "model_a": "abc"[n % 3],
+         "model_b": "bca"[n % 3], "winner": ("model_a", "tie", "model_b", "model_b")[n % 4]}
+        for n in range(120)
+    ]  # fmt: skip
+    path = _battles(tmp_path / "votes.jsonl", rows)
+    plain, by_voter = document(path), document(path, "--by-voter")
+    assert by_voter["rows"] == plain["rows"]
+    assert (plain["clustered_by_voter"], by_voter["clustered_by_voter"]) == (False, False)
+    assert all(row["upper"] - row["lower"] > 40 for row in by_voter["rows"])
+    assert by_voter["notes"][1].startswith("--by-voter has no effect: few voters cast most votes, as if ")
+    assert not any("--by-voter" in note for note in plain["notes"])
+    printed = run(path, "--by-voter")
+    assert "95% intervals by voter" not in printed
+    assert "The intervals take votes as independent, and may be too narrow" in " ".join(printed.split())
+
+
+def test_boards_of_groups_say_that_they_are_not_by_voter(tmp_path: Path) -> None:
+    rows = [
+        {"voter_id": f"v{n % 20}", "language": "en", "model_a": "ab"[n % 2], "model_b": "ba"[n % 2],
+         "winner": ("model_a", "tie", "model_a")[n % 3]}
+        for n in range(60)
+    ]  # fmt: skip
+    found = document(_battles(tmp_path / "votes.jsonl", rows), "--by-voter", "--group", "language")
+    assert found["clustered_by_voter"]
+    assert found["notes"][1] == "the intervals of the boards of groups take votes as independent"
 
 
 def test_a_rating_loads_neither_kafka_nor_a_database() -> None:

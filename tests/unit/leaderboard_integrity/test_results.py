@@ -133,6 +133,13 @@ def test_without_altair_a_plot_names_the_extra(monkeypatch: pytest.MonkeyPatch) 
         li.rate(VOTES).plot()
 
 
+def test_intervals_by_few_voters_take_votes_as_independent_and_a_note_says_so() -> None:
+    votes = small(voter_id="me")
+    found = li.rate(votes, by_voter=True)
+    assert found.rows == li.rate(votes).rows
+    assert found.notes[1].startswith("by_voter=True has no effect: few voters cast most votes")
+
+
 @pytest.mark.parametrize(
     ("call", "expected"),
     [

@@ -83,6 +83,19 @@ def test_errors_by_voter_are_the_clustered_ones(small: SimpleNamespace) -> None:
     assert found.board.upper - found.board.rating == pytest.approx(1.644854 * se, abs=0.02)
 
 
+@pytest.mark.parametrize(("voters", "clustered"), [(1, False), (9, False), (10, True)])
+@pytest.mark.parametrize("style", [False, True])
+def test_intervals_of_few_voters_are_no_narrower_than_those_of_independent_votes(
+    small: SimpleNamespace, voters: int, clustered: bool, style: bool
+) -> None:
+    few = replace(columns(small), voters=tuple(f"v{k}" for k in range(voters)), voter=np.arange(900) % voters)
+    found, plain = (rated(few, by_voter=by_voter, style=style)[0] for by_voter in (True, False))
+    assert (found.effective_voters, found.clustered) == (pytest.approx(voters), clustered)
+    assert (plain.effective_voters, plain.clustered) == (None, False)
+    assert (found.board.se.tolist() != plain.board.se.tolist()) == clustered
+    assert found.board.se.min() > 1
+
+
 def test_style_is_controlled_for_with_the_features_that_vary(small: SimpleNamespace) -> None:
     found, display = rated(columns(small), style=True)
     expected = small.expected["style"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import BadCounts
 from pipeline.ratings import PairCounts, fit, pair_weights
-from pipeline.ratings.clustered_sandwich import with_clustered_covariance
+from pipeline.ratings.clustered_sandwich import effective_voters, with_clustered_covariance
 from tests.unit.ratings.strategies import voted
 
 
@@ -115,3 +115,10 @@ def test_pair_weights_apply_to_the_clustered_covariance(small) -> None:
 def test_a_bad_vote_is_named(small, columns, message: str) -> None:
     with pytest.raises(BadCounts, match=message):
         with_clustered_covariance(fit(small.counts), *columns)
+
+
+def test_effective_voters_count_equal_shares_and_votes_without_voters() -> None:
+    assert effective_voters(np.array([3, 3, 5, 5])) == 2
+    assert effective_voters(np.array([-1, -1, -1])) == 3
+    assert effective_voters(np.array([0] * 9 + [1])) == pytest.approx(100 / 82)
+    assert effective_voters(np.array([], dtype=np.int64)) == 0

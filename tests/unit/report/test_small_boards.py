@@ -11,7 +11,7 @@ from pipeline.errors import RatingError
 from pipeline.report.probe_result import ProbeOptions
 from pipeline.report.probes import PROBES, run_probes
 from pipeline.report.report_board import rate_report_votes
-from pipeline.report.report_votes import ReportVotes, effective_voters
+from pipeline.report.report_votes import ReportVotes
 
 SHARES = ([0.25] * 4, [0.5, 0.5, 0, 0], [0, 0, 1, 0], [0.9, 0.05, 0.05, 0], [0.45, 0.45, 0.1, 0])
 
@@ -96,13 +96,6 @@ def test_votes_of_many_voters_are_clustered() -> None:
     board = rate_report_votes(votes)
     assert votes.clusters() is not None
     assert board.clustered.covariance != pytest.approx(board.fitted.covariance)
-
-
-def test_effective_voters_count_equal_shares_and_votes_without_voters() -> None:
-    assert effective_voters(np.array([3, 3, 5, 5])) == 2
-    assert effective_voters(np.array([-1, -1, -1])) == 3
-    assert effective_voters(np.array([0] * 9 + [1])) == pytest.approx(100 / 82)
-    assert effective_voters(np.array([], dtype=np.int64)) == 0
 
 
 def test_votes_of_which_all_are_rated_are_not_copied() -> None:
