@@ -33,8 +33,8 @@ class PlantedBoard:
         heavy_taste: spread of the taste of these voters for each model, in logits.
         prompt_taste, session_taste: spread of what a prompt or a session adds to each model, in logits.
         loud_share: share of votes of one voter, who prefers model 0 to model 1 by 8 logits.
-        close_top: gap of the first two models in logits; None for an even gap.
-        later_swap: whether models 0 and 1 change strengths after the first turn.
+        close_top: whether models 0 and 1 are equally strong, and their votes are dealt evenly between them.
+        later_swap: whether models 3 and 4 change strengths after the first turn.
         sibling_scale: factor of gaps between two models of one provider.
         seed: of all random numbers.
     """
@@ -59,7 +59,7 @@ class PlantedBoard:
     prompt_taste: float = 0.0
     session_taste: float = 0.0
     loud_share: float = 0.0
-    close_top: float | None = None
+    close_top: bool = False
     later_swap: bool = False
     sibling_scale: float = 1.0
     seed: int = 0
@@ -94,9 +94,9 @@ def draw(board: PlantedBoard) -> PlantedVotes:
     prompt, session = rng.integers(0, board.prompts, n), rng.integers(0, board.sessions, n)
     turn, provider = 1 + (rng.random(n) < 0.4), np.arange(size) // 2 % max(size // 4, 1)
     strength = np.linspace(board.spread, -board.spread, size)
-    if board.close_top is not None:
-        strength[1] = strength[0] - board.close_top
-    later = strength[[1, 0, *range(2, size)]] if board.later_swap else strength
+    if board.close_top:
+        strength[1] = strength[0]
+    later = strength[[0, 1, 2, 4, 3, *range(5, size)]] if board.later_swap else strength
     gap = np.where(turn == 1, strength[first] - strength[second], later[first] - later[second])
     gap *= np.where(provider[first] == provider[second], board.sibling_scale, 1.0)
     in_cycle = (first < board.cycle) & (second < board.cycle)
@@ -119,6 +119,8 @@ def draw(board: PlantedBoard) -> PlantedVotes:
         (first == board.hedger) | (second == board.hedger), board.hedger_ties, board.tie_share
     )
     outcome = np.where(tied, 2, np.where(rng.random(n) < 1 / (1 + np.exp(-gap)), 0, 1))
+    if board.close_top:
+        first, second = _dealt(first, second, outcome)
     return PlantedVotes(size, first, second, outcome, voter, prompt, session, turn, provider)
 
 
@@ -130,6 +132,28 @@ def _pairs(board: PlantedBoard, rng: np.random.Generator) -> tuple[Array, Array]
     cell = rng.choice(size * size, board.votes, p=(weight / weight.sum()).ravel())
     pool = rng.integers(0, board.pools, board.votes) * size
     return pool + cell // size, pool + cell % size
+
+
+def _dealt(first: Array, second: Array, outcome: Array) -> tuple[Array, Array]:
+    """Return the models with models 0 and 1 exchanged in some votes, so that both have the same results.
+
+    The two models are equally strong, so every exchange is as likely as the drawn votes. Votes with the same opponent,
+    side and outcome go to model 0 and model 1 in turn. Only chance would else decide how many votes are between them.
+    """
+    one_of_two = (first < 2) != (second < 2)
+    opponent, side = np.where(first < 2, second, first), first < 2
+    against_others = np.flatnonzero(one_of_two)
+    between = np.flatnonzero((first < 2) & (second < 2))
+    first, second = first.copy(), second.copy()
+    order = against_others[np.lexsort([f[against_others] for f in (side, outcome, opponent)])]
+    dealt = np.arange(len(order)) % 2
+    first[order], second[order] = (
+        np.where(side[order], dealt, first[order]),
+        np.where(side[order], second[order], dealt),
+    )
+    order = between[np.argsort(outcome[between], kind="stable")]
+    first[order], second[order] = np.arange(len(order)) % 2, 1 - np.arange(len(order)) % 2
+    return first, second
 
 
 def _voters(board: PlantedBoard, rng: np.random.Generator) -> tuple[Array, npt.NDArray[np.bool_]]:

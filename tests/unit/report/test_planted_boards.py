@@ -1,6 +1,7 @@
 """Each probe fires on the board with its defect, no other probe does, and none on honest boards."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -28,28 +29,34 @@ TESTS = ("position_bias", "tie_rule", "intransitivity", "clustering", "first_tur
 PLANTED = {
     "few votes": (PlantedBoard(votes=250), {"separation", "rank_resolution"}),
     "first slot": (PlantedBoard(first_bonus=0.35), {"position_bias"}),
-    "first slot of one model": (PlantedBoard(first_bonus=1.2, always_first=4), {"position_bias"}),
+    "first slot of one model": (PlantedBoard(first_bonus=1.2, always_first=4, votes=40_000), {"position_bias"}),
     "model that draws": (PlantedBoard(hedger=7), {"tie_rule"}),
     "circle": (PlantedBoard(cycle=5, votes=40_000, spread=2.4), {"intransitivity"}),
     "two pools": (PlantedBoard(pools=2), {"connectivity"}),
-    "lopsided budget": (PlantedBoard(budget=0.7, votes=80_000, spread=2.8), {"coverage"}),
+    "lopsided budget": (PlantedBoard(budget=0.65, votes=120_000, spread=2.8), {"coverage"}),
     "busy voters": (PlantedBoard(heavy=60, votes=40_000, heavy_taste=0.7, spread=1.8), {"clustering"}),
     "prompts with a taste": (PlantedBoard(prompt_taste=0.8, prompts=300, votes=40_000), {"clustering"}),
     "sessions with a taste": (PlantedBoard(session_taste=1.0, sessions=400, votes=40_000), {"clustering"}),
     "loud voter": (PlantedBoard(loud_share=0.15, models=12, votes=40_000, spread=2.0), {"voter_influence"}),
-    "close top": (PlantedBoard(close_top=0.0, votes=40_000, seed=1), {"fewest_votes"}),
-    "other order later": (PlantedBoard(later_swap=True), {"first_turn"}),
+    "close top": (PlantedBoard(close_top=True, votes=40_000), {"fewest_votes"}),
+    "other order later": (PlantedBoard(later_swap=True, votes=20_000), {"first_turn"}),
     "siblings look alike": (PlantedBoard(sibling_scale=0.4, votes=40_000, spread=1.8), {"same_provider"}),
 }
+
+
+SEEDS = range(500, 510)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", PLANTED)
 def test_the_probe_of_a_defect_fires_and_no_other(name: str) -> None:
     board, expected = PLANTED[name]
-    # The circle breaks the order within a provider too, so its file names no providers.
-    found = probes_of(board, providers=name != "circle")
-    assert {one.id for one in found.values() if one.fired} == expected
+    fired = {}
+    for seed in SEEDS:
+        # The circle breaks the order within a provider too, so its file names no providers.
+        found = probes_of(replace(board, seed=seed), providers=name != "circle")
+        fired[seed] = {one.id for one in found.values() if one.fired}
+    assert fired == dict.fromkeys(SEEDS, expected)
 
 
 @pytest.mark.long
