@@ -30,7 +30,7 @@ PLANTED = {
     "few votes": (PlantedBoard(votes=250), {"separation", "rank_resolution"}),
     "first slot": (PlantedBoard(first_bonus=0.35), {"position_bias"}),
     "first slot of one model": (PlantedBoard(first_bonus=1.2, always_first=4, votes=40_000), {"position_bias"}),
-    "model that draws": (PlantedBoard(hedger=7), {"tie_rule"}),
+    "model that draws": (PlantedBoard(hedger=7, votes=40_000), {"tie_rule"}),
     "circle": (PlantedBoard(cycle=5, votes=40_000, spread=2.4), {"intransitivity"}),
     "two pools": (PlantedBoard(pools=2), {"connectivity"}),
     "lopsided budget": (PlantedBoard(budget=0.65, votes=120_000, spread=2.8), {"coverage"}),
