@@ -6,6 +6,8 @@ from typing import Any
 
 from pipeline.jobs.refresh.board_diff import STEPS, ModelMove
 
+_SHORT = {"votes": "new votes", "method": "rules of the method", "exclusions": "exclusions", "settings": "settings"}
+
 
 def move_reason(move: ModelMove) -> str:
     """Return a few sentences that explain a move; "" if there is nothing to explain."""
@@ -28,10 +30,22 @@ def move_cause(move: ModelMove) -> str:
         sentences = [f"{_signed(move.rating_change)} points: {causes}."]
     else:
         sentences = [f"{_signed(move.rating_change)} points{''.join(f' {cause}' for _, cause in parts)}."]
-    change = move.rating_change or 0.0
-    if (move.places or 0) * change < 0:
-        sentences.append(f"The models around it {'lost' if change < 0 else 'won'} more.")
-    return " ".join(sentences)
+    return " ".join([*sentences, *_against(move)])
+
+
+def rating_change(move: ModelMove) -> str:
+    """Return by how many points a rating changed and how many of them each cause explains, shorter than `move_cause`.
+
+    The result is "" if the model is on one of the two boards only.
+    """
+    change = move.rating_change
+    if change is None:
+        return ""
+    parts = [(step, points) for step in STEPS if (points := move.points.get(step))]
+    start = f"Its rating {'fell' if change < 0 else 'rose'} by {abs(change):.1f} points"
+    causes = ", ".join(f"{_signed(points)} by {_SHORT[step]}" for step, points in parts)
+    why = f", all by {_SHORT[parts[0][0]]}" if len(parts) == 1 else f": {causes}" if causes else ""
+    return " ".join([f"{start}{why}.", *_against(move)])
 
 
 def main_cause(move: ModelMove, *, excluded: bool, restored: bool) -> str:
@@ -65,6 +79,12 @@ def is_clear(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     """
     widths = [(row["upper"] - row["lower"]) / 2 for row in (before, after)]
     return bool(abs(after["rating"] - before["rating"]) > hypot(*widths))
+
+
+def _against(move: ModelMove) -> list[str]:
+    """Return a sentence if a model won places although its rating fell, or lost places although it rose."""
+    change = move.rating_change or 0.0
+    return [f"The models around it {'lost' if change < 0 else 'won'} more."] if (move.places or 0) * change < 0 else []
 
 
 def _cause(step: str, move: ModelMove) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from cachetools import LRUCache
 from sqlalchemy.engine import Connection
 
-from pipeline.api.move_reasons import is_clear, main_cause, move_cause
+from pipeline.api.move_reasons import is_clear, main_cause, rating_change
 from pipeline.api.store_reader import StoreReader
 from pipeline.jobs.refresh.board_diff import BoardDiff, ModelMove, list_moves
 from pipeline.jobs.refresh.prepare_answers import read_moves
@@ -140,7 +140,7 @@ def _move(move: ModelMove, diff: BoardDiff) -> dict[str, Any]:
         "places": move.places,
         "points": move.rating_change,
         "why": main_cause(move, excluded=bool(diff.excluded), restored=bool(diff.restored)),
-        "reason": move_cause(move),
+        "change": rating_change(move),
         "snapshots": (diff.before, diff.after),
     }
 

@@ -123,6 +123,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "figure": format_figure,
     "percent": lambda value: "–" if value is None else f"{value:.1%}",
     "day": _day,
+    "date": lambda text: "–" if text is None else text[:10],
     "details": _details,
     "url": lambda text: quote(str(text), safe=""),
     "e_value": alert_text.format_e_value,

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from pipeline.api.move_reasons import main_cause, move_reason
+from pipeline.api.move_reasons import main_cause, move_reason, rating_change
 from pipeline.jobs.refresh.board_diff import STEPS, ModelMove, NewBattles
 
 NO_POINTS = dict.fromkeys(STEPS)
@@ -36,6 +36,17 @@ def test_several_causes_have_their_points_in_the_order_of_the_steps() -> None:
         "+12.3 points: +5.0 by changed settings, −2.7 by exclusions that were added or undone, "
         "+10.0 by new votes (3 of them its own)."
     )
+
+
+def test_the_short_form_has_the_points_of_each_cause() -> None:
+    points = {"settings": 0.0, "exclusions": -2.66, "votes": 15.0}
+    assert rating_change(replace(MOVE, points=points)) == (
+        "Its rating rose by 12.3 points: −2.7 by exclusions, +15.0 by new votes."
+    )
+    assert rating_change(MOVE) == "Its rating rose by 12.3 points, all by new votes."
+    lower = replace(MOVE, after={"rank": 2, "rating": 990.0}, points=NO_POINTS)
+    assert rating_change(lower) == "Its rating fell by 10.0 points. The models around it lost more."
+    assert rating_change(replace(MOVE, before=None, points=NO_POINTS)) == ""
 
 
 def test_a_rise_in_rank_with_a_lower_rating_names_the_others() -> None:
