@@ -31,7 +31,8 @@ def print_report(report: Report, saved: Path | None) -> None:
     for number, sentence in enumerate(report.verdict.sentences, 1):
         print_paragraphs([f"{number}. {sentence}"])
     if saved is not None:
-        print_paragraphs([f"The whole report was written to {saved}"])
+        votes = f"{report.source.reading['records']:,} records, {report.facts['votes']:,} votes count"
+        print_paragraphs([f"{votes}. The whole report was written to {saved}"])
         return
     out.print("")
     rows = [{**row, "rank_best": row["rank_best_joint"], "rank_worst": row["rank_worst_joint"]} for row in report.rows]

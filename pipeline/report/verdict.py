@@ -22,6 +22,7 @@ FEWEST = "fewest_votes"
 
 # Names that a sentence lists.
 _NAMED = 3
+_BOTH = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def _leader(rows: Sequence[Mapping[str, Any]], level: float) -> str:
     names = [row["model"] for row in rows if row["rating"] == top["rating"]]
     points = f"{top['rating']:,.0f} points ({level:.0%} interval {top['lower']:,.0f} to {top['upper']:,.0f})"
     if len(names) == len(rows):
-        return f"No model leads: all {len(names):,} have {points}."
+        return f"No model leads: {'both' if len(names) == _BOTH else f'all {len(names):,}'} have {points}."
     rivals = max(0, _first(rows) - len(names))
     sure = (
         "and no other model may be first, if all models are judged together"
@@ -102,7 +103,9 @@ def _separation(separated: Mapping[str, int]) -> str:
     pairs, each, jointly = (separated[name] for name in ("neighbours", "each", "jointly"))
     sure = "none" if not jointly else "all" if jointly == pairs else f"{jointly:,}"
     alone = "" if each == jointly else f" ({each:,} if each pair is judged alone)"
-    rest = "" if jointly == pairs else f"; the order of {'the others' if jointly else 'all'} is open"
+    open_pairs = pairs - jointly
+    which = "all" if not jointly else "the other one" if open_pairs == 1 else f"the other {open_pairs:,}"
+    rest = f"; the order of {which} is open" if open_pairs else ""
     return f"Of {count(pairs, 'pair')} of neighbours the votes separate {sure} for sure{alone}{rest}."
 
 

@@ -17,6 +17,8 @@ from pipeline.report.evidence.evidence_section import EvidenceFinding, EvidenceS
 from pipeline.report.evidence.evidence_tests import SIDES, TEST_ALPHA
 from pipeline.report.report_votes import ReportVotes
 
+_HUNDREDTH = 100
+
 
 def sides(votes: ReportVotes) -> EvidenceSection:
     """Test whether models are shown equally often on both sides, and return the section about it."""
@@ -66,7 +68,7 @@ def spread_of_votes(votes: ReportVotes) -> dict[str, Any]:
     if voter is not None:
         per_voter = np.sort(np.bincount(voter[voter >= 0]))[::-1]
         per_voter = per_voter[per_voter > 0]
-        busiest = max(1, len(per_voter) // 100)
+        busiest = max(1, len(per_voter) // _HUNDREDTH)
         facts["voters"] = len(per_voter)
         facts["busiest_voter_share"] = int(per_voter[0]) / len(votes)
         facts["busiest_hundredth_share"] = int(per_voter[:busiest].sum()) / len(votes)
@@ -81,15 +83,22 @@ def spread_sentences(facts: Mapping[str, Any]) -> list[str]:
         facts: the result of `spread_of_votes`.
     """
     each, most = facts["votes_per_model"], facts["most_shown"]
-    told = [
-        f"Models have {each['least']:,} to {each['most']:,} votes, the median model {each['median']:,.0f}; "
-        f"{most['model']} is in {most['share_of_votes']:.1%} of all votes."
-    ]
+    if each["least"] == each["most"]:
+        told = [f"Each model has {each['most']:,} vote{'s' * (each['most'] != 1)}."]
+    else:
+        told = [
+            f"Models have {each['least']:,} to {each['most']:,} votes, the median model {each['median']:,.0f}; "
+            f"{most['model']} is in {most['share_of_votes']:.1%} of all votes."
+        ]
     if "voters" in facts:
-        told.append(
-            f"The busiest hundredth of {facts['voters']:,} voters cast {facts['busiest_hundredth_share']:.1%} of the "
-            f"votes, the busiest one {facts['busiest_voter_share']:.1%}."
-        )
+        voters, alone = facts["voters"], facts["busiest_voter_share"]
+        if voters < 2 * _HUNDREDTH:  # the busiest hundredth is one voter
+            told.append(f"The busiest of {voters:,} voters cast {alone:.1%} of the votes.")
+        else:
+            told.append(
+                f"The busiest hundredth of {voters:,} voters cast {facts['busiest_hundredth_share']:.1%} of the "
+                f"votes, the busiest one {alone:.1%}."
+            )
     if facts.get("votes_without_voter"):
         told.append(f"{facts['votes_without_voter']:,} votes name no voter.")
     return told

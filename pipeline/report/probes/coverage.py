@@ -30,8 +30,11 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
     figure = gini(battles.tolist())
     many_thin = len(thin) >= _THIN_SHARE * size
     few, most = int(battles.min()), int(battles.max())
-    sentence = f"Battles per model run from {few:,} to {most:,}; {met:,} of {possible:,} pairs of models met."
-    if thin:
+    per_model = f"Each model has {most:,} battles" if few == most else f"Models have {few:,} to {most:,} battles each"
+    sentence = f"{per_model}; {met:,} of {possible:,} pairs of models met."
+    if len(thin) == size:
+        sentence += f" All have fewer than {_THIN} battles."
+    elif thin:
         sentence += f" {len(thin):,} model{'s have' if len(thin) > 1 else ' has'} fewer than {_THIN} battles."
     return ProbeResult(
         id=_ID, title=_TITLE, figure=figure, unit=_UNIT, interval=_interval(board, options), threshold=_THRESHOLD,

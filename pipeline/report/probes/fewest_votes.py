@@ -59,13 +59,17 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
         dropped.share * max(0.0, 1 + sign * z * se / gap) if gap > _EQUAL else dropped.share for sign in (-1, 1)
     )
     flipped, added = (changes.get("first_place", {}).get(how) for how in ("flip", "add"))
-    also = [f"{one['votes']:,} {how}" for one, how in ((flipped, "flipped"), (added, "added")) if one is not None]
+    also = [
+        f"{how} {one['votes']:,} vote{'s' * (one['votes'] != 1)}"
+        for one, how in ((flipped, "flipping"), (added, "adding"))
+        if one is not None
+    ]
     return ProbeResult(
         id=_ID, title=_TITLE, figure=dropped.share, unit=_UNIT, interval=(low, high), threshold=_THRESHOLD,
         fired=dropped.share < _THRESHOLD,
         sentence=(
             f"Without {dropped.votes:,} of {board.counts.total:,} votes ({dropped.share:.3%}), {dropped.below} is first"
-            f" instead of {dropped.above}" + (f"; {' or '.join(also)} votes do the same." if also else ".")
+            f" instead of {dropped.above}" + (f"; {' or '.join(also)} does the same." if also else ".")
         ),
         details={"changes": changes, "top": top},
     )  # fmt: skip

@@ -39,7 +39,11 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
     wins = counts.decisive_matrix()
     cycles, triads = cyclic_triads(wins)
     if triads < _LEAST_TRIADS:
-        return unavailable_result(_ID, _TITLE, _UNIT, f"only {triads} groups of three models have three decided pairs")
+        found = f"only {triads}" if triads else "no"
+        reason = (
+            f"{found} group{'s' * (triads > 1)} of three models {'have' if triads > 1 else 'has'} three decided pairs"
+        )
+        return unavailable_result(_ID, _TITLE, _UNIT, reason)
     a, b = counts.a, counts.b
     p, votes = win_probability(fit(counts).theta)[a, b], (wins + wins.T)[a, b].astype(np.int64)
     draws = min(options.rounds, _MOST_DRAWS)

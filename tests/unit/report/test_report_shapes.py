@@ -177,3 +177,16 @@ def test_a_column_that_a_table_has_twice_is_named(tmp_path: Path) -> None:
     done = called("report", str(path), "--json", settings={})
     message = "votes.csv: expected one column 'winner', got 2; rename the others"
     assert (done.returncode, json.loads(done.stdout)["message"]) == (2, message)
+
+
+def test_sentences_count_one_and_two_as_people_do(tmp_path: Path) -> None:
+    two = [{"model_a": "x", "model_b": "y", "winner": winner} for winner in ("model_a", "model_b")] * 30
+    found = read([str(_written(tmp_path / "two.jsonl", two))])
+    assert found["verdict"][0].startswith("No model leads: both have 1,000 points ")
+    won = [("x", "y"), ("x", "y"), ("y", "x"), ("y", "z"), ("z", "y"), ("x", "z"), ("z", "x")]
+    rows = [{"model_a": a, "model_b": b, "winner": "model_a"} for a, b in won * 2]
+    found = read([str(_written(tmp_path / "four.jsonl", rows))])
+    probes = {one["id"]: one["sentence"] for one in found["probes"]}
+    assert "; flipping 1 vote or adding 1 vote does the same; " in found["verdict"][3]
+    assert "All have fewer than 30 battles." in probes["coverage"]
+    assert "no group of three models has three decided pairs" in probes["intransitivity"]
