@@ -82,22 +82,22 @@ def with_clustered_covariance(
     return replace(fitted, covariance=covariance)
 
 
-def voters_to_cluster(voter: Int64 | Int32) -> Int64 | Int32 | None:
+def voters_to_cluster(voter: Int64) -> Int64 | None:
     """Return the voters if there are enough of them to cluster standard errors, else None.
 
     Args:
-        voter: whole[n], the voter of each vote; −1 for an unknown voter.
+        voter: int64[N], the voter of each vote; −1 for an unknown voter.
     """
     return voter if effective_voters(voter) >= LEAST_VOTERS else None
 
 
-def effective_voters(voter: Int64 | Int32) -> float:
+def effective_voters(voter: Int64) -> float:
     """Return the effective number of voters: (Σ n)² / Σ n², where n is the number of votes of a voter; 0 without votes.
 
     It equals the number of voters if all voters have the same number of votes, and is smaller otherwise.
 
     Args:
-        voter: whole[N], the voter of each vote; −1 for an unknown voter. Each vote with −1 counts as a voter of its
+        voter: int64[N], the voter of each vote; −1 for an unknown voter. Each vote with −1 counts as a voter of its
             own.
     """
     known = voter[voter >= 0]
