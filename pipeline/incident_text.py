@@ -204,7 +204,8 @@ def what_was_done(incident: Mapping[str, Any]) -> str:
     if not by:
         return "nothing is left out because of it."
     accounts = f" from {count(incident['accounts_left_out'], 'account')}" if incident["accounts_left_out"] else ""
-    return f"{', '.join(by)} left out {count(incident['votes_left_out'], 'vote')}{accounts}."
+    when = ", from the next refresh on" if incident.get("awaits_refresh") else ""
+    return f"{', '.join(by)} left out {count(incident['votes_left_out'], 'vote')}{accounts}{when}."
 
 
 def next_step(incident: Mapping[str, Any]) -> str:

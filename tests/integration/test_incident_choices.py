@@ -75,7 +75,7 @@ def test_undoing_is_offered_only_where_a_person_left_votes_out(store: Store, cli
     assert "Only auto-voter/1" not in plain(done)
     assert f'href="{address}/exclude"' not in done
     assert "Nothing left to leave out" in plain(done)
-    assert "Still counts none of its votes" in plain(done)
+    assert "Still counts none of its votes, from the next refresh on" in plain(done)
     assert f'<a href="{address}/exclude">Undo it</a>' in decide(client, f"{address}/restore")
 
 

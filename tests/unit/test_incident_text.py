@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from pipeline.incident_text import AccountStanding, IncidentStanding, confidence, explain_lines, headline, urgency
+from pipeline.incident_text import (
+    AccountStanding,
+    IncidentStanding,
+    confidence,
+    explain_lines,
+    headline,
+    urgency,
+    what_was_done,
+)
 
 PRIVATE = {
     "first": "2026-11-30T14:02:11.5Z",
@@ -212,6 +220,13 @@ def test_when_nothing_is_left_to_exclude_the_text_says_that_a_refresh_publishes_
     done = IncidentStanding((account("a", 9, 3e6, counts=False),), 9)
     lines = explain_lines(incident(votes=9, votes_left_out=9), PRIVATE, standing=done)
     assert "  integrity refresh" not in lines
+
+
+def test_what_was_done_says_that_a_refresh_must_still_apply_it() -> None:
+    body = incident(votes=9, votes_left_out=9, excluded_by=["ann"], accounts_left_out=2)
+    assert what_was_done(body) == "ann left out 9 votes from 2 accounts."
+    waiting = what_was_done({**body, "awaits_refresh": True})
+    assert waiting == "ann left out 9 votes from 2 accounts, from the next refresh on."
 
 
 def test_accounts_without_votes_count_nowhere_and_are_not_waited_for() -> None:
