@@ -21,7 +21,7 @@ CONVERSATION = "\0conversation"
 `vote_ids` derives the id of the vote from this text. The text itself is in no event."""
 
 CODE = "code"
-"""The flag of a conversation about code, the only flag that is not a field of a vote event."""
+"""The flag that is true for a conversation about code. Unlike the other flags, it is not a field of a vote event."""
 
 Record = Mapping[str, Any]
 Fields = dict[str, Any]

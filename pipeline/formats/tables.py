@@ -148,7 +148,7 @@ def _is_filled(cell: object) -> bool:
 
 
 def _printable(cell: str | None) -> str | None:
-    """Return a cell in which invalid bytes of UTF-8 are backslash escapes. So an error of the decoder can show them."""
+    """Replace bytes of a cell that are not valid UTF-8 by backslash escapes, so that the decoder's error shows them."""
     if cell is None or not isinstance(cell, str) or cell.isascii():
         return cell
     return cell.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

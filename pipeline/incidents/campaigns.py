@@ -54,7 +54,7 @@ GAP = 3 * DAY
 about sampling have a limit of their own (SAMPLING_GAP)."""
 
 MOSTLY = 0.5
-"""If stronger groups explain at least this share of a group (`_share_in`), it is a side effect of one of them."""
+"""A group is a side effect of a stronger group if stronger groups explain at least this share of it (`_share_in`)."""
 
 _AIMLESS = Claim(HABIT, "votes at random or against the rating")
 
@@ -188,7 +188,7 @@ def _join_claims(groups: Iterable[Campaign]) -> list[Campaign]:
 
 
 def _same(claim: Claim) -> Claim:
-    """Return the claim under which groups are joined: all facts about sampling have one, all aimless habits another."""
+    """Return a claim, or the claim that all facts about sampling share, or that all aimless habits share."""
     if is_sampling(claim):
         return SAMPLING
     return _AIMLESS if claim.kind == HABIT and claim.name in AIMLESS else claim

@@ -230,7 +230,7 @@ class _Cells:
         self._factor = cho_factor(fitted.hessian + gauge, check_finite=False)
 
     def draw(self, stream: np.random.SeedSequence) -> tuple[Float64, list[tuple[str, ...]]]:
-        """Draw until a draw has an estimate, at most `_MAX_DRAWS` times.
+        """Draw votes until they have an estimate, but at most `_MAX_DRAWS` times.
 
         Returns:
             Two values: the votes of the last draw; and for each failed draw some of its disconnected models.

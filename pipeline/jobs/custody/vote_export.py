@@ -1,8 +1,9 @@
 """Exports the votes of a store without data about persons, in the schema of the dataset arena-human-preference-140k.
 
-An export of a snapshot has exactly the votes that the snapshot counts. An export without a snapshot has the votes that
-a refresh would count now. Votes on models under test are left out unless they are asked for. Votes that count and votes
-that do not are exported in separate batches. An export is recorded in the operators' log before it begins.
+An export has two kinds of votes, in separate batches: the votes that count, and the other votes with the reason why
+they do not count. In an export of a snapshot, the snapshot decides which votes count. In an export without a snapshot,
+these are the votes that a refresh would count now. Votes on models under test are left out unless they are asked for.
+An export is recorded in the operators' log before it begins.
 """
 
 from __future__ import annotations

@@ -180,7 +180,7 @@ def _refresh_times(url: str) -> tuple[float, float]:
 def _floor(folder: Path) -> tuple[float, float]:
     """Return the seconds to hash every leaf of a bundle, and the seconds to read its Parquet files.
 
-    No audit can be faster than these two.
+    No audit can be faster than both together.
     """
     manifest = load_manifest((folder / bundle.MANIFEST).read_bytes())
     hashing = reading = 0.0

@@ -230,7 +230,7 @@ def _events(rng: np.random.Generator, names: list[str], weights: Float64, provid
 
 
 def _fill(store: Store, rng: np.random.Generator, names: list[str], weights: Float64, votes: int) -> None:
-    """Insert votes drawn by the policy, in the order of time, into one partition."""
+    """Insert simulated votes into one partition, in the order of time. Models are drawn by `weights`."""
     known = NameDictionary(store)
     model_no = known.numbers("model", names)
     terms = {kind: known.numbers(kind, [f"{kind} {i}" for i in range(5)]) for kind in ("category", "language")}
