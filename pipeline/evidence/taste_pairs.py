@@ -7,12 +7,14 @@ more rows have pairs. Most cells of a large board have one row, and take no part
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.special import expit
 
 from pipeline.evidence.grouped_sums import number_groups, order_by_cell
 from pipeline.vocabulary.arrays import Bool, Float64, Int8, Int32, Int64
+from pipeline.vocabulary.large_arrays import PIECE, pieces
 
 Codes = Int32 | Int64
 """Positions of models, or numbers of voters."""
@@ -70,14 +72,15 @@ class DecidedVotes:
         twice = both[
             (self.sign[both] > 0) & (np.bincount(self.vote[both], minlength=len(self.who))[self.vote[both]] == 2)
         ]
-        u, w = self.residual * self.logit, self.weight * self.logit**2
+        u, w = self.residual * self.logit, self.logit**2
+        w *= self.weight
         # All pairs, minus the pairs that share a model; the pairs that share both were taken away twice.
         shared = (self.vote[both], self.cell[both]), (self.vote[twice], self.pair[twice])
         above, below = (
-            _squares(self.who[one], x[one], voters) - self._by_voter(*shared[0], x) + self._by_voter(*shared[1], x)
+            _squares(self.who, x, voters, one) - self._by_voter(*shared[0], x) + self._by_voter(*shared[1], x)
             for x in (u, w)
         )
-        q = 1 / (1 + np.bincount(self.who[one], weights=w[one], minlength=voters))
+        q = 1 / (1 + _sums(self.who, w, voters, one))
         bottom = float((q * below).sum())
         return float(np.sqrt(max(float((q * above).sum()), 0.0) / bottom)) if bottom > 0 else 0.0
 
@@ -96,10 +99,20 @@ class DecidedVotes:
         return np.asarray(np.bincount(owner, weights=sums, minlength=voters), dtype=np.float64)
 
 
-def _squares(group: Int64, values: Float64, groups: int) -> Float64:
-    """Return (Σx)² − Σx² of each group."""
-    x, xx = (np.bincount(group, weights=one, minlength=groups) for one in (values, values**2))
+def _squares(group: Int64, values: Float64, groups: int, rows: Int64 | None = None) -> Float64:
+    """Return (Σx)² − Σx² of each group, over some rows; None for all rows."""
+    x, xx = (_sums(group, values, groups, rows, power) for power in (1, 2))
     return np.asarray(x**2 - xx, dtype=np.float64)
+
+
+def _sums(group: Int64, values: Float64, groups: int, rows: Int64 | None = None, power: int = 1) -> Float64:
+    """Return Σ xᵖ of each group, over some rows, one row after another; `numpy.bincount` would copy all rows."""
+    found = np.zeros(groups)
+    for piece in pieces(len(group if rows is None else rows)):
+        some = piece if rows is None else rows[piece]
+        x = values[some]
+        np.add.at(found, group[some], x if power == 1 else x**power)
+    return found
 
 
 def shared_cells(who: Codes, model_a: Codes, model_b: Codes) -> Cells:
@@ -113,8 +126,19 @@ def shared_cells(who: Codes, model_a: Codes, model_b: Codes) -> Cells:
     Returns:
         Two arrays: int64, the rows of these cells, cell by cell; and int64, the number of rows of each cell.
     """
+    if not (who[1:] >= who[:-1]).all():
+        return _shared_in_run(who, model_a, model_b)
+    # Some voters after another, which takes little memory and gives the same rows.
+    edges = np.unique([0, *np.searchsorted(who, who[PIECE::PIECE]), len(who)]).tolist()
+    found = [_shared_in_run(*(x[low:high] for x in (who, model_a, model_b))) for low, high in pairwise(edges)]
+    rows = [row + 2 * low for (row, _), low in zip(found, edges, strict=False)]
+    none = np.zeros(0, dtype=np.int64)
+    return np.concatenate([none, *rows]), np.concatenate([none, *(sizes for _, sizes in found)])
+
+
+def _shared_in_run(who: Codes, model_a: Codes, model_b: Codes) -> Cells:
     models: Codes = np.concatenate([model_a[:, None], model_b[:, None]], axis=1).ravel()
-    row, sizes = order_by_cell(np.repeat(who, 2), models)
+    row, sizes = order_by_cell(np.repeat(who - (who.min() if len(who) else 0), 2), models)
     return row[np.repeat(sizes > 1, sizes)].astype(np.int64), sizes[sizes > 1]
 
 
@@ -136,16 +160,16 @@ def decided_votes(
     kept = outcome < 2
     decided = np.flatnonzero(kept)
     who, logit = number_groups(voter[decided]), difference[decided]
-    models = np.stack([model_a[decided], model_b[decided]], axis=1)
-    row, sizes = shared_cells(who, model_a[decided], model_b[decided]) if cells is None else _decided_cells(cells, kept)
+    first, second = model_a[decided], model_b[decided]
+    row, sizes = shared_cells(who, first, second) if cells is None else _decided_cells(cells, kept)
     place = np.arange(len(row)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     whole = np.ones(len(decided), dtype=np.bool_)
     whole[row[place >= CAP] // 2] = False
     row, cell = row[place < CAP], np.repeat(np.arange(len(sizes)), sizes)[place < CAP]
     vote, side = row // 2, row % 2
     p, sign = expit(logit), np.where(side == 0, 1.0, -1.0)
-    width = int(models.max(initial=0)) + 1
-    low, high = models[vote].min(axis=1), models[vote].max(axis=1)
+    width = max(int(first.max(initial=0)), int(second.max(initial=0))) + 1
+    low, high = np.minimum(first[vote], second[vote]), np.maximum(first[vote], second[vote])
     return DecidedVotes(
         who,
         (outcome[decided] == 0) - p,
@@ -154,7 +178,7 @@ def decided_votes(
         whole,
         cell,
         vote.astype(np.int64),
-        models[vote, side].astype(np.int64),
+        np.where(side == 0, first[vote], second[vote]).astype(np.int64),
         sign,
         (who[vote] * width + low) * width + high,
     )
