@@ -9,6 +9,8 @@ programs on the machine distort the figures little. The store is SQLite: its wor
     bundle    writes the snapshot with all that a reader needs
     verify    checks the bundle offline
     report    reads the file without a store, and says whether its board can be trusted
+    later work, later refresh
+              the same as work and refresh, for NEW_VOTES more votes: what a nightly refresh costs
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ from pathlib import Path
 from pipeline.lab.bench.startup_costs import INTEGRITY, measure_command
 from pipeline.lab.simulate import HonestSpec, simulate_stream
 
-STAGES = ("work", "refresh", "sweep", "bundle", "verify", "report")
+STAGES = ("work", "refresh", "sweep", "bundle", "verify", "report", "later work", "later refresh")
+NEW_VOTES = 10_000
 STORED = ("vote file", "database", "ledger", "bundle")
 """The kinds of data that take space on disk."""
 
@@ -78,9 +81,13 @@ def measure(folder: Path, sizes: Sequence[int], report: Callable[[str], None]) -
 
 def _measure_board(folder: Path, votes: int, report: Callable[[str], None]) -> BoardCosts:
     folder.mkdir()
-    file, store, bundle = folder / "votes.jsonl", folder / "board.db", folder / "bundle.zip"
+    file, later = folder / "votes.jsonl", folder / "later.jsonl"
+    store, bundle = folder / "board.db", folder / "bundle.zip"
     report(f"{votes:,} votes: simulating")
-    simulate_stream(HonestSpec(votes=votes, models=_MODELS, seed=1)).write_jsonl(file)
+    stream = simulate_stream(HonestSpec(votes=votes + NEW_VOTES, models=_MODELS, seed=1))
+    stream.take(slice(0, votes)).write_jsonl(file)
+    stream.take(slice(votes, None)).write_jsonl(later)
+    del stream
     variables = {
         **os.environ, "INTEGRITY_STORE": str(store), "INTEGRITY_LEDGER": str(folder / "ledger"),
         "INTEGRITY_VOTER_KEY": "00" * 32, "INTEGRITY_LEDGER_KEY": "11" * 32, "INTEGRITY_ANCHOR": "",
@@ -93,17 +100,22 @@ def _measure_board(folder: Path, votes: int, report: Callable[[str], None]) -> B
         "bundle": ("bundle", "--out", str(bundle)),
         "verify": ("verify", str(bundle)),
         "report": ("report", str(file), "--json"),
+        "later work": ("work", "--source", str(later), "--until-end"),
+        "later refresh": ("refresh",),
     }
+
+    places = zip(STORED, (file, store, folder / "ledger", bundle), strict=True)
+    sizes: dict[str, int] = {}
 
     def costs() -> Iterator[StageCost]:
         for stage in STAGES:
+            if stage == "later work":  # what follows leaves more on disk
+                sizes.update({name: _bytes(path) for name, path in places})
             report(f"{votes:,} votes: {stage}")
-            command = f"integrity {stage}"
+            command = f"integrity {words[stage][0]}"
             yield StageCost(stage, votes, *measure_command(command, (*INTEGRITY, *words[stage]), variables, _FINE))
 
-    stages = tuple(costs())
-    places = zip(STORED, (file, store, folder / "ledger", bundle), strict=True)
-    return BoardCosts(votes, stages, {name: _bytes(path) for name, path in places})
+    return BoardCosts(votes, tuple(costs()), sizes)
 
 
 def _bytes(path: Path) -> int:
