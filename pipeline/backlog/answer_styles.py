@@ -15,17 +15,18 @@ from itertools import takewhile
 import numpy as np
 
 from pipeline.backlog.backlog_votes import BacklogCells, BacklogVotes
-from pipeline.backlog.model_periods import ModelPeriods, PeriodFinding, split_periods
+from pipeline.backlog.model_periods import PERIOD, ModelPeriods, PeriodFinding, split_periods
 from pipeline.backlog.pool_rounds import ALPHA
 from pipeline.backlog.voter_habits import FEATURES, LESS
 from pipeline.backlog.voter_rounds import Progress, no_progress
 from pipeline.backlog.voter_values import VoterEvaluator
-from pipeline.vocabulary.arrays import Bool, Float64, Int8
+from pipeline.vocabulary.arrays import Bool, Float64, Int8, Int64
 from pipeline.vocabulary.large_arrays import keep, pieces
 from pipeline.vocabulary.time import NO_TIME
 
 # No e-value of a feature reaches its bound if no model and period deviates by as many standard errors.
 _NEAR = 3.5
+_NEVER = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class StyleFinding:
         style: the style in these periods, compared with the others, such as "longer answers".
         log_e: ln of the e-value of the period that differs most. The null hypothesis is that the style is the same in
             all periods.
-        voters: number of voters on the model, in the period with the most voters.
+        voters: number of voters on the model in these periods; of several periods, in the one with the most voters.
         tests: number of pairs of a model and a period that were tested for this feature.
     """
 
@@ -69,7 +70,7 @@ class AnswerStyles:
         """Return the models whose style changed, the strongest finding first.
 
         A model that changed differs in several periods. One finding is returned for each model and feature: it has the
-        style of the latest of these periods.
+        style of the latest of these periods, or of the first weeks after a change that was long ago.
 
         Args:
             excluded: bool[v], voters whose votes do not count.
@@ -91,22 +92,51 @@ class AnswerStyles:
         evaluator = VoterEvaluator(compared, BacklogCells.of(compared), None)
         found = ModelPeriods(evaluator, self.progress).find(excluded, alpha)
         return [
-            _latest([one for one in found if one.model == model], feature) for model in {one.model for one in found}
+            _latest([one for one in found if one.model == model], feature, compared)
+            for model in {one.model for one in found}
         ]
 
 
-def _latest(found: Sequence[PeriodFinding], feature: int) -> StyleFinding:
-    """Return one finding about a model: its style in the latest run of periods that differ in the same direction.
+def _latest(found: Sequence[PeriodFinding], feature: int, compared: BacklogVotes) -> StyleFinding:
+    """Return the finding about a model: its style in the latest periods that differ in one direction.
 
-    After a change of style, the periods before the change differ from the others as much as those after it. The
-    strongest period may therefore be an early one, while readers need the present style.
+    If the style changed once, the earlier periods differ from the later ones as much as the later from the earlier.
+    Soon after the change the later periods are found. When most of the weeks are later ones, the earlier periods are
+    found, with the opposite style. The finding about one change must stay the same, so it is then the style of the
+    first weeks after these periods. The style changed once if the weeks before the found periods, if any, are more
+    like these periods than like the weeks after them.
+
+    Args:
+        found: the findings about one feature of one model.
+        feature: position of the feature in `FEATURES`.
+        compared: the votes on two answers that differ in the feature. The answer that has more of it wins.
     """
     periods = sorted(found, key=lambda one: one.first)
     newest = periods[-1]
     run = list(takewhile(lambda one: one.direction == newest.direction, reversed(periods)))
-    style = (FEATURES if newest.direction == "promotes" else LESS)[feature]
-    log_e, voters = max(one.log_e for one in found), max(one.voters for one in run)
-    return StyleFinding(newest.model, run[-1].first, newest.end, style, log_e, voters, newest.tests)
+    first, end, voters = run[-1].first, newest.end, max(one.voters for one in run)
+    more = newest.direction == "promotes"
+    before, within, after = (
+        _share(compared, newest.model, *span) for span in ((NO_TIME + 1, first), (first, end), (end, _NEVER))
+    )
+    if after is not None and within is not None and (before is None or abs(before - within) < abs(before - after)):
+        first, end, more = end, end + PERIOD, not more
+        voters = len(np.unique(compared.voter[_on(compared, newest.model, first, end)]))
+    style = (FEATURES if more else LESS)[feature]
+    return StyleFinding(newest.model, first, end, style, max(one.log_e for one in found), voters, newest.tests)
+
+
+def _share(compared: BacklogVotes, model: int, first: int, end: int) -> float | None:
+    """Return the share of the model's battles from `first` to before `end` that it wins; None if there are none."""
+    rows = _on(compared, model, first, end)
+    won = compared.outcome[rows] == np.where(compared.model_a[rows] == model, 0, 1)
+    return float(won.mean()) if len(rows) else None
+
+
+def _on(compared: BacklogVotes, model: int, first: int, end: int) -> Int64:
+    """Return the positions of the votes on the model from `first` to before `end`."""
+    at = compared.at
+    return np.flatnonzero((at >= first) & (at < end) & ((compared.model_a == model) | (compared.model_b == model)))
 
 
 def _may_differ(votes: BacklogVotes, sign: Int8) -> bool:

@@ -31,6 +31,30 @@ def test_answers_that_become_shorter_are_called_shorter() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("changed", [28, 84, 140])
+def test_one_change_is_told_in_one_direction_however_long_ago_it_was(changed: int) -> None:
+    """Early weeks that differ from the many after the change have the opposite style; the change has not."""
+    found = _found(StyleBoard(votes=30_000, longer=1.5, changed=changed))
+    (longer,) = (one for one in found if one.style in ("longer answers", "shorter answers"))
+    assert longer.style == "longer answers"
+    assert abs(longer.first - (START + changed * DAY)) < DAY
+    assert longer.voters > 100
+
+
+@pytest.mark.long
+def test_a_style_that_came_and_went_is_told_of_the_weeks_that_had_it() -> None:
+    votes, columns = draw_styles(StyleBoard(votes=30_000, longer=1.5, changed=56))
+    usual, style = draw_styles(StyleBoard(votes=30_000))
+    over = votes.at >= START + 84 * DAY
+    style.style[~over] = columns.style[~over]
+    found = AnswerStyles(usual, style.style).find(np.zeros(len(usual.names), dtype=np.bool_))
+    (longer,) = (one for one in found if one.style in ("longer answers", "shorter answers"))
+    assert longer.style == "longer answers"
+    assert abs(longer.first - (START + 56 * DAY)) < DAY
+    assert abs(longer.end - (START + 84 * DAY)) < DAY
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("wandering", [0.0, 0.5, 1.0])
 def test_prompts_that_wander_from_week_to_week_are_no_change_of_a_model(wandering: float) -> None:
     found = [
