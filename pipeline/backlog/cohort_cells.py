@@ -159,7 +159,7 @@ class CohortCells:
             few = found[~many]
             small.append(tables.rows(few, counts.take(~many), ties(few)))
         place, counts = np.concatenate(places), join_counts(large)
-        logs = np.minimum(log_cells(counts, reference, reference.taste.sd), _MAX_LOG)
+        logs = np.minimum(log_cells(counts, reference, reference.taste.sd, pooled=True), _MAX_LOG)
         pooled = PooledCells(cells.voter[place].astype(np.int64), cells.model[place].astype(np.int64), logs)
         return cls(pooled, tables.cells(small))
 

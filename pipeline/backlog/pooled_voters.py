@@ -80,7 +80,7 @@ class PooledCells:
         found, counts = count_rows(evaluator.votes, cells, rows, reference, raised)
         enough = counts.votes >= LEAST_VOTES
         found = found[enough]
-        logs = np.minimum(log_cells(counts.take(enough), reference, reference.taste.sd), _MAX_LOG)
+        logs = np.minimum(log_cells(counts.take(enough), reference, reference.taste.sd, pooled=True), _MAX_LOG)
         return cls(cells.voter[found].astype(np.int64), cells.model[found].astype(np.int64), logs)
 
     @classmethod
@@ -102,7 +102,7 @@ class PooledCells:
         cells, reference = evaluator.cells, replace(reference, covariance=np.zeros_like(reference.covariance))
         large = (cells.votes >= LEAST_VOTES) & (cells.model == model) & who[cells.voter]
         found, counts = count_rows(evaluator.votes, cells, np.flatnonzero(large[cells.cell]), reference)
-        logs = np.minimum(log_cells(counts, reference, reference.taste.sd), _MAX_LOG)
+        logs = np.minimum(log_cells(counts, reference, reference.taste.sd, pooled=True), _MAX_LOG)
         return cls(cells.voter[found].astype(np.int64), cells.model[found].astype(np.int64), logs)
 
     @staticmethod

@@ -21,8 +21,8 @@ from pipeline.backlog.cell_sums import count_rows
 from pipeline.detectors.voter.voter_bias.evidence_path import TARGET_WEIGHT
 from pipeline.detectors.voter.voter_bias.target_models import RANKED_AFTER
 from pipeline.evidence import E_UNIT, Reference
-from pipeline.evidence.cells import PROVIDER_WEIGHT, WEIGHTS, CellCounts, cell_weights, log_ratios
-from pipeline.evidence.honest_reference import CHANCE_UNIT, DELTAS
+from pipeline.evidence.cells import PROVIDER_WEIGHT, WEIGHTS, CellCounts, cell_weights, honest_chances, log_ratios
+from pipeline.evidence.honest_reference import DELTAS
 from pipeline.evidence.taste_nulls import MOST_TOLD, told_logs
 from pipeline.evidence.tie_ratios import TIES_KEPT
 from pipeline.vocabulary.arrays import Bool, Float64, Int32, Int64
@@ -164,13 +164,14 @@ class WeightedCells:
         return np.asarray(np.bincount(self.voter, self.weight * values, voters))
 
 
-def log_cells(counts: CellCounts, reference: Reference, taste: float) -> Float64:
+def log_cells(counts: CellCounts, reference: Reference, taste: float, *, pooled: bool = False) -> Float64:
     """Return ln of the likelihood ratio of every alternative about each cell.
 
     Args:
         counts: the counts of the c cells.
         reference: the reference that the chances in `counts` come from.
         taste: the standard deviation of honest tastes, in logits.
+        pooled: whether ratios of different voters will be multiplied (`evidence.cells.log_ratios`).
 
     Returns:
         float64[c, 18], in the order of `WEIGHTS`.
@@ -178,7 +179,7 @@ def log_cells(counts: CellCounts, reference: Reference, taste: float) -> Float64
     parts = [np.zeros((0, WEIGHTS.size))]
     for low in range(0, len(counts.votes), _CHUNK):
         some = counts.take(slice(low, low + _CHUNK))
-        parts.append(log_ratios(some, reference, taste).reshape(-1, WEIGHTS.size))
+        parts.append(log_ratios(some, reference, taste, pooled=pooled).reshape(-1, WEIGHTS.size))
     return np.concatenate(parts)
 
 
@@ -209,17 +210,15 @@ def _upper_logs(counts: CellCounts, reference: Reference) -> Float64:
     share = a / (a + b)
     high = np.minimum(share + 3 * np.sqrt(share * (1 - share) / (a + b)), 0.98)[:, None]
     kept, best = np.array(TIES_KEPT), np.full(len(counts.votes), -np.inf)
-    for wins, losses, mean, over_all in (
-        (counts.wins, counts.losses, counts.high, counts.high + counts.tied_high),
-        (counts.losses, counts.wins, counts.against, counts.against + counts.tied_against),
-    ):
+    for side in (counts, counts.turned()):
+        wins, losses = side.wins, side.losses
         decided = (wins + losses)[:, None]
-        p = np.minimum(mean[:, None] * CHANCE_UNIT / np.maximum(decided, 1), 1)
+        p = honest_chances(side.high, side.against, decided[:, 0].astype(float), 0.0)[0][:, None]
+        over_all = side.high + side.tied_high, side.against + side.tied_against
+        lost_at = 1 - honest_chances(*over_all, votes[:, 0], 0.0)[0][:, None]
         won = n * wins[:, None] - decided * np.log1p(p * np.expm1(n))
         tied = (votes - decided) * np.log(kept) + decided * (np.log1p(-kept * high) - np.log1p(-high))
-        lost = np.maximum(1 - over_all[:, None] * CHANCE_UNIT / votes, 0) * (
-            1 - np.maximum(2 * share[:, None] - high, 0)
-        )
+        lost = lost_at * (1 - np.maximum(2 * share[:, None] - high, 0))
         rare = -n * losses[:, None] - votes * np.log1p(lost * np.expm1(-n))
         fewest = np.maximum(2 * share[:, None] - high, 0)
         told = told_logs((votes - decided)[:, 0], losses.astype(float)) - votes * np.log1p(

@@ -4,8 +4,9 @@ A cell has a voter's votes on one model, or on the models of one provider. An ho
 the board does, and this shows more clearly the more votes a cell has. Evidence vote by vote (`honest_reference`)
 therefore needs a wide band of logits that count as honest. Evidence from cells needs no band: the null hypothesis is
 that the voter is honest and that the voter's tastes are drawn from a normal distribution. The standard deviation of
-this distribution was estimated for the board (`taste`). `taste_nulls` has the ratios, and the proof that their
-expectation is at most 1.
+this distribution was estimated for the board (`taste`). The errors of the ratings are as unknown as the tastes, so they
+are integrated out with them: the two variances are added (`honest_chances`). `taste_nulls` has the ratios, and the
+proof that their expectation is at most 1.
 
 The alternatives for a cell are that the voter promotes the model (weight ⅔) or demotes it (⅓). Each has three sizes δ
 of the bias and three kinds. The first kind of bias shows in decided battles and in rarer ties (weight 0.4), the second
@@ -19,8 +20,9 @@ A voter's e-value is .9 Σ_m w_m E_m + .1 Σ_p w_p E_p over models m and provide
 outcomes: w is ½ · 1/(r(r + 1)) for the voter's r-th largest cell, plus ½ · votes of the cell / votes of all the voter's
 cells.
 
-Error rate: P(E ≥ 1/α) ≤ α after a number of votes that is fixed in advance, for a voter whose taste and ties are drawn
-from the estimated distributions. If a growing history is read again and again, the error rate is measured, not proved.
+Error rate: P(E ≥ 1/α) ≤ α after a number of votes that is fixed in advance. The voter's taste, the voter's ties and the
+errors of the ratings are then drawn from the estimated distributions. If a growing history is read again and again, the
+error rate is measured, not proved.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import xlogy
+from scipy.special import expit, logit, xlogy
 
 from pipeline.evidence.grouped_sums import place_within
 from pipeline.evidence.honest_reference import CHANCE_UNIT, DELTAS, Reference
@@ -59,6 +61,7 @@ WEIGHTS = np.einsum("v,k,d->vkd", _VERB_WEIGHTS, _KIND_WEIGHTS, _SIZE_WEIGHTS)
 
 _CHUNK = 512
 _LEAST_VOTES = 3
+_TINY = 1e-9
 
 
 @dataclass(frozen=True)
@@ -160,7 +163,7 @@ def count_cells(
     return VoterCells(of_voter, code % width, CellCounts(*[*sums, *elsewhere]))
 
 
-def log_ratios(counts: CellCounts, reference: Reference, taste: float) -> Float64:
+def log_ratios(counts: CellCounts, reference: Reference, taste: float, *, pooled: bool = False) -> Float64:
     """Return the log-likelihood ratio, in nats, of every alternative about each cell: float64[c, 2, 3, 3].
 
     The axes are the cell, promotes or demotes (VERBS), the kind (KINDS), and δ (DELTAS). The null hypothesis is an
@@ -170,21 +173,52 @@ def log_ratios(counts: CellCounts, reference: Reference, taste: float) -> Float6
         counts: the counts of the c cells.
         reference: the reference that the chances in `counts` come from. Only its distribution of tie shares is used.
         taste: the standard deviation of tastes, in logits.
+        pooled: whether ratios of different voters will be multiplied. All voters share the errors of the ratings, so
+            these errors cannot be integrated out for each voter: the chances are then two standard errors above the
+            rated ones.
     """
     shares = tie_shares(counts.other_ties.astype(float), counts.other_votes.astype(float), reference.tie_prior)
     found = np.empty((len(counts.votes), *WEIGHTS.shape))
     for verb, side in enumerate((counts, counts.turned())):
         votes, wins, losses = (x.astype(float) for x in (side.votes, side.wins, side.losses))
         decided, ties = wins + losses, votes - wins - losses
-        high = side.high * CHANCE_UNIT
-        won = win_ratios(wins, decided, chances_by_taste(high / np.maximum(decided, 1), taste))
+        chance, sd = honest_chances(side.high, side.against, decided, taste, pooled=pooled)
+        won = win_ratios(wins, decided, chances_by_taste(chance, sd))
         rarer = tie_ratios(ties, votes, side.even * CHANCE_UNIT / np.maximum(votes, 1), shares)
-        over_all = (high + side.tied_high * CHANCE_UNIT) / np.maximum(votes, 1)
         found[:, verb, 0], found[:, verb, 1] = won + rarer, won
-        chances = chances_by_taste(over_all, taste)
+        over_all = side.high + side.tied_high, side.against + side.tied_against
+        chances = chances_by_taste(*honest_chances(*over_all, votes, taste, pooled=pooled))
         rare = loss_ratios(losses, votes, chances, shares)
         found[:, verb, 2] = np.logaddexp(rare, told_ratios(ties, losses, votes, chances, shares)) - np.log(2)
     return found
+
+
+def honest_chances(
+    high: Int64, against: Int64, votes: Float64, taste: float, *, pooled: bool = False
+) -> tuple[Float64, Float64]:
+    """Return an honest voter's mean chance of a win in each cell, and the standard deviation of its logit.
+
+    The logit of the mean chance lies halfway between those of the largest and of the smallest honest chance. These two
+    are four standard errors apart. The error of the ratings is added to the taste as a second normal deviation: it is
+    as unknown as the taste. The error of the difference of two models is used, which is larger than the error against
+    the average opponent.
+
+    Args:
+        high, against: int64[c], sums of the largest honest chances that the model wins, and that its opponents win.
+        votes: float64[c], number of votes in these sums.
+        taste: the standard deviation of tastes, in logits.
+        pooled: whether the largest honest chance is to be returned as the mean, with the taste alone.
+
+    Returns:
+        Two arrays: float64[c] from 0 to 1, and float64[c] in logits.
+    """
+    many = np.maximum(votes, 1)
+    largest = high * CHANCE_UNIT / many
+    if pooled:
+        return largest, np.full(len(largest), taste)
+    smallest = np.clip(1 - against * CHANCE_UNIT / many, _TINY, 1 - _TINY)
+    top, bottom = logit(np.clip(largest, smallest, 1 - _TINY)), logit(smallest)
+    return expit((top + bottom) / 2), np.sqrt(taste**2 + ((top - bottom) / 4) ** 2)
 
 
 def cell_e_values(counts: CellCounts, reference: Reference, taste: float) -> Float64:
@@ -228,11 +262,12 @@ def log_bounds(counts: CellCounts, reference: Reference) -> Float64:
     best = np.zeros(len(counts.votes))
     for side in (counts, counts.turned()):
         votes, wins, losses = (x.astype(float) for x in (side.votes, side.wins, side.losses))
-        decided, high = wins + losses, side.high * CHANCE_UNIT
+        decided = wins + losses
         even = side.even * CHANCE_UNIT / np.maximum(votes, 1)
         rarer = tie_ratios(votes - decided, votes, even, shares).max(axis=1)
-        won = _divergence(wins, decided, high / np.maximum(decided, 1))
-        lost = 1 - (high + side.tied_high * CHANCE_UNIT) / np.maximum(votes, 1)
+        won = _divergence(wins, decided, honest_chances(side.high, side.against, decided, 0.0)[0])
+        over_all = side.high + side.tied_high, side.against + side.tied_against
+        lost = 1 - honest_chances(*over_all, votes, 0.0)[0]
         # Too few losses are too many of the rest.
         rare = _divergence(votes - losses, votes, 1 - (1 - tied_share) * lost)
         mean = tied_share - (1 - tied_share) * lost

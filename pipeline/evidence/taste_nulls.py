@@ -62,21 +62,21 @@ _KEPT = np.array(TIES_KEPT)
 _LEAST = 1e-9
 
 
-def chances_by_taste(p: Float64, sd: float) -> Float64:
+def chances_by_taste(p: Float64, sd: float | Float64) -> Float64:
     """Return the chance of a win for each value of the taste: float64[n, nodes], with one column for each of `_NODES`.
 
     Args:
         p: float64[n], mean chances of a win over all tastes.
-        sd: s, the standard deviation of tastes, in logits.
+        sd: s, the standard deviation of tastes, in logits: one number, or float64[n].
     """
-    p = np.clip(p, _LEAST, 1 - _LEAST)
+    p, sd = np.clip(p, _LEAST, 1 - _LEAST), np.asarray(sd, dtype=np.float64)
     logit = np.log(p) - np.log1p(-p)
-    shift = logit * (np.sqrt(1 + 0.346 * sd**2) - 1)
+    shift, spread = logit * (np.sqrt(1 + 0.346 * sd**2) - 1), sd[..., None]
     for _ in range(4):  # Newton on the logit of the mean, which is nearly a straight line
-        inside = expit((logit + shift)[:, None] + sd * _INSIDE)
+        inside = expit((logit + shift)[:, None] + spread * _INSIDE)
         mean, slope = _mean(inside), _mean(inside * (1 - inside))
         shift += (logit - np.log(mean) + np.log1p(-mean)) * mean * (1 - mean) / slope
-    nodes = sd * _NODES if sd else np.append(np.zeros(len(_NODES) - 1), np.inf)
+    nodes = np.concatenate([spread * _NODES[:-1], np.full_like(spread, np.inf)], axis=-1)
     return np.asarray(expit((logit + shift)[:, None] + nodes))
 
 

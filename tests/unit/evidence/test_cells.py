@@ -1,6 +1,7 @@
 """Cells: the expectation of every ratio by enumeration, a slow reference, golden values, and what a cell counts."""
 
 import math
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -94,11 +95,22 @@ def test_the_shift_keeps_the_mean_and_every_node_is_rounded_up() -> None:
             assert row[-1] == 1
 
 
-def slow_ratio(cell: dict[str, float], sd: float, delta: float, kept: float) -> tuple[float, float, float]:
+def slow_ratio(
+    cell: dict[str, float], taste: float, delta: float, kept: float, pooled: bool
+) -> tuple[float, float, float]:
     """The three ratios of "promotes", one number at a time."""
     nodes, weights = taste_nulls._NODES, taste_nulls._WEIGHTS
 
-    def won(p: float, n: float, joined: bool, shrink: float, decided: float, tied: float = 0.0) -> float:
+    def honest(high: float, low: float) -> tuple[float, float]:
+        if pooled:
+            return high, taste
+        top, bottom = math.log(high / (1 - high)), math.log(low / (1 - low))
+        return 1 / (1 + math.exp(-(top + bottom) / 2)), math.hypot(taste, (top - bottom) / 4)
+
+    def won(
+        chance: tuple[float, float], n: float, joined: bool, shrink: float, decided: float, tied: float = 0
+    ) -> float:
+        p, sd = chance
         chances = taste_nulls.chances_by_taste(np.array([p]), sd)[0]
         total, mass = 0.0, 0.0
         for j, (_, w) in enumerate(zip(nodes, weights, strict=True)):
@@ -111,33 +123,37 @@ def slow_ratio(cell: dict[str, float], sd: float, delta: float, kept: float) -> 
         return total
 
     d = cell["votes"] - cell["ties"]
-    wins = math.exp(delta * cell["wins"]) / won(cell["high"] / d, d, False, math.expm1(delta), 1)
+    decided = honest(cell["high"] / d, cell["low"] / d)
+    wins = math.exp(delta * cell["wins"]) / won(decided, d, False, math.expm1(delta), 1)
     shares, logs = taste_nulls.tie_shares(np.array([cell["other_ties"]]), np.array([cell["other_votes"]]), (3.0, 7.0))
     above = below = lost = told = 0.0
     f, k, n = cell["even"] / cell["votes"], cell["ties"], cell["votes"]
+    over_all = honest(cell["all"] / n, cell["least"] / n)
     for t, w in zip(shares[0], np.exp(logs[0]), strict=True):
         above += w * (kept * f * t) ** k * (1 - kept * f * t) ** (n - k)
         below += w * (f * t) ** k * (1 - f * t) ** (n - k)
         tied = min(1.05 * t, 1)
-        lost += w * won(cell["all"] / n, n, True, math.expm1(-delta), 1 - tied)
-        told += w * won(cell["all"] / n, n, True, math.expm1(-delta), 1 - tied, tied)
+        lost += w * won(over_all, n, True, math.expm1(-delta), 1 - tied)
+        told += w * won(over_all, n, True, math.expm1(-delta), 1 - tied, tied)
     rare = math.exp(-delta * (d - cell["wins"]))
     both = rare / lost + min(rare * (2 - math.exp(-delta)) ** k / told, math.exp(taste_nulls.MOST_TOLD))
     return wins * above / below, wins, both / 2
 
 
-def test_the_ratios_are_those_of_a_slow_reference() -> None:
+@pytest.mark.parametrize("pooled", [False, True])
+def test_the_ratios_are_those_of_a_slow_reference(pooled: bool) -> None:
     rng = np.random.default_rng(5)
-    reference = board(6, taste=0.4)
+    reference = replace(board(6, taste=0.4), covariance=np.eye(6) * 0.01)
     n = 120
     voter, a = rng.integers(0, 3, n), rng.integers(0, 6, n)
     b = (a + rng.integers(1, 6, n)) % 6
     outcome = rng.integers(0, 3, n).astype(np.int8)
     found = cells.count_cells(voter, a, b, outcome, reference)
-    ratios = np.exp(cells.log_ratios(found.counts, reference, 0.4))
+    ratios = np.exp(cells.log_ratios(found.counts, reference, 0.4, pooled=pooled))
     for i in range(0, len(found.voter), 4):
         who, m = found.voter[i], found.key[i]
-        cell = dict.fromkeys(("votes", "ties", "wins", "high", "all", "even", "other_ties", "other_votes"), 0.0)
+        names = ("votes", "ties", "wins", "high", "low", "all", "least", "even", "other_ties", "other_votes")
+        cell = dict.fromkeys(names, 0.0)
         for v, x, y, o in zip(voter, a, b, outcome, strict=True):
             if v != who:
                 continue
@@ -146,15 +162,55 @@ def test_the_ratios_are_those_of_a_slow_reference() -> None:
                 cell["other_ties"] += o == 2
                 continue
             rival = y if x == m else x
-            p = math.ceil(expit(reference.theta[m] - reference.theta[rival]) * 2**16) / 2**16
+            gap, error = reference.theta[m] - reference.theta[rival], 2 * math.sqrt(0.02)
+            high = math.ceil(expit(gap + error) * 2**16) / 2**16
+            low = 1 - math.ceil(expit(error - gap) * 2**16) / 2**16
             cell["votes"] += 1
             cell["ties"] += o == 2
             cell["wins"] += (o == 0) if x == m else (o == 1)
-            cell["all"] += p
-            cell["high"] += p if o != 2 else 0
+            cell["all"] += high
+            cell["least"] += low
+            cell["high"] += high if o != 2 else 0
+            cell["low"] += low if o != 2 else 0
             cell["even"] += int(reference.tie_factors[m, rival]) / 2**16
         for s, (delta, kept) in enumerate(zip(DELTAS, TIES_KEPT, strict=True)):
-            assert ratios[i, 0, :, s] == pytest.approx(slow_ratio(cell, 0.4, delta, kept), rel=1e-9)
+            assert ratios[i, 0, :, s] == pytest.approx(slow_ratio(cell, 0.4, delta, kept, pooled), rel=1e-9)
+
+
+@pytest.mark.parametrize(("taste", "error"), [(0.2, 0.1), (0.2, 0.4), (0.6, 0.3)])
+def test_the_expectation_over_errors_of_the_ratings_is_at_most_one(taste: float, error: float) -> None:
+    """The ratings of 100 boards differ from the truth by independent errors; on each board 20 honest voters vote."""
+    rng = np.random.default_rng(11)
+    models, boards, voters, votes, values = 8, 100, 20, 60, []
+    for _ in range(boards):
+        theta = rng.normal(0, 0.7, models)
+        rated = theta + rng.normal(0, error, models)
+        reference = Reference(1, np.arange(models), rated, np.eye(models) * error**2, 0.3, (3.0, 7.0),
+                              Taste(taste, 0.0, 0.0, models))  # fmt: skip
+        voter, a = np.repeat(np.arange(voters), votes), rng.integers(0, models, voters * votes)
+        b, like = (a + rng.integers(1, models, len(a))) % models, rng.normal(0, taste, (voters, models))
+        won = rng.random(len(a)) < expit(theta[a] - theta[b] + like[voter, a] - like[voter, b])
+        tied = rng.random(len(a)) < rng.beta(3, 7, voters)[voter]
+        outcome = np.where(tied, 2, np.where(won, 0, 1)).astype(np.int8)
+        values.append(cells.voter_e_values(voter, a, b, outcome, reference)[1])
+    every = np.concatenate(values)
+    assert (every >= 100).mean() < 0.01 / 10
+    assert 0.02 < every.mean() < 1, every.max()
+
+
+def test_errors_of_the_ratings_weaken_evidence_less_than_the_worst_ratings_within_them() -> None:
+    exact = board(20, taste=0.2)
+    rough = replace(exact, covariance=np.eye(20) * 0.04)
+    n = 300
+    a = np.where(np.arange(n) % 5 == 0, 4, np.arange(n) % 15 + 5)
+    b = np.where(a == 4, np.arange(n) % 15 + 5, (a - 4) % 15 + 5)
+    outcome = np.where(a == 4, np.arange(n) // 5 % 5 == 0, np.arange(n) % 3).astype(np.int8)
+
+    def best(reference: Reference, pooled: bool) -> float:
+        counts = cells.count_cells(np.zeros(n, int), a, b, outcome, reference).counts.take([0])
+        return float(cells.log_ratios(counts, reference, 0.2, pooled=pooled)[0, 0, 1].max())
+
+    assert best(rough, pooled=True) + 1 < best(rough, pooled=False) < best(exact, pooled=False)
 
 
 def test_promotes_and_demotes_mirror_each_other() -> None:
@@ -282,4 +338,4 @@ def test_counts_add_up_in_any_order_and_weights_sum_to_at_most_one() -> None:
     assert (found.counts.votes + found.counts.other_votes == np.bincount(voter // 10**15)[found.voter // 10**15]).all()
 
 
-GOLDEN = [5.32162, 9.95226, 22.7894]
+GOLDEN = [5.32173, 9.95247, 22.78964]

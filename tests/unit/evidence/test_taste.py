@@ -7,11 +7,14 @@ from scipy.special import expit
 from pipeline.evidence.grouped_sums import number_groups
 from pipeline.evidence.taste import (
     ASSUMED_TASTE,
+    USUAL_SQUARE,
     Taste,
     estimate_taste,
     estimate_tie_habits,
 )
 from pipeline.evidence.taste_pairs import CAP, decided_votes, pair_sums, shared_cells
+
+_NORMAL = np.exp(-(np.linspace(-6, 6, 4001) ** 2) / 2) / np.exp(-(np.linspace(-6, 6, 4001) ** 2) / 2).sum()
 
 
 def votes(seed: int, taste: float, sharpness: float = 0.0, voters: int = 1500, each: int = 25, models: int = 20):
@@ -40,6 +43,20 @@ def test_a_board_without_tastes_has_little() -> None:
     found = estimate_taste(*votes(2, 0.0))
     assert found.sd < 0.15
     assert found.band < 0.5
+
+
+def test_a_rough_estimate_is_drawn_to_usual_tastes_and_an_exact_one_is_kept() -> None:
+    assert Taste(1.0, 0.02, 0.3, 20).upper == pytest.approx(1.02, abs=0.01)
+    assert Taste(0.0, 0.5, 0.3, 20).upper < Taste(1.0, 0.8, 0.3, 20).upper < 0.6
+    assert Taste(0.5, 0.1, 0.4, 0).upper == 0.6  # assumed, not estimated
+    # By a fine grid: the posterior of s² ∝ exp(−s²/0.1) × the normal density of its estimate.
+    linear = [16 * ((expit(s * np.linspace(-6, 6, 4001)) - 0.5) ** 2 @ _NORMAL) for s in (0.4, 0.6)]
+    square = np.linspace(0, 2, 200_001)
+    log = -square / USUAL_SQUARE - ((square - linear[0]) / (linear[1] - linear[0])) ** 2 / 2
+    chance = np.exp(log - log.max()).cumsum()
+    quantile = square[np.searchsorted(chance, 0.84 * chance[-1])]
+    upper = Taste(0.4, 0.2, 0.3, 20).upper
+    assert 16 * ((expit(upper * np.linspace(-6, 6, 4001)) - 0.5) ** 2 @ _NORMAL) == pytest.approx(quantile, rel=0.01)
 
 
 def test_sharpness_is_told_apart_from_taste() -> None:

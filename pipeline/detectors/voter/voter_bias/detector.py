@@ -21,7 +21,8 @@ For "always left" and "always right" η is 0.5, and for "against the rating" 0.7
 the voter's own share of ties.
 
 The *mixture* ("cells", `pipeline.evidence.cells`) compares the voter's counts on each model with an honest voter's. The
-honest voter's taste is drawn from the distribution that was estimated for the board. In the mixture, nine tenths of the
+honest voter's taste is drawn from the distribution that was estimated for the board, and so are the errors of the
+ratings. In the mixture, nine tenths of the
 60% are for alternatives about one model, one tenth for alternatives about all models of one provider. The mixture also
 finds a voter who votes "tie" in place of losses. The mixture adapts to the tastes of the board. So a voter with many
 votes raises no alert in a crowd with strong tastes, and a weak attacker is found among experts, who have weak tastes.

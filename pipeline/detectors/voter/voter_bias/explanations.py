@@ -15,8 +15,7 @@ import numpy as np
 from pipeline.detectors.voter.voter_bias.cell_counts import CellsOfVotes
 from pipeline.detectors.voter.voter_bias.mixture_evidence import MixtureEvidence, large_cells
 from pipeline.evidence import DELTAS, LOG_UNIT
-from pipeline.evidence.cells import KINDS, VERBS, WEIGHTS, CellCounts, log_bounds, log_ratios
-from pipeline.evidence.honest_reference import CHANCE_UNIT
+from pipeline.evidence.cells import KINDS, VERBS, WEIGHTS, CellCounts, honest_chances, log_bounds, log_ratios
 
 AT_RANDOM = "votes at random"
 FEW_TIES = "casts few ties"
@@ -96,7 +95,8 @@ def _carried(cells: CellsOfVotes) -> set[tuple[str, int]]:
 
 
 def _more_wins(counts: CellCounts) -> Any:
-    return counts.wins > counts.high * CHANCE_UNIT
+    decided = (counts.wins + counts.losses).astype(np.float64)
+    return counts.wins > decided * honest_chances(counts.high, counts.against, decided, 0.0)[0]
 
 
 def _largest(found: dict[_Key, list[tuple[float, float]]]) -> list[dict[str, Any]]:
