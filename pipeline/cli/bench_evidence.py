@@ -98,16 +98,19 @@ def _document(figure: AccuracyFigure) -> dict[str, Any]:
         "relation": figure.relation,
         "bar": figure.bar,
         "holds": figure.holds,
+        "oracle": None if figure.oracle is None else round(figure.oracle, 4),
     }
 
 
 def _table(figures: list[AccuracyFigure]) -> Table:
     table = Table(title="Calibration and power", title_justify="left", header_style="bold")
-    for name, justify in (("", "left"), ("figure", "right"), ("target", "right"), ("met", "left")):
+    for name, justify in (("", "left"), ("figure", "right"), ("target", "right"), ("met", "left"),
+                          ("oracle", "right")):  # fmt: skip
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for one in figures:
         target = "" if one.bar is None else f"{'≤' if one.relation == 'at most' else '≥'} {one.bar:g}"
         met = {None: styled(""), True: styled("yes"), False: styled(("no", "red"))}[one.holds]
         value = "never" if one.value == float("inf") else f"{one.value:,.4g} {one.unit}"
-        table.add_row(one.what, value, target, met)
+        oracle = "" if one.oracle is None else f"{one.oracle:,.4g}"
+        table.add_row(one.what, value, target, met, oracle)
     return table

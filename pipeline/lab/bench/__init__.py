@@ -28,6 +28,7 @@
     real_boards               reads votes of real people: crowd workers, and judges of translations
     real_voter_accuracy       measures false alarms and power among real voters
     planted_attacks           adds attackers to real voters
+    attack_oracle             computes how soon a test could find each attacker that knows the attack
     real_streams              runs the detectors of single voters over real votes
     incident_accuracy         measures how well incidents match simultaneous attacks
     annotator_ability         estimates abilities of voters as am-ELO does, for comparison

@@ -14,6 +14,7 @@ class AccuracyFigure:
         unit: unit of the value and of the target, such as "voters" or "logits".
         at_most: the target if it is an upper limit; otherwise None.
         at_least: the target if it is a lower limit; otherwise None. A figure without either limit has no target.
+        oracle: the value that a test reaches which knows what the detector has to find out; None if there is none.
     """
 
     what: str
@@ -21,6 +22,7 @@ class AccuracyFigure:
     unit: str
     at_most: float | None = None
     at_least: float | None = None
+    oracle: float | None = None
 
     @property
     def relation(self) -> Literal["at most", "at least", "reported"]:

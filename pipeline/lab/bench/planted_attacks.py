@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.lab.bench.real_boards import RealVotes
-from pipeline.vocabulary.arrays import Bool, Int64
+from pipeline.vocabulary.arrays import Bool, Float64, Int64
 
 FRIENDS = 4
 """Number of models that an attack for a provider promotes, but at most a third of all models."""
@@ -165,3 +165,27 @@ def _answers(name: str, ours_a: Bool, ours: Bool, honest: Int64, rng: np.random.
         "random clicks": rng.integers(0, 3, n),
     }
     return told[name]
+
+
+def answer_chances(name: str, honest: Float64) -> Float64:
+    """Return the chances of an attacker's outcomes in battles that the attack is about, float64[n, 3].
+
+    The columns are a win of the target, a loss, and a tie. If the attack is a habit in all battles, model a takes the
+    place of the target.
+
+    Args:
+        name: name of the attack.
+        honest: float64[n, 3], the chances of a real person's outcomes in the same battles.
+    """
+    win, lose, tie = honest.T
+    one, none = np.ones_like(win), np.zeros_like(win)
+    strength = {"half strength at 20%": 0.5}.get(name, 1 - _SLIPS)
+    told = {
+        "demotes at 20%": (none, one, none),
+        "losses to ties at 20%": (win, none, tie + lose),
+        "omnidirectional": (lose, win, tie),
+        "random clicks": (one / 3, one / 3, one / 3),
+    }.get(name, (one, none, none))
+    if name in ("losses to ties at 20%", "omnidirectional", "random clicks"):
+        strength = 1.0
+    return np.asarray(strength * np.stack(told, axis=1) + (1 - strength) * honest)

@@ -39,7 +39,8 @@ class StreamFindings:
             alert, and the first alert about random clicks; infinite without one.
         about: int64[v], number of the model that the likeliest explanation in the voter's last alert names; −1 for
             none.
-        last: the reference of the last snapshot; None if the votes before this snapshot cannot be rated.
+        references: number of a part of the stream → the reference that evaluates the part. A part without a reference
+            is left out.
     """
 
     names: Int64
@@ -48,7 +49,12 @@ class StreamFindings:
     critical: Float64
     random: Float64
     about: Int64
-    last: Reference | None
+    references: dict[int, Reference]
+
+    @property
+    def last(self) -> Reference | None:
+        """The reference of the last snapshot; None if no snapshot has one."""
+        return self.references[max(self.references)] if self.references else None
 
 
 def run_stream(stream: PlantedStream) -> StreamFindings:
@@ -86,8 +92,7 @@ def run_stream(stream: PlantedStream) -> StreamFindings:
                 first[kind][voter] = min(first[kind][voter], float(alert.evidence["votes"]))
             if alert.direction != "random":
                 about[voter] = alert.evidence["likeliest"][0].get("model", -1)
-    last = references[max(references)] if references else None
-    return StreamFindings(names, seen, first["warned"], first["critical"], first["random"], about, last)
+    return StreamFindings(names, seen, first["warned"], first["critical"], first["random"], about, references)
 
 
 def snapshot_reference(votes: RealVotes, flagged: Int64, sequence: int) -> Reference | None:

@@ -4,7 +4,8 @@ The voters are the crowd workers of llmfao and, if their file is present, the ju
 (`real_boards`). Nobody knows whether these people are honest. So each worker's decisive votes are compared with a board
 that is rated without the worker. The comparison is a logistic regression of the votes on the board's logits; a worker
 with a slope below 0.3 counts as careless. To measure power, attackers are added to the real voters (`planted_attacks`).
-Each figure is an average over random orders of the votes.
+Each figure is an average over random orders of the votes. Beside the power stands that of an oracle that knows the
+attack (`attack_oracle`).
 
 Published rules and the published method am-ELO are evaluated for comparison. The rules get the votes after the first
 snapshot, and the reference of the last snapshot; am-ELO gets all votes. The rule "30 an hour" is left out, since these
@@ -24,6 +25,7 @@ from pipeline.backlog.backlog_votes import BacklogCells
 from pipeline.backlog.reference_fitter import ReferenceFitter
 from pipeline.lab.bench.accuracy_figure import AccuracyFigure
 from pipeline.lab.bench.annotator_ability import estimate_abilities
+from pipeline.lab.bench.attack_oracle import oracle_votes
 from pipeline.lab.bench.planted_attacks import ATTACKS, PlantedAttack, PlantedStream, plant, without_attack
 from pipeline.lab.bench.real_boards import RealBoard, RealVotes
 from pipeline.lab.bench.real_streams import (
@@ -225,6 +227,8 @@ class _Attackers:
     flags: dict[str, list[bool]] = field(default_factory=dict)
     honest: list[int] = field(default_factory=list)
     people: int = 0
+    oracle: list[float] = field(default_factory=list)
+    estimating: list[float] = field(default_factory=list)
 
 
 def _power(name: str, boards: Sequence[RealBoard], orders: int, seed: int, step: Step) -> Iterator[AccuracyFigure]:
@@ -238,18 +242,20 @@ def _power(name: str, boards: Sequence[RealBoard], orders: int, seed: int, step:
                 votes = board.draw(rng)
                 many = max(round(0.05 * len(votes.voter) / attack.votes), 1)
                 stream = plant(votes, attack, many, len(votes.voter) // PARTS, rng)
-                _add_run(sums, stream, order, habit=not attack.of_models)
+                _add_run(sums, stream, order, attack)
         yield from _power_figures(name, attack, sums)
 
 
-def _add_run(sums: _Attackers, stream: PlantedStream, order: int, *, habit: bool) -> None:
+def _add_run(sums: _Attackers, stream: PlantedStream, order: int, attack: PlantedAttack) -> None:
     """Run a stream, and add what was found about its attackers to `sums`.
 
-    If `habit` is true, an alert about random clicks counts as a warning of a habit.
+    If the attack is a habit in all battles, an alert about random clicks counts as a warning of it.
     """
     streamed = run_stream(stream)
     who = np.searchsorted(streamed.names, stream.attackers)
-    warned = np.minimum(streamed.warned, streamed.random) if habit else streamed.warned
+    warned = streamed.warned if attack.of_models else np.minimum(streamed.warned, streamed.random)
+    sums.oracle += oracle_votes(stream, attack, streamed).tolist()
+    sums.estimating += oracle_votes(stream, attack, streamed, exact=False).tolist()
     sums.warned += warned[who].tolist()
     sums.critical += streamed.critical[who].tolist()
     sums.named += np.isin(streamed.about[who], stream.targets).tolist()
@@ -271,8 +277,12 @@ def _power_figures(name: str, attack: PlantedAttack, sums: _Attackers) -> Iterat
     for votes in (at for at in _AT if at <= attack.votes):
         bar = _BARS.get(attack.name) if votes == attack.votes else None
         yield AccuracyFigure(f"{what}: warned within {votes} votes", float((warned <= votes).mean()),
-                             f"of {len(warned)}", at_least=bar)  # fmt: skip
+                             f"of {len(warned)}", at_least=bar,
+                             oracle=float((np.array(sums.oracle) <= votes).mean()))  # fmt: skip
     yield AccuracyFigure("  … critical", float(np.isfinite(sums.critical).mean()), "share")
+    if attack.of_models:
+        yield AccuracyFigure("  … e-value of 100 by an oracle that has to estimate the ratings",
+                             float(np.isfinite(sums.estimating).mean()), "share")  # fmt: skip
     if attack.focus is not None:
         yield AccuracyFigure("  … the alert names the target", float(np.mean(sums.named)), "share")
     for flag, found in sums.flags.items():
