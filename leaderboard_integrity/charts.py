@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import altair as alt
 
 TOP = 30
-"""Models that a chart shows."""
+"""Largest number of models that a chart shows, unless the caller asks for another number."""
 
 
 class MissingExtra(Unavailable, ImportError):

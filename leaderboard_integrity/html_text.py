@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.vocabulary.visible_text import visible
 
 SHOWN = 20
-"""Rows of a table that a notebook shows; `to_pandas()` has all."""
+"""Largest number of rows of a table that a notebook shows; `to_pandas()` has all rows."""
 
 
 def text(value: object) -> str:

@@ -236,14 +236,14 @@ def _named(names: Any, codes: Any) -> pa.Array:
 
 
 def _label_lists(labels: tuple[str, ...], bits: Int64) -> pa.ListArray:
-    """Return the labels of each vote, by the bits of its number."""
+    """Return a list of labels for each vote. If bit i of the vote's `bits` is set, the list contains `labels[i]`."""
     has = (bits[:, None] >> np.arange(len(labels))) & 1 == 1
     ends = np.concatenate([[0], np.cumsum(has.sum(axis=1))])
     return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), _named(labels, np.nonzero(has)[1]))
 
 
 def _numbers(battles: BattleColumns) -> dict[str, pa.Array]:
-    """Return the turn and the time of each vote, where any vote has one."""
+    """Return the columns of turns and of times. A column is left out if no vote has a value in it."""
     found = {}
     turn, time = battles.numbers.get("turn"), battles.numbers.get("cast_at")
     if turn is not None and turn.any():

@@ -2,8 +2,8 @@
 
 An array has a value for each of millions of votes, and most of the time no step reads it. Its pages are those of a
 file without a name, in the folder for temporary files (`TMPDIR`). While the process holds more than RESIDENT_MB, a
-thread gives the pages back to the system, which keeps what was written in its cache or on the disk. The next step that
-reads the array gets the same values.
+thread gives the pages back to the system. The system keeps the values in its cache or on the disk, so the next step
+that reads the array gets the same values.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import numpy.typing as npt
 from pipeline.vocabulary.large_arrays import allocating
 
 RESIDENT_MB = 512
-"""The resident memory from which on pages of arrays are given back, in MB."""
+"""If the process holds more resident memory than this, in MB, pages of arrays are given back to the system."""
 
 SMALLEST = 1 << 18
 """Arrays of fewer bytes stay in memory."""
@@ -52,7 +52,7 @@ class SpilledArrays:
         self._lock = Lock()
 
     def allocate(self, shape: tuple[int, ...], kind: np.dtype[Any]) -> npt.NDArray[Any]:
-        """Return an array with any values: in a file, or in memory if it is small or the disk has no room."""
+        """Return an array of undefined content: in a file, or in memory if it is small or the disk has no room."""
         size = int(np.prod(shape, dtype=np.int64)) * kind.itemsize
         if size < SMALLEST or kind.hasobject:
             return np.empty(shape, kind)
@@ -68,7 +68,7 @@ class SpilledArrays:
         return found
 
     def give_back(self) -> None:
-        """Give all pages of the arrays back to the system. Whoever reads a value gets its page again."""
+        """Give all pages of the arrays back to the system. The next read of a value loads its page again."""
         with self._lock:
             maps = list(self._maps)
         for one in maps:
@@ -87,7 +87,7 @@ def spilled_arrays(resident_mb: int = RESIDENT_MB) -> Iterator[SpilledArrays | N
     """Within a `with` block, keep large arrays (`pipeline.vocabulary.large_arrays`) in temporary files.
 
     Args:
-        resident_mb: the resident memory from which on pages are given back, in MB.
+        resident_mb: the resident memory in MB above which pages are given back to the system.
 
     Returns:
         The arrays; None on a system that has no such maps, where all arrays stay in memory.

@@ -26,8 +26,9 @@ def threshold(spectrum: Int64) -> int:
     """Return the largest number of votes that a prompt may have without being frequent.
 
     Args:
-        spectrum: int64[2, n]. The first row has the different numbers of votes of a prompt, ascending. The second row
-            has, for each of them, how many prompts have exactly this number of votes.
+        spectrum: int64[2, n]. The first row has the numbers of votes that occur among the prompts, each once,
+            ascending. The second row has, for each number in the first row, how many prompts have exactly that
+            number of votes.
 
     >>> threshold(np.array([[1, 40, 700], [990, 9, 1]])), threshold(np.array([[1, 700], [999, 1]]))
     (40, 10)

@@ -59,7 +59,7 @@ def select_rated_models(
 
 
 def explain_disconnection(counts: PairCounts) -> str:
-    """Return a sentence that says why the models of some votes cannot all be rated together.
+    """Return a sentence that says why the models in `counts` cannot all be rated together.
 
     The cause is either that the models form islands that never met, or that some models only won or only lost. The
     sentence also has the number of votes in the largest component.
@@ -86,7 +86,7 @@ def explain_disconnection(counts: PairCounts) -> str:
 
 
 def find_islands(counts: PairCounts, rated: Sequence[str]) -> list[tuple[tuple[str, ...], int]]:
-    """Find the groups of models that met each other, but no rated model.
+    """Find the groups of unrated models that met one another but never met a rated model.
 
     Args:
         counts: all votes.

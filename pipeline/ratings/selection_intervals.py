@@ -9,8 +9,8 @@ Let s be the standard error of a score, tan φ = τ/s, M the maximum of N standa
 best score exceeds the true quality of its variant by
     D = s (cos φ · M + sin φ · Z)
 The prior has three parts. It has mass ¼ at τ = 0 (all variants are equally good), and ¼ at τ = ∞ (the scores rank them
-without error). In the rest φ is uniform, which is a half-Cauchy prior with the scale s (Gelman 2006, Bayesian Analysis
-1). The interval is the score minus the central quantiles of D.
+without error). The remaining mass of ½ has a uniform φ, which is a half-Cauchy prior on τ with the scale s (Gelman
+2006, Bayesian Analysis 1). The interval is the score minus the central quantiles of D.
 
     best_of_n_interval     only the best score and N are known
     family_intervals       all N scores are known and show how large τ is; the prior is then the half-Cauchy part alone
@@ -201,7 +201,7 @@ def _mixture_quantile(
 
     Args:
         q: the probability below the quantile.
-        weight: float64[G], the weights of the G normals, equal in all mixtures.
+        weight: float64[G], the weights of the G normals. All mixtures use these same weights.
         centre: float64[N, G], means of the normals.
         spread: float64[N, G], standard deviations of the normals.
         around: a lower and an upper bound of each quantile, float64[N] each.

@@ -164,7 +164,7 @@ class StyleNewton:
 
         Args:
             sums: the blocks of the information matrix.
-            step: the last step, from which an error finds the separating feature.
+            step: the last step. It shows which feature separates, if an error must name one.
 
         Raises:
             Collinear: the models or other features determine a feature.
@@ -236,7 +236,10 @@ class StyleNewton:
 
 
 def _profile_information(matrix: Float64, size: int) -> Float64 | None:
-    """Return the information about the features after maximising over θ, float64[F, F]. None if it is singular in θ."""
+    """Return the information about the features after maximising over θ, float64[F, F].
+
+    The result is None if the block of θ in `matrix` is singular.
+    """
     L, C = matrix[:size, :size], matrix[:size, size:]
     try:
         factor = cho_factor(L + np.trace(L) / size**2, check_finite=False)

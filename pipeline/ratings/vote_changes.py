@@ -214,9 +214,9 @@ def _best_vote(W: Float64, theta: Float64, pair: tuple[int, int]) -> tuple[int, 
 
 
 def _limit(votes: Int64, best: tuple[int, Float64] | None) -> int:
-    """Return the number of flips below which a better result is searched.
+    """Return the exclusive upper bound of the number of flips that the search tries.
 
-    The search tries at most as many flips as there are votes to flip, and fewer flips than the best result so far.
+    The search flips at most all votes that can be flipped, and fewer votes than the best result so far.
     """
     most = int(votes.sum()) + 1
     return most if best is None else min(most, best[0])

@@ -98,7 +98,7 @@ class SummedVotes(Protocol):
         """Compute the derivatives of the log-likelihood at (θ, γ); see `VoteRows.sums_at`."""
 
     def separated_along(self, theta: Float64, gamma: Float64) -> bool:
-        """Return whether a step in the direction (θ, γ) makes no vote less likely; see `VoteRows.separated_along`."""
+        """Return whether a step along (θ, γ) makes some vote more likely and none less (`VoteRows.separated_along`)."""
 
 
 class VoteRows:

@@ -76,7 +76,7 @@ def most_influential_voters(
         fitted: the fit of the votes; None to compute it here.
 
     Returns:
-        The voters with the largest absolute influence first. Equal voters are sorted by number.
+        The voters, sorted by absolute influence, the largest first. Voters of equal influence are sorted by number.
 
     Raises:
         BadCounts: columns differ in length, a code is out of range, or `top` is less than 1.

@@ -75,8 +75,8 @@ def voter_intervals(
         counts: the votes of the board's models, in the order of the fit.
         scores: the sums over voters, for the same models in the same order.
         level: coverage of the intervals at one snapshot, and of the sequences over all snapshots.
-        models_ever: number of models that have had votes so far, among which the error of sure ranks is divided
-            (`confidence_sequences`); None for the models of the board.
+        models_ever: number of models that have had votes so far; None for the number of models of the board. It decides
+            how the error probability of the sure ranks is divided among pairs of models (`confidence_sequences`).
 
     Raises:
         BadCounts: board, fit, counts and scores are not about the same models, or `level` is outside (0, 1).

@@ -8,8 +8,8 @@ voters with many votes make ν small. The interval of a rating is ± t_ν √(1 
 power-law voters 94 to 96% of these intervals contain the true rating, and 92.5 to 95% of the intervals without ν.
 
 B can be updated without reading voters if a few votes are added (`carry_on`). Let V be the same sum with every vote as
-a cluster. The update takes B − V to grow in proportion to the number of votes. After 5% more votes, the standard errors
-from the updated B are within a few per cent of those from a new B.
+a cluster. The update assumes that B − V grows in proportion to the number of votes. After 5% more votes, the standard
+errors from the updated B are within a few per cent of those from a new B.
 
 Each vote without a voter (0) is a cluster of its own. If no vote has a voter, B is the sum over single votes.
 

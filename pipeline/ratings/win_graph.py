@@ -108,7 +108,7 @@ def largest_component(W: Float64) -> tuple[Int64, float]:
         W: float64[K, K], wins of i over j, with half a win for each side of a tie.
 
     Returns:
-        Two values: the codes of the component's models, ascending; and the share of all votes that are among them.
+        Two values: the codes of the component's models, ascending; and the share of all votes that are between these.
 
     Raises:
         BadCounts: there are no models or no votes.

@@ -45,14 +45,14 @@ def _separations(board: ReportBoard, critical: float) -> list[str]:
 
 
 def count_separated(rows: list[dict[str, Any]]) -> dict[str, int]:
-    """Count the pairs of neighbours on the board that the votes separate.
+    """Count the pairs of neighbours on the board, and the pairs among them that differ by more than chance.
 
     Args:
         rows: the rows of the board, from `board_rows`.
 
     Returns:
-        {"neighbours", "each", "jointly"}: the number of pairs, the number of pairs that are separated if each is tested
-        alone, and the number of pairs that are separated if all are tested together.
+        {"neighbours", "each", "jointly"}: the number of pairs of neighbours; the number of them that differ by more
+        than chance if each pair is tested alone; and the number if all pairs are tested together.
     """
     ways = [row["separated_from_next"] for row in rows[:-1]]
     jointly = ways.count("jointly")

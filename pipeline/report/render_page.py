@@ -23,7 +23,7 @@ from pipeline.report.report import Report
 from pipeline.vocabulary.visible_text import visible
 
 SHOWN = 20
-"""Number of findings of a section that the page lists. JSON has all findings."""
+"""The page lists at most this many findings of each section. JSON has all findings."""
 
 # Width of the drawing of an interval, in its own units.
 _WIDTH = 200.0

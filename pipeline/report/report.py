@@ -53,7 +53,7 @@ class Report:
     """A report of a file of votes.
 
     Attributes:
-        verdict: the answer, and its five sentences.
+        verdict: the answer to "can this board be trusted?", and five sentences.
         facts: figures of the whole file: votes, models, voters, days, and how votes spread.
         rows: the board, best first: one dictionary for each model.
         separated: number of all pairs of neighbours on the board, and number of pairs that differ by more than chance

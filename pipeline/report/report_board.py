@@ -37,7 +37,7 @@ class ReportBoard:
         votes: the votes between the R rated models. Its `models` are `counts.models`.
         counts: these votes by pair and outcome.
         fitted: the fit of these votes. Its covariance takes votes as independent.
-        clustered: the fit with the covariance clustered by voter; `fitted` without enough voters.
+        clustered: the fit with the covariance clustered by voter; `fitted` itself if there are too few voters.
         leaderboard: the board, best first, with intervals from `clustered` and joint rank sets.
         level: coverage of the intervals.
         unrated: the models without a rating, with reasons.

@@ -49,7 +49,7 @@ def report_votes(battles: BattleColumns) -> ReportVotes:
 
 
 def _positions(battles: BattleColumns) -> Int8 | None:
-    """Return int8[N] of 1, which means that model a was shown first.
+    """Return int8[N] with the value 1 for every vote: model a was shown first.
 
     None if nearly all votes of each pair have the two models in one order. Then the order says nothing about positions.
     """

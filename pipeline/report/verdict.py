@@ -18,7 +18,7 @@ NO, CARE, YES = "not as it stands", "with care", "as far as its votes show"
 """The answers to "can this board be trusted?"."""
 
 FEWEST = "fewest_votes"
-"""The probe that says how few votes change the first place."""
+"""Id of the probe that says how few votes change the first place."""
 
 # Names that a sentence lists.
 _NAMED = 3

@@ -22,12 +22,13 @@ MAX_AHEAD = 5 * MINUTE
 
 
 def window_times(batch: VoteBatch, fate: Int8, event_time: Mapping[int, int | None]) -> Int64:
-    """Return int64[n], for each vote the time whose window it counts in, in microseconds since 1970 UTC.
+    """Return for each vote a time that decides in which window it counts: int64[n], microseconds since 1970 UTC.
 
-    This time is `cast_at`, except for a late vote that was read from a topic, since the window of its `cast_at` may be
-    closed. Such a vote counts in the window of the largest min(cast_at, appended_at) that its partition has had up to
-    this vote. A late vote that was read from a file counts at `cast_at`. If such votes counted in the newest window, an
-    old file that is read today would look like a burst of votes today.
+    The vote counts in the window that contains this time. The time is `cast_at`, except for a late vote that was read
+    from a topic, since the window of its `cast_at` may be closed. Such a vote counts in the window of the largest
+    min(cast_at, appended_at) that its partition has had up to this vote. A late vote that was read from a file counts
+    at `cast_at`. If such votes counted in the newest window, an old file that is read today would look like a burst of
+    votes today.
 
     Args:
         batch: all n votes of a batch, sorted by partition, then by offset.
@@ -51,8 +52,8 @@ def assign_fate(
     """Decide the fate of each vote by its times: accepted, late or quarantined.
 
     A vote is late if it was cast before the watermark of its partition. All earlier votes of the partition that are not
-    quarantined move the watermark. Duplicates move it too: which of two equal votes on different partitions is the
-    duplicate depends on the order of arrival, and fates must not depend on it.
+    quarantined move the watermark. Duplicates move it too. Which of two equal votes on different partitions is
+    the duplicate depends on the order of arrival, and a fate must not depend on this order.
 
     Args:
         batch: n votes, duplicates included, sorted by partition, then by offset.

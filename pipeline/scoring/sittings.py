@@ -71,7 +71,7 @@ def voter_number(pseudonym: Int64) -> Int64:
 
 
 def count_voters(voter: Int64, network: Int64, window: Int64, windows: int) -> list[WindowVoters]:
-    """Return one item for each window: its voters with their numbers of votes, or a sample of too many voters.
+    """Return one item for each window: its voters with their numbers of votes. Too many voters become a sample.
 
     Args:
         voter: int64[n], the number of each vote's voter (`voter_number`); 0 without a voter.

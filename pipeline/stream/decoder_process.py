@@ -1,9 +1,9 @@
 """Decodes batches in a second process, `python -m pipeline.stream.decoder_process`.
 
-The worker and the child process exchange pickled messages over the child's standard input and output. Each message is
-sent after its length. The first message is the setup, so that the voter key is in no argument and no environment
-variable. Every later message has chunks and partition numbers. The child answers each with the decoded batch or the
-error of decoding.
+The worker and the child process exchange pickled messages over the child's standard input and output. The length
+of each message is sent before the message. The first message is the setup, so that the voter key is in no argument and
+no environment variable. Every later message has chunks and partition numbers. The child answers each with the decoded
+batch or the error of decoding.
 
 The child ends when its input ends, so it does not outlive the worker. A child that ended too early is replaced, and its
 request is repeated; nothing was written yet. The child imports modules from the same folders as the worker. It never
@@ -136,9 +136,9 @@ def _read(pipe: IO[bytes], length: int) -> bytearray:
 
 
 def _portable(error: Exception) -> Exception:
-    """Return an error that can be pickled for the worker.
+    """Return `error` if it can be pickled for the worker.
 
-    If `error` cannot, a RuntimeError with its text is returned.
+    Otherwise return a RuntimeError with the text of `error`.
     """
     place = traceback.format_exc()
     try:

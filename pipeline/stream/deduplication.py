@@ -112,7 +112,7 @@ def _repeats_less(repeat: tuple[Any, ...], original: tuple[Any, ...]) -> bool:
 
 
 def _without_text_fields(repeat: tuple[Any, ...], original: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return a repeat without the fields that `publish` computed from its texts and the stored vote lacks.
+    """Return a repeat without those fields that `publish` computed from texts and that the stored vote lacks.
 
     These fields are the hash of the prompt and the flag about identity leaks.
     """

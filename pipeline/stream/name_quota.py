@@ -2,8 +2,8 @@
 
 Names stay in the store's dictionary forever. Without a quota, an attacker could fill it with votes on invented names. A
 name that is in the dictionary or in the registry is not new. New names are counted in the order of the offsets. One
-transaction stores the count of a partition together with the names that were admitted. If a batch fails after it and is
-written again, the admitted names are known and are not counted twice.
+transaction stores the count of a partition together with the names that were admitted. If a batch fails after this
+transaction and is written again, the admitted names are known and are not counted twice.
 
 Not handled: languages, categories and networks.
 """

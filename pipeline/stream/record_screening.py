@@ -150,8 +150,7 @@ def decode_marked_votes(
 ) -> MarkedVotes:
     """Decode records into votes, and find the pseudonyms of their voters and sessions.
 
-    If a header states that a record has pseudonyms, but the record has another text in their place, it becomes a
-    reject.
+    A record becomes a reject if a header states that it has pseudonyms, but it has another text in their place.
 
     Args:
         values: the records, None for a record without a value.

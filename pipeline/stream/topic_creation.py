@@ -15,7 +15,7 @@ from pipeline.stream.source.kafka_topics import Access, topic_access, write_prob
 # An oversized event must reach the topic to be counted as rejected, so topics accept more than the 64 KiB that a
 # valid event may have.
 MAX_MESSAGE = 16 * 1024 * 1024
-"""Bytes of the largest message of a topic."""
+"""Largest size in bytes of a message in a topic."""
 
 
 def create_topics(

@@ -8,7 +8,7 @@ method_rules   names the rules by which a method leaves votes out, and their bit
 alert_states   names the states of an alert
 time           converts microseconds since 1970 UTC to and from text in RFC 3339
 arrays         names numpy array types
-large_arrays   makes arrays with a value for each vote, where the caller of a command wants them
+large_arrays   allocates the arrays that have a value for each vote, in memory or in a place that a caller chooses
 packing        packs typed arrays as bytes
 lazy_names     loads the names that a package exports when they are first used
 visible_text   writes hidden characters of foreign text as escapes

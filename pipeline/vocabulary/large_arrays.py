@@ -1,7 +1,8 @@
-"""Allocates arrays that have a value for each vote and are kept for a long time, where the caller of a command wants.
+"""Allocates large arrays: those that have a value for each vote and are kept for a long time.
 
-By default such an array is an ordinary one, in memory. Within `allocating(…)` a function makes it, such as one that
-maps a temporary file (`pipeline.spilled_arrays`). The values are the same, so no result depends on the place.
+By default a large array is an ordinary array in memory. Within `allocating(allocate)`, the function `allocate` makes
+it, and may place it elsewhere, such as in a mapped temporary file (`pipeline.spilled_arrays`). The values are the same,
+so no result depends on the place.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 PIECE = 1 << 18
-"""The number of values of one calculation over a large array, so that its own arrays stay small."""
+"""Calculations take this many values of a large array at a time, so that their temporary arrays stay small."""
 
 Allocate: TypeAlias = Callable[[tuple[int, ...], "np.dtype[Any]"], npt.NDArray[Any]]
-"""Makes an array of a shape and a type, with any values."""
+"""A function that returns an array with the given shape and type, and undefined content."""
 
 _Array = TypeVar("_Array", bound=npt.NDArray[Any])
 _allocate: ContextVar[Allocate | None] = ContextVar("allocate", default=None)
@@ -33,23 +34,23 @@ def allocating(allocate: Allocate) -> Iterator[None]:
 
 
 def have_place() -> bool:
-    """Return whether a function makes the large arrays; otherwise they are ordinary ones."""
+    """Return whether this code runs within `allocating`. If not, large arrays are ordinary arrays."""
     return _allocate.get() is not None
 
 
 def new_large(shape: tuple[int, ...], kind: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Return an array with any values, for values that are kept for a long time."""
+    """Return a large array of undefined content, for the caller to fill."""
     allocate = _allocate.get()
     return np.empty(shape, kind) if allocate is None else allocate(shape, np.dtype(kind))
 
 
 def pieces(length: int) -> list[slice]:
-    """Return the parts of PIECE values that an array of this length has, as slices; an empty array has an empty one."""
+    """Return slices of PIECE values that together cover an array of this length; for length 0, one empty slice."""
     return [slice(first, min(first + PIECE, length)) for first in range(0, max(length, 1), PIECE)]
 
 
 def keep(array: _Array) -> _Array:
-    """Return an array with the same values, to be kept: a copy if large arrays have a place, else the array itself.
+    """Return an array with the same values: within `allocating` a large array, otherwise the given array itself.
 
     The caller drops the given array, so that its memory is free. A constant that takes no memory is returned unchanged.
     """

@@ -71,8 +71,8 @@ def read_vote_input(
         skip_bad: True leaves out invalid records. False raises an error for the first one.
         method: "arena" or "" for the shipped method, "none" to count every vote, or the path of a TOML file.
         needs: the options of the rating. Columns that the rating does not need are left out. None for all columns.
-        more: names in NUMBERS of columns that a report needs in addition, only without `needs`. With any name, prompts
-            are collected as well, and no note quotes a value of a record.
+        more: names in NUMBERS of further columns that a report needs, read only if `needs` is None. With any name,
+            prompts are collected as well, and no note quotes a value of a record.
         progress: a function that takes the estimated number of rows, 0 if unknown. It returns a context manager whose
             value is a function. This function is called with the number of records read since its last call.
 

@@ -55,8 +55,8 @@ class BacklogEvidence:
         given: the votes of the report.
         labels: gives labels to voters.
         key: the key of the hash that assigns voters to folds.
-        nested: when the nested form is computed: "never", "if_found" or "always" (`BacklogEvaluation`). In the nested
-            form the voters of a fold do not influence which voters are left out of the fit that evaluates them.
+        nested: when the nested form is computed: "never", "if_found" or "always" (`BacklogEvaluation`). In that form,
+            a fold is compared with a fit whose left-out voters were chosen without the votes of this fold.
         progress: called after each pass over some of the votes.
     """
 
@@ -123,7 +123,7 @@ class BacklogEvidence:
         return evaluation.run(), votes
 
     def _labels_of(self, votes: BacklogVotes) -> _LabelOf:
-        """Return a function that gives the label of a voter, for the voter's position in the backlog.
+        """Return a function from the position of a voter in the backlog to the voter's label.
 
         The label belongs to the voter's number in the report. This number differs from the position if some voter of
         the file has no vote in the report.
@@ -163,15 +163,16 @@ class BacklogEvidence:
     def _pools(
         self, found: BacklogFindings, pushers: Sequence[VoterFinding], votes: BacklogVotes, label_of: _LabelOf
     ) -> tuple[list[EvidenceFinding], list[EvidenceFinding]]:
-        """Return two lists of findings: groups of voters, and accomplices of voters whose own finding was dropped.
+        """Return two lists of findings about groups of voters.
 
-        A voter's finding is dropped if it is not strong enough among all voters (`_kept`).
+        The second list has the groups of accomplices whose model is not the model of any voter in `pushers`. The first
+        list has all other groups.
 
         Args:
             found: the findings of the backlog.
             pushers: the voters who are named, because their evidence is strong enough.
             votes: the votes of the backlog.
-            label_of: gives the label of a voter, for the voter's position in the backlog.
+            label_of: function from the position of a voter in the backlog to the voter's label.
         """
         targets = {one.likeliest[0].get("model") for one in pushers}
         groups: list[EvidenceFinding] = []
@@ -260,9 +261,9 @@ def _average(one: VoterFinding | RandomFinding | HabitFinding) -> float:
 
 
 def _least(one: VoterFinding) -> float:
-    """Return the e-value by which it is decided whether a voter is named.
+    """Return the e-value that decides whether a voter is named.
 
-    It is the `strict` e-value of the nested form if that was computed, otherwise the smaller of `e_value` and `cells`.
+    This is the `strict` e-value if the nested form was computed, otherwise the smaller of `e_value` and `cells`.
     """
     return min(one.e_value, one.cells) if one.strict is None else one.strict
 

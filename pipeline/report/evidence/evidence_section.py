@@ -26,7 +26,7 @@ class EvidenceFinding:
         direction: what is unusual, in a few words.
         sentence: the finding in plain English.
         odds: the strength of the evidence: an e-value, or 1 divided by a p-value that is corrected for all tests of its
-            kind. Under the assumptions of the test, at most one honest subject in `odds` shows as much.
+            kind. Under the assumptions of the test, at most one honest subject in `odds` shows evidence this strong.
         votes: number of votes that the finding is about.
         details: further figures, as plain values for JSON.
     """

@@ -1,4 +1,4 @@
-"""Runs the tests of a report whose columns a file has, and says why the other tests cannot be made."""
+"""Runs the tests of a report for which a file has the columns, and says why the other tests cannot be run."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from pipeline.report.report_votes import NO_TIME, ReportVotes
 from pipeline.vocabulary.time import SECOND
 
 LEAST_VOTERS = 5
-"""The least number of voters with which a file's voters are compared with each other."""
+"""The voters of a file are compared with each other only if there are at least this many."""
 
 MOST_MODELS = 1_000
-"""The largest number of models with which voters are compared.
+"""Voters are compared with each other only if the votes are on at most this many models.
 
 A comparison needs dozens of fits, and the time of a fit grows with the cube of the number of models."""
 
 MOST_SHARED = 5
-"""The largest mean number of votes per second, over the seconds that have a vote.
+"""The largest mean number of votes per second, over all seconds with a vote, at which times count as exact.
 
 With a larger mean, the times are those of batches or days, not of single votes."""
 
@@ -43,7 +43,7 @@ def find_evidence(
         progress: called after each pass over some of the votes.
 
     Returns:
-        One section for each test, in the order of the report. A test that the file does not allow says why.
+        One section for each test, in the order of the report. If the file does not allow a test, its section says why.
     """
     voters = why_no_voters(votes)
     timed = voters or _why_no_own_times(votes)

@@ -173,7 +173,7 @@ def _spread(shown: Int64, mean: Float64, share: Float64, tested: Bool) -> float:
 
 
 def _tail(x: Int64, mean: Float64, spread: float) -> Float64:
-    """Return P(X ≥ x) for X with this mean and a variance that is `spread` times as large."""
+    """Return P(X ≥ x) for X with the mean `mean` and the variance `spread` · `mean`."""
     if spread <= 1.0 + 1e-9:
         return np.asarray(pdtrc(x - 1, mean))
     # scipy's function of this distribution takes whole numbers only.

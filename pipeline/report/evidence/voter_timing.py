@@ -21,7 +21,7 @@ from pipeline.vocabulary.outcomes import OUTCOME_CODES
 from pipeline.vocabulary.time import SECOND
 
 LEAST_ODDS = 1e6
-"""The evidence from which a voter is named. An honest voter reaches it at most once in 10⁶ votes on average.
+"""A voter whose evidence is at least this large is named. Honest voters reach it at most once in 10⁶ votes on average.
 
 Honest means: at most two votes a minute on average."""
 
@@ -50,7 +50,7 @@ def fast_voters(votes: ReportVotes, labels: RandomLabels) -> EvidenceSection:
 
 
 def _fast_in_run(who: Int64, time: Int64, labels: RandomLabels) -> tuple[int, list[EvidenceFinding]]:
-    """Return the number of voters in votes that are sorted by voter and time, and the findings about fast ones."""
+    """Return the number of voters in votes that are sorted by voter and time, and the findings about fast voters."""
     names, voter = np.unique(who, return_inverse=True)
     zero = np.zeros(len(who), dtype=np.int64)
     given = VoterVotes(

@@ -1,4 +1,4 @@
-"""Tests whether a model differs in one period of four weeks from all its other weeks: in its results or its style.
+"""Tests whether a model has other results, or another style, in one period of four weeks than in its other weeks.
 
 The result is how often the model won. The style is that of its answers, such as their length.
 """

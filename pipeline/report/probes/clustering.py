@@ -87,7 +87,7 @@ def _inflation(board: ReportBoard, cluster: Int64, known: int, options: ProbeOpt
 
 
 def _scatter(votes: ReportVotes, residual: Float64, cluster: Int64, chosen: Bool) -> Float64:
-    """Return the sum of s sᵀ over the chosen clusters (bool), where s is the score of a cluster."""
+    """Return the sum of s sᵀ over the clusters for which `chosen` is true, where s is the score of a cluster."""
     rows = np.flatnonzero(chosen[cluster])
     number = np.cumsum(chosen)[cluster[rows]] - 1
     scores = voter_scores(votes.model_a[rows], votes.model_b[rows], residual[rows], number, len(votes.models))
@@ -117,4 +117,4 @@ def _mean_error(inverse: Float64, board: ReportBoard) -> float:
 
 
 CLUSTERING = Probe(_ID, _TITLE, _UNIT, _run)
-"""By how much standard errors grow if the votes of one voter, prompt or session are not independent."""
+"""The probe that measures by how much standard errors grow if votes of one voter, prompt or session are dependent."""

@@ -65,4 +65,4 @@ def _run(votes: ReportVotes, board: ReportBoard, _: ProbeOptions) -> ProbeResult
 
 
 CONNECTIVITY = Probe("connectivity", "Connectivity", "share of votes across the weakest cut", _run)
-"""Whether the votes connect all models."""
+"""The probe that measures whether the votes connect all models."""

@@ -60,4 +60,4 @@ def _interval(board: ReportBoard, options: ProbeOptions) -> tuple[float, float]:
 
 
 COVERAGE = Probe(_ID, _TITLE, _UNIT, _run)
-"""How evenly the battles are spread over the models."""
+"""The probe that measures how evenly the battles are spread over the models."""

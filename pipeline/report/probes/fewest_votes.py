@@ -76,10 +76,10 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
 
 
 def _weakest_pair(board: ReportBoard, inside: Int64, outside: Int64) -> tuple[int, int] | None:
-    """Return the model of the top k and the model below it that the fewest votes are likely to swap.
+    """Return a model of the top k and a model below the top k: the pair that the fewest votes are likely to swap.
 
-    The pair has one of the last three models of the top k and one of the next three. Among such pairs it has the
-    smallest gap in units of the effective resistance. None if all such pairs have equal ratings.
+    Pairs of one of the last three models of the top k and one of the next three models are compared. The pair with
+    the smallest gap in units of the effective resistance is returned; None if all such pairs have equal ratings.
     """
     theta, resistance = board.fitted.theta, difference_errors(board.fitted.covariance)
     pairs = [(int(i), int(j)) for i in inside[-3:] for j in outside[:3] if theta[int(i)] > theta[int(j)]]
@@ -111,4 +111,4 @@ def _row(votes: int, share: float, before: Float64, after: Float64) -> dict[str,
 
 
 FEWEST_VOTES = Probe(_ID, _TITLE, _UNIT, _run)
-"""The fewest votes that change the first place, the second place, or the top k."""
+"""The probe that searches for the fewest votes that change the first place, the second place, or the top k."""

@@ -71,7 +71,7 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
 
 
 def _rated_in_both(votes: ReportVotes, first: Bool, later: Bool) -> tuple[str, ...]:
-    """Return the models that can be rated by each part of the votes, in the order of `votes.models`."""
+    """Return the models that can be rated from either part of the votes alone, in the order of `votes.models`."""
     names = votes.models
     # Without a model, another may no longer be comparable; each round drops at least one.
     while len(names) > 1:
@@ -95,4 +95,4 @@ def _rated(votes: ReportVotes) -> Fit:
 
 
 FIRST_TURN = Probe(_ID, _TITLE, _UNIT, _run)
-"""Whether the order depends on the turn after which people voted."""
+"""The probe that measures whether the order depends on the turn after which people voted."""

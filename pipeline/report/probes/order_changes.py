@@ -24,7 +24,7 @@ def difference_errors(covariance: Float64) -> Float64:
 def separated_pairs(board: ReportBoard) -> Bool:
     """Return bool[R, R], true if the votes place model i above model j when all pairs are tested together.
 
-    The joint rank sets have the same critical value (`pipeline.ratings.rank_sets`).
+    The test uses the critical value of the joint rank sets (`pipeline.ratings.rank_sets`).
     """
     joint = board.leaderboard.joint
     critical = np.inf if joint is None else joint.critical

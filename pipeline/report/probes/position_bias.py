@@ -98,4 +98,4 @@ def _no_position(votes: ReportVotes) -> str | None:
 
 
 POSITION_BIAS = Probe(_ID, _TITLE, _UNIT, _run)
-"""The advantage of the model that is shown first."""
+"""The probe that measures the advantage of the model that is shown first."""

@@ -2,10 +2,10 @@
 
 The votes are resampled with replacement, whole voters at a time if there are enough voters. Each resample is fitted
 exactly (`pipeline.ratings.bootstrap`; Efron 1979, Annals of Statistics 7; for clusters Field & Welsh 2007, JRSS B 69).
-The rank interval of a model has the percentiles of its ranks, rounded outwards. The figure is the median number of
-ranks in these intervals. The interval of the figure has the percentiles of 40 repetitions of it. Each repetition takes
+The bounds of a model's rank interval are percentiles of its ranks, rounded outwards. The figure is the median number of
+ranks in these intervals. The bounds of the figure's interval are percentiles over 40 repetitions. Each repetition takes
 the strengths of one resample for the true strengths, adds the errors of up to 200 resamples to them, and computes the
-median again. The probe fires if the figure is above 2.
+figure again. The probe fires if the figure is above 2.
 
 On a board of more than a thousand models, or if too many resamples have no estimate, ranks are drawn from the normal
 distribution of the estimate instead. `details` says so.
@@ -108,4 +108,4 @@ def _ranks(count: float) -> str:
 
 
 RANK_RESOLUTION = Probe(_ID, _TITLE, _UNIT, _run)
-"""How far ranks move when the votes are drawn again."""
+"""The probe that measures how far ranks move when the votes are drawn again."""

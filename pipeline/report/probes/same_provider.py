@@ -1,8 +1,8 @@
 """Measures whether battles between two models of one provider agree with the rest of the board.
 
-In battles of one provider, logit P(a beats b) = c (θ_a − θ_b), with θ from the battles of different providers. The
-figure is c − 1, by maximum likelihood. At 0, models of one provider beat each other as the other battles predict. At
-−1, voters do not tell these models apart. Below −1, the models come in the opposite order.
+In battles between models of one provider, logit P(a beats b) = c (θ_a − θ_b), with θ from the battles of different
+providers. The figure is c − 1, by maximum likelihood. At 0, models of one provider beat each other as the other battles
+predict. At −1, voters do not tell these models apart. Below −1, the models come in the opposite order.
 
 The errors of θ make the estimate of c too small. So the estimate is divided by the reliability of the gaps, 1 − Σ w v /
 Σ w g² (regression calibration; Carroll et al. 2006, Measurement Error in Nonlinear Models, section 4.2). Here g is the
@@ -117,4 +117,4 @@ def fit_scale(fitted: Fit, votes: ReportVotes) -> tuple[float, float, float]:
 
 
 SAME_PROVIDER = Probe(_ID, _TITLE, _UNIT, _run)
-"""Whether battles between two models of one provider agree with the rest of the board."""
+"""The probe that measures whether battles between models of one provider agree with the rest of the board."""

@@ -1,6 +1,7 @@
-"""Measures which neighbours on the board the votes separate.
+"""Measures which neighbours on the board differ by more than chance.
 
-Two neighbours are separated, tested alone ("each"), if their difference exceeds z standard errors of the difference.
+Neighbours are two models in adjacent places. Tested alone ("each"), they are separated if their difference exceeds z
+standard errors of the difference.
 They are separated jointly if the difference exceeds c standard errors, where c is the critical value of all pairs of
 models together (max |t|, Romano & Wolf 2005, Econometrica 73; the one-step version of `pipeline.ratings.rank_sets`).
 The intervals of the two models may overlap in both cases. The standard error is clustered by voter if there are enough
@@ -138,11 +139,11 @@ def _share(gaps: Float64, se: Float64, critical: float) -> Float64:
 
 
 def _family_critical(drawn: Float64, se: Float64, level: float) -> float:
-    """Return the critical value of the neighbours alone, as if the order had been chosen before the votes."""
+    """Return the critical value for all pairs of neighbours together, as if the order was known before the votes."""
     known = se > 0
     largest = np.abs(drawn[:, known] / se[known]).max(axis=1) if known.any() else np.zeros(len(drawn))
     return float(np.quantile(largest, level))
 
 
 SEPARATION = Probe(_ID, _TITLE, _UNIT, _run)
-"""Which neighbours the votes separate."""
+"""The probe that measures which neighbours on the board differ by more than chance."""

@@ -81,4 +81,4 @@ def _run(_: ReportVotes, board: ReportBoard, __: ProbeOptions) -> ProbeResult:
 
 
 TIE_RULE = Probe(_ID, _TITLE, _UNIT, _run)
-"""Whether another rule for ties changes the order."""
+"""The probe that measures whether another rule for ties changes the order."""

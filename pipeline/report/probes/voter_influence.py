@@ -1,9 +1,9 @@
 """Measures how far the votes of one voter move a model.
 
 The figure is the largest change of a rating when the votes of one voter are dropped. It is divided by the median gap of
-neighbours on the board or the standard error of that model, whichever is larger. The probe fires if the figure is at
-least 1. One voter then moves a model by a whole place and by more than sampling error. The change is computed to first
-order for each voter and by an exact refit for the five largest (Cook & Weisberg 1982;
+neighbours on the board or by the standard error of this rating, whichever is larger. The probe fires if the figure is
+at least 1. One voter then moves a model by a whole place and by more than sampling error. The change is computed to
+first order for each voter and by an exact refit for the five largest (Cook & Weisberg 1982;
 `pipeline.ratings.voter_influence`). There is no interval: the change is a fact about the votes, not an estimate. The
 result has no number that identifies a voter, because such a number may be the voter's id.
 """
@@ -62,4 +62,4 @@ def _row(one: VoterInfluence, gap: float, error: float, votes: int) -> dict[str,
 
 
 VOTER_INFLUENCE = Probe(_ID, _TITLE, _UNIT, _run)
-"""How far the votes of one voter move a model."""
+"""The probe that measures how far the votes of one voter move a model."""

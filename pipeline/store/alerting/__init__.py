@@ -5,7 +5,7 @@ alert_queries     reads alerts in the form for operators
 alert_mentions    finds alerts that name a model or provider in any role
 public_alerts     converts alerts to the form for the public
 carried_alerts    reads alerts with the votes and voters that they are about
-own_votes         reads the votes of single voters, and what these voters lean to
+own_votes         reads the votes of single voters, and finds the models that they favour or oppose
 incident_grouping groups the stored alerts into incidents
 snapshot_ranks    reads the ranks of models before, after and without the votes of an incident
 incident_table    stores the incidents of the newest grouping, and what people decided about them

@@ -104,7 +104,7 @@ def find_alert(connection: Connection, alert_id: str) -> dict[str, Any]:
 
 
 def with_end(shown: dict[str, Any], closed: int | None) -> dict[str, Any]:
-    """Return an alert about windows with its field `until` set: when the votes that the alert is about end.
+    """Return an alert about windows with its field `until` set: the end of the period whose votes the alert is about.
 
     For an alert about a backlog, this is the end of the window in its evidence. For any other open alert, it is the end
     of the last closed window. An alert of another kind, or with `until` set already, is returned unchanged.

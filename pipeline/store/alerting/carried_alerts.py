@@ -4,7 +4,7 @@ An alert about a voter is about all counted votes of the voter. An alert about w
 evidence selects.
 
 One pass reads the votes for all alerts about windows. A second query reads the votes of all voters with an alert, and
-of those who may follow an alert about windows.
+of those who may have voted as an alert about windows claims.
 """
 
 from __future__ import annotations

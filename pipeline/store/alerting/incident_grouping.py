@@ -41,7 +41,7 @@ def regroup(connection: Connection) -> int:
     """Group all alerts into incidents and replace the stored incidents.
 
     Nothing is written if no alert, decision, exclusion or snapshot has changed since the last grouping. If the database
-    role may not read exclusions, such as the monitor's role, the figures about exclusions are copied from the last
+    role, such as that of the monitor, may not read exclusions, the figures about exclusions are copied from the last
     grouping.
 
     Returns:
@@ -141,7 +141,7 @@ def _what(incident: Incident, alerts: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _pseudonyms(incident: Incident, shown: Mapping[str, Mapping[str, Any]]) -> set[str]:
-    """Return the accounts of an incident: the subjects of its alerts about voters, and the pseudonyms of followers."""
+    """Return the accounts of an incident: the subjects of its alerts about voters, and voters who vote as it claims."""
     named = {one.voter: shown[one.alert_id]["subject"]["id"] for one in incident.alerts if one.voter}
     return {named.get(voter) or format_pseudonym(voter) for voter in incident.voters}
 

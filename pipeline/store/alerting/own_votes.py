@@ -1,4 +1,4 @@
-"""Reads all counted votes of single voters, and the models that these voters lean to."""
+"""Reads all counted votes of single voters, and finds the models that they vote for or against unusually often."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ class OwnVotes:
     Attributes:
         votes: packed positions of the votes, int64[n], ascending.
         first, last: when the first and the last vote were cast, in microseconds since 1970 UTC.
-        leanings: one claim for each model for or against which the voter leans, with the share of such votes.
+        leanings: claim → share of the voter's votes that agree with it. There is one claim for each model that the
+            voter votes for or against unusually often.
     """
 
     votes: Int64

@@ -91,7 +91,7 @@ class HiddenModels:
 
 
 ALL_SHOWN = HiddenModels()
-"""No model is hidden."""
+"""An instance that hides no model."""
 
 
 def models_under_test(state: RegistryState) -> frozenset[str]:

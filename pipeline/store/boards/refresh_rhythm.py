@@ -29,7 +29,7 @@ class RefreshRhythm:
     Attributes:
         expected_at: RFC 3339, to the minute.
         every: the usual interval in words, such as "every hour".
-        overdue: whether the time has passed by more than half an interval.
+        overdue: whether the expected time was more than half an interval ago.
     """
 
     expected_at: str

@@ -159,8 +159,8 @@ def insert(connection: Connection, table: sa.Table) -> Any:
 def insert_or_ignore(connection: Connection, table: sa.Table, *unique: str) -> sa.Insert:
     """Return an INSERT that skips a row if a stored row has the same values in the columns `unique` (default: any key).
 
-    If the database numbers the rows, the caller must give `unique`. A new row may get the number of an old one, after
-    the sequence was set back. `unique` makes this an error, where the default would lose the row.
+    If the database numbers the rows, the caller must give `unique`. After the sequence was set back, a new row may get
+    the number of an old row. With `unique` this raises an error; without it, the new row would be skipped and lost.
     """
     statement: sa.Insert = insert(connection, table).on_conflict_do_nothing(index_elements=list(unique) or None)
     return statement

@@ -41,7 +41,7 @@ def parse_url(url: str) -> sa.URL:
 
 
 def is_on_server(url: sa.URL) -> bool:
-    """Whether a store with this URL is a database of a PostgreSQL server."""
+    """Return whether a store with this URL is a database of a PostgreSQL server."""
     return url.get_backend_name() == "postgresql"
 
 

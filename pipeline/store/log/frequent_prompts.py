@@ -114,7 +114,7 @@ def _ranks(group: Int64, hashes: Int64) -> Int64:
 
 
 def _hashes(vote_ids: pa.ChunkedArray) -> Int64:
-    """Return int64[n], the first 64 bits of the SHA-256 of each id without the sign bit."""
+    """Return int64[n]: for each id the first 64 bits of its SHA-256, with the highest bit set to 0."""
     texts = vote_ids.cast(pa.binary())
     raw = b"".join(leaf_encoding.sha256_each(chunk) for chunk in texts.chunks)
     heads = np.frombuffer(raw, dtype=np.uint8).reshape(-1, WIDTH)[:, :8]
@@ -125,8 +125,8 @@ def _moved(spectrum: Int64, before: Int64, after: Int64) -> Int64:
     """Return the spectrum after the numbers of votes of some prompts have changed.
 
     Args:
-        spectrum: int64[2, n]. The first row has the different numbers of votes of a prompt. The second row has the
-            number of prompts with each.
+        spectrum: int64[2, n]. The first row has the numbers of votes that occur among the prompts, each once. The
+            second row has, for each number in the first row, how many prompts have exactly that number of votes.
         before: former numbers of votes of those changed prompts that the store already had.
         after: new numbers of votes of all changed prompts.
     """

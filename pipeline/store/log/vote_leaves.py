@@ -171,12 +171,12 @@ def _session(session: Int64) -> Any:
 
 
 def _number_if_any(numbers: _Codes, before: str) -> Any:
-    """Return each number as text after the text `before`. The number 0 gives an empty text."""
+    """Return for each number the text `before` followed by the number. The number 0 gives an empty text."""
     return _spelt(numbers, lambda number: f"{before}{number}" if number else "")
 
 
 def _category_lists(codes: _Codes, known: dict[int, str]) -> Any:
-    """Return the field "categories" of each vote; 0 gives an empty text.
+    """Return for each code the text of the field "categories". The code 0 gives an empty text.
 
     The stored lists are canonical JSON already.
     """

@@ -99,7 +99,8 @@ def find_gaps(connection: Connection) -> list[str]:
     """Check the ledger of offsets, the table of batches, for gaps and wrong numbers.
 
     In every partition, each batch must begin where the batch before it ended, and the last must end at next_offset. The
-    numbers of votes, duplicates and rejects in all batches must add up to the numbers of rows in the three tables.
+    numbers of votes, duplicates and rejects in all batches must add up to the numbers of rows in the tables of these
+    records.
 
     Returns:
         A sentence for each fault; an empty list if all is right.

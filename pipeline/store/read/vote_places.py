@@ -22,7 +22,7 @@ from pipeline.vocabulary.fates import COUNTED, FATES
 from pipeline.vocabulary.vote_flags import FREQUENT_PROMPT
 
 NO_LEAF = -1
-"""Stands for the index of the leaf of a vote that is not sealed yet."""
+"""Replaces the leaf index if a vote is not sealed yet, and so has no leaf."""
 
 # Low bits of a packed position are the offset, as in log/sealed_styles.py.
 _OFFSETS = 2**40

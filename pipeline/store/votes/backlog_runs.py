@@ -27,7 +27,7 @@ RunKind = Literal["backfill", "reevaluate"]
 RunForm = Literal["iterated", "nested"]
 
 COMPLETE = "complete"
-"""Mark in the summary of a run: whether all votes with a voter could be compared."""
+"""Key in the summary of a run. Its value says whether all votes with a voter could be compared."""
 
 _LOCK = 0xBAC10
 

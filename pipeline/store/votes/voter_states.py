@@ -32,7 +32,9 @@ def read(connection: Connection, partition_no: int, voters: Sequence[int]) -> di
 
 
 def carrying_partitions(connection: Connection, partition_no: int, appended_at: int | None = None) -> list[int]:
-    """Find the other partitions that may have states of voters who vote in this partition, the latest begun first.
+    """Find the other partitions that may have states of voters who vote in this partition.
+
+    The partition that began last comes first.
 
     Partitions of other sources are included, such as the file of an imported history. For partitions of the same source
     there are two cases. If all of them began within an hour, each voter has always voted in one partition, and they are
@@ -66,8 +68,8 @@ def carrying_partitions(connection: Connection, partition_no: int, appended_at: 
 def read_carried(connection: Connection, parts: Sequence[int], voters: Sequence[int]) -> dict[int, bytes]:
     """Return the states that voters have in other partitions, as pseudonym → packed state.
 
-    A state is taken from the first partition in `parts` that has one of the voter. Voters without a state in any of
-    these partitions are left out.
+    A voter's state is taken from the first partition in `parts` that has a state of this voter. Voters without a state
+    in any of these partitions are left out.
     """
     found: dict[int, bytes] = {}
     for part in parts:

@@ -19,6 +19,6 @@ log_follower      runs the loop: read, send, wait for the broker, store the posi
 
 A position is stored after the broker has confirmed the votes before it. A follower that was killed therefore sends
 some votes again, with the same ids, and the store counts each vote once. A file is recognised by its inode and its
-content. So a renamed log is not read again, and a copy is read only after the position up to which the log was read. A
-line is read when it ends with a newline.
+content. So a renamed log is not read again, and of a copy only the bytes after the stored position of the log are read.
+A line is read when it ends with a newline.
 """

@@ -41,7 +41,7 @@ class FollowTally:
 
 @dataclass(frozen=True, slots=True)
 class FollowPace:
-    """Sets how often a follower looks for new lines and reports, in seconds.
+    """Sets, in seconds, how often a follower checks for new lines, and how often it reports its progress.
 
     Attributes:
         poll: time between two checks for new lines.

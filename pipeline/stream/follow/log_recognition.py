@@ -15,7 +15,7 @@ _PIECE = 16 * BLOCK
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """Says up to which reading position of a known log a file has the same bytes as the log.
+    """A known log, and its last reading position up to which a file has the same bytes as the log.
 
     Attributes:
         log: position of the known log.

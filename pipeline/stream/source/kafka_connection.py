@@ -78,7 +78,7 @@ class _WatchedManager(KafkaConnectionManager):  # type: ignore[misc]  # the clie
         self._broken_off: Counter[Any] = Counter()
 
     def get_connection(self, node_id: Any, *args: Any, **options: Any) -> Any:
-        """Do what the library's method does, but raise an error if every broker has refused or broken off.
+        """Do what the library's method does, but raise an error if every broker has refused or ended its connection.
 
         The error is raised only before the client's first successful connection.
         """
@@ -274,7 +274,7 @@ def _tls_refusal(cause: ssl.SSLError) -> str | None:
 
 
 def _hint(error: BaseException, security: Security) -> str:
-    """Return the error as text, with its likely meaning if a connection breaks off."""
+    """Return the error as text. If the broker ended the connection, the text also names the likely cause."""
     cause, protocol = _cause(error), str(security["security_protocol"])
     if protocol.endswith("SSL") and isinstance(cause, ssl.SSLError | ConnectionError):
         return f"the TLS handshake failed: {cause}; is it a port without TLS?"
