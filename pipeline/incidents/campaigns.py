@@ -225,11 +225,11 @@ def _share_in(group: Campaign, other: Campaign) -> float:
         return float(_is_by_sampler(group, other))
     if group.claim.is_crowd and _is_on_same(group, other.claim, other.alerts):
         return 1.0
-    if other.by_voters and shift_of(group.claim) == other.claim:
-        return 1.0  # an attack changes results; without named voters it may be the model that changed
+    followed = other.by_voters or other.count_followed(other.claim, other.core) >= MOSTLY * max(1.0, other.excess)
+    if followed and shift_of(group.claim) == other.claim:
+        return 1.0  # an attack changes results; without accounts that act it may be the model that changed
     votes = min(1.0, common(group.core, other.votes) / max(1.0, min(group.excess, len(group.core))))
-    if group.by_voters or not other.by_voters:
-        # A named voter is not of a campaign only because it voted where the campaign did.
+    if group.by_voters or not other.by_voters:  # a named voter is not of a campaign that it only voted beside
         return votes
     return max(votes, common(group.voters, other.voters) / max(1, len(group.voters)))
 

@@ -120,3 +120,13 @@ class AlertSpan:
     def last_at(self) -> int:
         """The last moment that any of the alerts is about: the largest `last_at` of an alert."""
         return max(one.last_at for one in self.alerts)
+
+    def count_followed(self, claim: Claim, votes: Int64) -> int:
+        """Return how many of some votes were cast by followers of the alerts that state a claim.
+
+        Args:
+            claim: the claim.
+            votes: int64[n], ascending.
+        """
+        cast = [mine for one in self.alerts if one.claim == claim for mine in one.followers.values()]
+        return common(union(cast), votes)

@@ -222,6 +222,14 @@ def test_a_change_of_a_model_that_windows_alone_see_is_no_attack() -> None:
     assert [len(one.alerts) for one in group_alerts([weeks, better])] == [1, 1]
 
 
+def test_a_change_of_results_is_part_of_a_burst_whose_votes_are_mostly_those_of_followers() -> None:
+    better = fact("better", "model_shift", "a", "performs better than in its snapshots", at=HOUR)
+    burst = window_alert("burst", CLAIMS[0], numbers((1000, 1060)), at=HOUR, excess=40.0)
+    few, most = ({7: numbers((1000, end))} for end in (1019, 1020))
+    assert [len(one.alerts) for one in group_alerts([replace(burst, followers=few), better])] == [1, 1]
+    assert [len(one.alerts) for one in group_alerts([replace(burst, followers=most), better])] == [2]
+
+
 def test_an_attack_after_a_long_pause_is_another_incident() -> None:
     first, second = voter_alert("x", 1, CLAIMS[0]), voter_alert("y", 2, CLAIMS[0], at=HOUR + GAP)
     later = voter_alert("z", 3, CLAIMS[0], at=2 * HOUR + 2 * GAP + 1)
