@@ -1,7 +1,7 @@
 """Leaderboard integrity: account for every vote, flag manipulation, publish ratings that anybody can recompute.
 
-`make up` starts everything locally; README.md has the first steps, docs/architecture.md the way of one vote.
-docs/glossary.md explains each term. From the command line down, each package imports only from those below it:
+`make up` starts everything locally; README.md has the first steps; docs/architecture.md follows one vote through the
+system. docs/glossary.md explains each term. From the command line down, each package imports only from those below it:
 
     cli/                implements the command `integrity`
     lab/                simulates votes, runs benchmarks and simulated attacks (the red team)

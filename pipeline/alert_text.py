@@ -48,8 +48,8 @@ def explain_lines(
     Args:
         alert: the alert.
         verbose: whether to give effect sizes in logits, positions in logs and the parts of an e-value too.
-        counts: whether the next refresh counts the voter's votes. If None, a critical alert's votes are taken as left
-            out, those of a warning as counted.
+        counts: whether the next refresh counts the voter's votes. None to assume that the votes of a critical alert are
+            left out and those of a warning are counted.
         back: number of votes that the next refresh counts again if the alert is resolved; None if not known.
     """
     subject = alert["subject"]
@@ -164,7 +164,7 @@ def _backlog_lines(alert: Mapping[str, Any]) -> list[str]:
 
 
 def _opened(alert: Mapping[str, Any], verbose: bool = True) -> str:
-    """Return a clause about an alert's opening: partition and offset, or the minute, or the hour if it is public."""
+    """Return a clause: the hour when a public alert opened; else partition and offset if `verbose`, or the minute."""
     if alert["partition"] is None:
         return f"the alert opened in the hour from {alert['opened_at']}"
     if not verbose:

@@ -53,7 +53,7 @@ def routes(reader: StoreReader) -> APIRouter:
         cursor: CursorParam = None,
         operator: bool = is_operator,
     ) -> Response:
-        """List alerts, newest first. With a token, an alert about a voter has the pseudonym, else a random name."""
+        """List alerts, newest first. Without a token, a random name stands in place of a voter's pseudonym."""
         about = {"detector": detector, "subject_kind": subject_kind, "subject": subject}
         filters, key = {"state": state, "severity": severity, **about}, decode_cursor(cursor, str)
         with reader.connect() as connection:

@@ -57,7 +57,10 @@ _THREADS = 8 - COSTLY_THREADS - 2
 
 
 class _Site(FastAPI):
-    """A FastAPI application inside the middleware `outermost`, which also gets the responses of error handlers."""
+    """A FastAPI application inside the middleware `outermost`.
+
+    The middleware also gets the responses of error handlers.
+    """
 
     outermost: Any = None
 

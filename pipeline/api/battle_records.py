@@ -1,7 +1,7 @@
 """Converts the battles of the newest snapshot to rows, one for each pair of models.
 
-A row says how often the two models met, who won, and what was expected. Only battles of the defended view are counted,
-which leaves out excluded votes. The refresh that made the snapshot has counted and stored them.
+A row says how often the two models met, who won, and what was expected. Only battles of the defended view are counted.
+This view leaves out excluded votes. The refresh that made the snapshot has counted and stored them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from pipeline.store.boards.snapshots import PublishedSnapshot
 COLUMNS = ("model", "opponent", "votes", "wins", "losses", "ties", "score", "expected")
 
 TOP = 30
-"""Number of models in the list of battles: the battles between the best models are listed."""
+"""Number of best models: the list of battles has the battles between these models."""
 
 Record = dict[str, Any]
 

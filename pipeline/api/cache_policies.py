@@ -7,7 +7,7 @@ IMMUTABLE = {"cache-control": "public, max-age=31536000, immutable"}
 """Headers of responses that never change, because their address contains a digest."""
 
 RENDERED = {"cache-control": "public, max-age=300", "x-cache-until": "forever"}
-"""Headers of texts about a snapshot, which change only when the version of this program changes."""
+"""Headers of texts about a snapshot. Such a text changes only when the version of this program changes."""
 
 DRAWN = {"cache-control": "public, max-age=300", "x-cache-until": "published"}
 """Headers of charts of a snapshot. A chart changes if the registry puts a model under test, which is then left out."""

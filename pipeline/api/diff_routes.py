@@ -34,7 +34,10 @@ def routes(reader: StoreReader, costly: CostlyWork) -> APIRouter:
         board: BoardParam = None,
         table_format: FormatParam = None,
     ) -> Response:
-        """The moves of all models that one of the two snapshots lists, each with its causes and the models passed."""
+        """The moves of all models between two snapshots, each with its causes and the models that it passed.
+
+        A model that only one of the two snapshots lists is included.
+        """
         first, _, second = pair.partition("..")
         name = f"moves-{file_name(board or view)}-{first[:12]}-{second[:12]}"
 
@@ -55,8 +58,8 @@ def find_diff(
     """Return the comparison of two snapshots in the form for the public.
 
     If a refresh has stored the comparison, it is read; otherwise the snapshots are compared now. The form for the
-    public leaves out models that the snapshot's method, the rules of the board, does not list. It also leaves out the
-    names of models under test.
+    public leaves out models that the snapshot's method (its rules about votes and models) does not list. It also leaves
+    out the names of models under test.
 
     Args:
         reader: reads the store.

@@ -34,9 +34,9 @@ def move_cause(move: ModelMove) -> str:
 
 
 def rating_change(move: ModelMove) -> str:
-    """Return by how many points a rating changed and how many of them each cause explains, shorter than `move_cause`.
+    """Return by how many points a rating changed, and how many of these points each cause explains.
 
-    The result is "" if the model is on one of the two boards only.
+    The text is shorter than the text of `move_cause`. The result is "" if the model is on one of the two boards only.
     """
     change = move.rating_change
     if change is None:

@@ -33,7 +33,10 @@ def client_address(request: Request) -> str:
 
 
 def require_scopes(reader: StoreReader, *scopes: str) -> Any:
-    """Return a FastAPI dependency that requires a token with all of these scopes, and gives the route its operator."""
+    """Return a FastAPI dependency that requires a token with all of these scopes.
+
+    The value of the dependency is the operator of the token.
+    """
 
     def check(request: Request, given: CredentialsParam) -> Operator:
         return authorize(reader, request, find_token(reader, request, given.credentials if given else None), *scopes)
@@ -42,7 +45,7 @@ def require_scopes(reader: StoreReader, *scopes: str) -> Any:
 
 
 def require_token(reader: StoreReader) -> Any:
-    """Return a FastAPI dependency that requires a valid token, and gives the route this token.
+    """Return a FastAPI dependency that requires a valid token. The value of the dependency is this token.
 
     The route must check the scopes itself.
     """

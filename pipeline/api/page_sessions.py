@@ -1,8 +1,9 @@
 """Keeps the sessions of operators who signed in on the page, in the memory of the server.
 
 A session is a random id in a cookie that scripts cannot read and other sites cannot send. The operator's token itself
-is neither in a cookie nor kept. A session has the digest of its token, and allows what the token allows at that moment.
-Every form has a CSRF token that is computed from the session's id and a key of this process. Memory is bounded.
+is neither in a cookie nor kept. A session has the digest of its token. At each request, the session allows what the
+token allows at this time. Every form has a CSRF token that is computed from the session's id and a key of this process.
+Memory is bounded.
 """
 
 import hmac

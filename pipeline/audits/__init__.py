@@ -13,7 +13,7 @@ An audit examines the whole board, is slower than a detector, and is a pure func
     families          groups names of one provider that are likely one model
     retraction        runs the audit score_retraction: scores that were withdrawn
     version_mismatch  compares the released model with the tested model
-    sampling          compares how often models were shown with the declared policy
+    sampling          tests whether models appeared in battles as often as the sampling policy declares
     graph_health      measures how well models are connected by battles, and finds the weakest cut between them
     lockstep          finds groups of voters with the same votes at the same time
     prompts           measures repeated prompts
@@ -22,11 +22,11 @@ An audit examines the whole board, is slower than a detector, and is a pure func
     facts             computes facts about a provider, each with definition, source and uncertainty
     share_facts       computes a provider's share of the votes, compared with the declared policy
     finding           defines the result of an audit: an irregularity, with a p-value and an e-value if it was tested
-    top_churn         compares how often the first place changes with what the intervals allow
+    top_churn         tests whether the first place changed more often than the intervals allow
     policy            evaluates the rules of a policy file
     story_sentences   defines the sentences of the story about variants, claims and removals, with figure and proof
-    variant_story     writes its sentences about private variants and releases
-    removal_story     writes its sentences about claims, withdrawn scores and removed models
+    variant_story     writes the story's sentences about private variants and releases
+    removal_story     writes the story's sentences about claims, withdrawn scores and removed models
 
 An audit reads no clock and no file and uses no random numbers. Every figure is reported with its inputs. A figure that
 cannot be computed is None or raises an error.

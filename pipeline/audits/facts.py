@@ -1,9 +1,9 @@
 """Computes facts about a provider: figures with their definition, source and uncertainty.
 
-The uncertainty depends on the kind of figure. A count over the whole log has no sampling error. A share has the 95%
-interval of the probability that a battle draws a model of the group. A battle has 0, 1 or 2 models of the group; with
-mean m, the variance of this number is at most m(2 − m) (`sampling`). A score has the board's 95% interval. A score
-without the winner's curse has the interval of `ratings.selection_intervals`.
+The uncertainty depends on the kind of figure. A count over the whole log has no sampling error. A share of a group of
+models has the 95% interval of the probability that a battle draws a model of the group. A battle has 0, 1 or 2 models
+of the group; with mean m, the variance of this number is at most m(2 − m) (`sampling`). A score has the board's 95%
+interval. A score without the winner's curse has the interval of `ratings.selection_intervals`.
 
 A reader with the same log and registry can compute every figure again. An unknown figure is None, with the reason.
 

@@ -3,8 +3,8 @@
 In this audit a cell is a combination of pair of models, outcome, ten-minute bucket and prompt. The probability π_c of
 cell c is the product of three shares of all votes: the share of the pair with the outcome, of the bucket, and of the
 prompt. The cell's own share of votes is not used, because a group would make its own cells likely. An independent voter
-with n votes has a vote in cell c with probability at most n π_c. Let n be the larger number of votes of voters u and v.
-The score of the two voters is
+with n votes has a vote in cell c with probability at most n π_c. Of the numbers of votes of two voters u and v, let n
+be the larger one. The score of the two voters is
 
     s(u, v) = Σ over shared cells of ln(1 / (n π_c)).
 
@@ -219,7 +219,7 @@ def _groups(first: Int64, second: Int64, score: Float64, edges: Int64, size: Int
 
 
 def _peel(edges: Int64, size: Int64) -> tuple[float, list[int], int]:
-    """Remove the voter with the smallest weight of shared votes, again and again; return the densest set on the way.
+    """Remove one voter after another, smallest weight of shared votes first; return the densest set that was left.
 
     Args:
         edges: int64[e, 2], pairs (cell, voter) of one group.

@@ -15,12 +15,14 @@ Thresholds:
 
     shift, rescaling   the thresholds of `common_movement`
     refit              more than half of the models deviate from the common movement by more than three standard errors.
-                       In addition, the median deviation is at least four times as large as in the other transitions
-                       of the board, if deviations grow with the square root of the days between two snapshots. At
-                       least six transitions are needed
-    intervals          p < 1e-5 (Student's t) and a factor of at least 1.25, beyond the change of the widths with
-                       1/√votes
-    recount            vote counts fall for at least 80% of three or more models, and by at least 2% at the median
+                       In addition, the median deviation is more than four times the usual one. The usual deviation is
+                       the median over the board's transitions. A second median assumes that deviations grow with the
+                       square root of the days between two snapshots; the larger median counts. At least six
+                       transitions are needed
+    intervals          p < 1e-5 (Student's t) and a factor of at least 1.25, apart from the change of the widths that
+                       the numbers of votes explain (1/√votes)
+    recount            at least three models have votes in both snapshots; the counts of at least 80% of them fall, and
+                       the median count falls by at least 2%
     single move        p < 1e-5 after Bonferroni correction for the models of the transition, and at least 3% of the
                        spread
 
@@ -162,8 +164,9 @@ def _usual_residuals(
 
     A residual is how far a model deviates from the common movement; the typical residual of a transition is their
     median size. The result is the larger of two values. The first is the median of the typical residuals of all
-    transitions. The second scales such a median by the square root of the days between the two snapshots, with which
-    residuals may grow. With too few transitions, the result is infinite.
+    transitions. The second assumes that residuals grow with the square root of the days between two snapshots: it is
+    the median of typical residual / √days, times √days of this transition. With too few transitions, the result is
+    infinite.
     """
     known = np.array([movement is not None for movement in movements], dtype=np.bool_)
     if known.sum() <= _REFIT_OTHERS:

@@ -124,7 +124,8 @@ def releases(state: RegistryState, scores: Mapping[str, VariantScore]) -> tuple[
 
     Args:
         state: the registry.
-        scores: variant → its score in the newest snapshot. A variant without a score has no figures about scores.
+        scores: variant → its score in the newest snapshot. The release of a variant without a score has no figures
+            about scores.
 
     Raises:
         BadCounts: a standard error is not above 0.

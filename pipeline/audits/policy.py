@@ -4,9 +4,9 @@ no_retraction            neither a published score nor the score of a tested pri
 private_variants         no provider ever had more than `most` private variants under test at the same time
 deprecation_by_license   licence groups lose models at similar rates: the shares of retired models differ by at most
                          `most_apart`, or Fisher's exact test (1922) gives p above `level` for every two groups
-fair_sampling            models are sampled as declared, and nearly as by active sampling. Active sampling draws a pair
-                         with n votes of variance v in proportion to √(v/n) − √(v/(n+1)), the gain in precision of one
-                         more vote (Chiang et al. 2024, "Chatbot Arena", equation 9)
+fair_sampling            models are sampled as declared, and nearly as active sampling would sample them. Active
+                         sampling draws a pair with n votes of variance v in proportion to √(v/n) − √(v/(n+1)), the
+                         gain in precision of one more vote (Chiang et al. 2024, "Chatbot Arena", equation 9)
 public_removal           every removal has a public notice; a model without votes for `days` days counts as removed
 
 Source: Singh et al. 2025, "The Leaderboard Illusion", section 6.

@@ -65,7 +65,7 @@ def _distinct(ascending: Int64) -> Int64:
 
 
 def _among(ascending: Int64, others: Int64) -> Bool:
-    """Return whether each value is in `others`; both are ascending."""
+    """Return, for each value of `ascending`, whether it is in `others`. Both arrays are ascending."""
     place = np.minimum(np.searchsorted(others, ascending), len(others) - 1)
     return np.asarray(others[place] == ascending)
 

@@ -68,7 +68,7 @@ def _claim(one: claims.ClaimCheck, given: StoryInput) -> StorySentence | None:
 
 
 def withdrawn_scores(given: StoryInput) -> StoryCheck:
-    """Check which scores were withdrawn, of private variants and of public models, and which vote counts fell."""
+    """Check which scores of private variants and public models were withdrawn, and which vote counts fell."""
     findings = list(given.findings_of(retraction.AUDIT))
     found = [*_withdrawn_variants(findings, given), *_withdrawn_models(findings, given), *_falls(findings, given)]
     question = "Was a score withdrawn, or did a published vote count fall?"

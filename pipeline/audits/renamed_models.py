@@ -97,14 +97,14 @@ def suggest_renames(snapshots: Sequence[PublishedBoard]) -> tuple[RenameSuggesti
 def apply_renames(
     snapshots: Sequence[PublishedBoard], renames: Mapping[str, str]
 ) -> tuple[tuple[PublishedBoard, ...], frozenset[str]]:
-    """Replace the old names of models in snapshots by their last names.
+    """Replace old names of models in snapshots by the newest name of the same model.
 
     Args:
         snapshots: the snapshots of a board.
         renames: old name → new name.
 
     Returns:
-        The snapshots with the last name of each model, and the old names that were replaced.
+        The snapshots with the newest name of each model, and the old names that were replaced.
 
     Raises:
         BadInput: the renames form a circle.
@@ -188,7 +188,11 @@ def _suggestion(
 
 
 def _one_to_one(fitting: list[tuple[float, RenameSuggestion]]) -> list[RenameSuggestion]:
-    """Choose as many pairs as possible, each name in one pair at most; of equal choices the nearest, most alike."""
+    """Choose as many pairs as possible, with each name in at most one pair.
+
+    Of several such choices, the one with the smallest total distance is made; a pair of less similar names counts as a
+    little more distant.
+    """
     old = sorted({one.old for _, one in fitting})
     new = sorted({one.new for _, one in fitting})
     costs = np.full((len(old), len(new)), _NO_PAIR)

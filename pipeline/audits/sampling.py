@@ -1,4 +1,4 @@
-"""Compares how often models appeared in battles with the declared sampling policy.
+"""Tests whether models appeared in battles as often as the sampling policy declares.
 
 A model appears once in each battle in which it is one of the two models. The rate of a model is its number of
 appearances divided by the number of battles. The rate of a provider or a licence group is the sum over its models, so a
@@ -42,7 +42,7 @@ class DailyAppearances:
         days: labels of the D days, ascending.
         battles: int64[D], number of battles on each day.
         appearances: int64[D, K], number of battles with each model on each day.
-        declared: float64[D, K], the share of battles with the model that the policy in force declares; NaN on days
+        declared: float64[D, K], the declared share of battles with each model, by the policy in force; NaN on days
             without a policy.
 
     Raises:

@@ -78,7 +78,7 @@ class StoryInput:
     Attributes:
         events: all registry events.
         state: the registry after these events.
-        releases: the releases, with scores where the variant is rated.
+        releases: all releases. A release has scores if its variant is rated.
         claims: claimed scores beside measured ones.
         findings: the findings of the audits about providers and models.
         removals: model → how it was removed, for each model that was removed without a public notice.

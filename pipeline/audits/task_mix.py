@@ -114,7 +114,7 @@ _SURE = 2.576
 
 
 def _levelled(wins: Float64, ties: Float64) -> tuple[Float64, Float64]:
-    """Weight the votes so that each pair of models has every task's share of all votes.
+    """Weight the votes so that each task has the same share of every pair's votes: its share of all votes.
 
     The number of votes of a pair is kept. A task without votes of a pair is left out for that pair.
 

@@ -1,4 +1,4 @@
-"""Runs the audit `top_churn`: compares how often the first place changed with the number that chance allows.
+"""Runs the audit `top_churn`: tests whether the first place changed more often than chance allows.
 
 Formula: let a score have standard error e, and n votes in one snapshot and n' in the next. By chance the score moves
 with variance v = e² (1 − n/n'). The reason is that the later estimate contains the earlier votes, and increments of a

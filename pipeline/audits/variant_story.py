@@ -1,4 +1,4 @@
-"""Writes sentences about private variants: how many were tested at once, which was shown, and which was released."""
+"""Writes sentences about private variants: how many were tested at once, and which of them were released."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -73,7 +73,7 @@ def _released(provider: str, released: list[str], peak: ConcurrentVariants, give
 
 
 def best_variants(given: StoryInput) -> StoryCheck:
-    """Check for each release how many variants it was chosen from, whether they were disclosed, and what luck adds."""
+    """Check for each release how many variants there were, whether they were disclosed, and how much luck adds."""
     chosen = [one for one in given.releases if one.n > 1]
     found = tuple(sentence for one in chosen for sentence in _choice(one, given))
     question = "Was a released model chosen from several variants?"

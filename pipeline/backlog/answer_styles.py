@@ -164,11 +164,14 @@ def _may_differ(votes: BacklogVotes, sign: Int8) -> bool:
 
 
 def _deviations(more: Float64, answers: Float64, periods: int) -> Float64:
-    """Return float64[M, p]: how far each share is from the share of the other periods, in standard errors.
+    """Return float64[M, p]: how far a model's share in a period is from its share in all other periods.
+
+    The share is that of the answers that have more of the feature than the opponent's answer. The distance is in
+    standard errors.
 
     Args:
-        more: float64[M · p], each model's answers in each period that have more of the feature than the other answer.
-        answers: float64[M · p], all answers that were compared.
+        more: float64[M · p], for each model and period the number of answers with more of the feature.
+        answers: float64[M · p], for each model and period the number of answers that were compared.
         periods: p, the number of periods.
     """
     more, answers = more.reshape(-1, periods), answers.reshape(-1, periods)

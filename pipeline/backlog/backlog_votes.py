@@ -107,7 +107,7 @@ class BacklogVotes:
         return replace(self, outcome=outcome)
 
     def runs_of_voters(self) -> list[slice]:
-        """Return the votes in runs of about PIECE votes, at least one; all votes of a voter are in one run."""
+        """Divide the votes into one or more runs of about PIECE votes; all votes of a voter are in one run."""
         ends = self.starts[np.searchsorted(self.starts, np.arange(PIECE, len(self.voter), PIECE))]
         edges = np.unique(np.concatenate([[0], ends, [len(self.voter)]])).tolist()
         return [slice(low, high) for low, high in pairwise(edges)] or [slice(0, 0)]
@@ -171,7 +171,9 @@ class BacklogCells:
 
     @classmethod
     def of_providers(cls, votes: BacklogVotes, providers: Int64, least: int) -> BacklogCells:
-        """Return the cells of voters and providers: a cell has a voter's votes on exactly one model of one provider.
+        """Return the cells of voters and providers.
+
+        A cell has the votes of one voter in which one of the two models is the provider's and the other is not.
 
         Args:
             votes: the votes. A vote on two models of one provider is in no cell.
@@ -185,7 +187,8 @@ class BacklogCells:
     def _of_sides(cls, votes: BacklogVotes, side_a: Int32, side_b: Int32, least: int) -> BacklogCells:
         """Return the cells of voters and models, or of voters and providers.
 
-        The votes are sorted by voter, so the cells of some voters after those of others are the cells of all.
+        The cells are computed for one run of voters after another and then joined. The votes are sorted by voter, so
+        the joined cells are sorted by voter too.
 
         Args:
             votes: the n votes.
@@ -200,7 +203,7 @@ class BacklogCells:
         return cls(*(join_large(list(column)) for column in columns))
 
     def runs_of_cells(self) -> list[slice]:
-        """Return the rows in runs of about PIECE rows, at least one; all rows of a cell are in one run."""
+        """Divide the rows into one or more runs of about PIECE rows; all rows of a cell are in one run."""
         ends = np.unique(np.searchsorted(self.cell, self.cell[PIECE::PIECE])).tolist()
         return [slice(low, high) for low, high in pairwise([0, *ends, len(self.cell)])]
 
@@ -212,7 +215,7 @@ class BacklogCells:
 
 
 def take_rows(column: npt.NDArray[Any], rows: Int64, kind: npt.DTypeLike, most: int | None = None) -> npt.NDArray[Any]:
-    """Return some rows of a column as a large array of the type `kind`; values above `most` become `most`."""
+    """Copy some rows of a column to a new array of the type `kind` (`new_large`); values above `most` become `most`."""
     result = new_large((len(rows),), kind)
     for piece in pieces(len(rows)):
         values = column[rows[piece]]

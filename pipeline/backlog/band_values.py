@@ -51,8 +51,8 @@ class RankedCells:
     def of(cls, cells: BacklogCells) -> RankedCells:
         """Rank each voter's cells in the order in which the cells reached RANKED_AFTER votes.
 
-        If two cells reach this number with one vote, the cell of its model a comes first. Cells with fewer votes have
-        no rank and are left out.
+        If two cells reach this number by the same vote, the cell of the vote's model a comes first. Cells with fewer
+        votes have no rank and are left out.
         """
         reach = np.flatnonzero(cells.place == RANKED_AFTER - 1)
         cell = cells.cell[reach].astype(np.int64)  # one row for each ranked cell, ascending

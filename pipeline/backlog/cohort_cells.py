@@ -224,8 +224,8 @@ def _products(
 
     Args:
         places: for each fold, the pair of each cell; `pairs` for cells of untested pairs.
-        logs: for each fold, ln E of different cells.
-        rows: for each fold, the position in `logs` of each cell.
+        logs: for each fold, values of ln E. Several cells may share a value.
+        rows: for each fold, the position in `logs` of each cell's value.
         pairs: number of pairs.
     """
     found = np.zeros((len(SHARES), pairs))

@@ -55,8 +55,8 @@ class VoterFinding:
         band, cells: the e-values in the last round. `band` is against the least favourable honest voter in the band,
             `cells` against an honest voter whose taste is drawn from the distribution of tastes.
         strict: the e-value of the nested form, in which the voter's fold influenced no reference (`voter_rounds`). It
-            is the smaller of `cells` and of the average of `band` and `cells` in that form. None if the nested form was
-            not computed. Only `strict` may exclude a voter without a person's decision.
+            is the smaller of two values in that form: `cells`, and the average of `band` and `cells`. None if the
+            nested form was not computed. Only `strict` may exclude a voter without a person's decision.
         likeliest: the alternatives that explain the votes best (`explanations`).
     """
 
@@ -101,12 +101,12 @@ class BacklogFindings:
         voters: single voters with enough evidence, the strongest first.
         pools: models that a group of voters promotes or demotes.
         groups: kind of cohorts, such as `network` → the cohorts that promote or demote a model.
-        periods: models whose results in four weeks differ from all other weeks.
+        periods: models whose results in some period of four weeks differ from their results in all other periods.
         unusual: bool[v], true for voters in `voters` and for members in `pools` and `groups`. It is also true for
             voters who were excluded in the rounds for single voters, or by the caller (`BacklogEvaluation.suspects`).
         habits: voters with a habit, such as a preference for long answers, who are not in `unusual`.
         random: voters who seem to click at random and who are not in `unusual`.
-        styles: models whose answers have another style in four weeks than in all other weeks.
+        styles: models whose answers have another style in some periods of four weeks than in the other periods.
     """
 
     rounds: int

@@ -25,7 +25,7 @@ from scipy.special import expit, logit, logsumexp, xlogy
 from pipeline.vocabulary.arrays import Float64, Int64
 
 LEAST_SPREAD = 0.4
-"""The smallest standard deviation s of a habit over honest voters that is assumed, in logits."""
+"""The smallest value that is assumed for s, the standard deviation of a habit over honest voters, in logits."""
 
 WIDE_SHARE, WIDE = 0.1, 1.5
 """Honest voters in the share WIDE_SHARE have WIDE times the standard deviation of the others."""

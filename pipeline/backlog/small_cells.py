@@ -51,7 +51,7 @@ class SmallCells:
     lost_table: Float64
 
     def log_ratios(self, verb: int, kind: int, delta: int) -> tuple[Float64, Int32]:
-        """Return the column of a table with ln of the ratios for one alternative, and int32[c], each cell's row of it.
+        """Return ln of the ratios for one alternative: a column of a table, and int32[c], the row of each cell in it.
 
         Args:
             verb: 0 for "promotes", 1 for "demotes".
@@ -80,13 +80,13 @@ class SmallTables:
         return cls(_decided_table(reference.taste.sd), _lost_table(reference.taste.sd, sum(reference.tie_prior)))
 
     def cells(self, runs: Sequence[SmallRows]) -> SmallCells:
-        """Return the cells of several results of `rows` together."""
+        """Join several results of `rows`, and return their cells as one object."""
         cell, promoted, demoted, lost, lost_against = (join_large(list(one)) for one in zip(*runs, strict=True))
         return SmallCells(cell, (promoted, demoted), (lost, lost_against), self.decided_table, self.lost_table)
 
     @staticmethod
     def rows(cell: Int64, counts: CellCounts, ties: Float64) -> SmallRows:
-        """Find the rows of cells with one or two votes in the tables.
+        """Find the rows in the tables for cells that have one or two votes.
 
         Args:
             cell: int64[c], positions of the cells in `CohortVotes.cells`.

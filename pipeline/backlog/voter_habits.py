@@ -29,11 +29,11 @@ from pipeline.vocabulary.large_arrays import new_large, pieces
 
 FEATURES = ("longer answers", "answers with more headers", "answers with more lists", "answers with more bold text",
             "answers with more emoji")  # fmt: skip
-"""The features of style, as what an answer has more of. Their order is that of the columns of `HabitColumns.style`."""
+"""Texts for answers with more of each feature of style, in the order of the columns of `HabitColumns.style`."""
 
 LESS = ("shorter answers", "answers with fewer headers", "answers with fewer lists", "answers with less bold text",
         "answers with fewer emoji")  # fmt: skip
-"""The same features, as what an answer has less of."""
+"""Texts for answers with less of each feature of style, in the same order."""
 
 BOTH_BAD = "both answers are bad"
 
@@ -132,9 +132,9 @@ class VoterHabits:
     def find(self, references: Sequence[Reference | None], excluded: Bool) -> list[HabitFinding]:
         """Return the voters with an e-value of at least FOUND_AT, the strongest first.
 
-        Voters who are far from all others would make habits seem to spread more than they do. So the voters with an
-        e-value of at least SUSPECT_AT do not count in the estimates of the next round. The rounds end when these voters
-        stay the same, or after five rounds.
+        Voters who are far from all others would make honest voters seem to differ more in a habit than they do. So the
+        voters with an e-value of at least SUSPECT_AT do not count in the estimates of the next round. The rounds end
+        when these voters stay the same, or after five rounds.
 
         Args:
             references: the reference of each fold, fitted on the other folds.

@@ -48,7 +48,7 @@ class VoterRounds:
         excluded: bool[v], the voters whose average reached EXCLUDED_AT in the last evaluation, and the voters who were
             under suspicion before the first round (`VoterFolds.suspects`).
         rounds: number of rounds; in the nested form the largest number for any fold.
-        evaluated: bool[v], false for voters of a fold whose other folds cannot be rated.
+        evaluated: bool[v], false for the voters of a fold if the votes of all other folds cannot be rated.
         references: for each fold of the last round, the reference from the other folds; None if they cannot be rated.
     """
 

@@ -6,7 +6,7 @@ The value against bands compares the voter with the honest voter in a band of ta
 measured distribution of tastes (`pipeline.evidence.cells`). In the second value, the alternatives about single models
 have the total weight TARGET_WEIGHT. If the providers of the models are known, a tenth of this weight goes to
 alternatives about all models of one provider. The evidence of the alternatives about no model, such as "always left",
-is added to it, as computed for the first value.
+is computed for the first value, and added to the second value as well.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def log_cells(counts: CellCounts, reference: Reference, taste: float, *, pooled:
 def cell_e_values(counts: CellCounts, reference: Reference) -> Float64:
     """Return float64[c], the e-value of each cell: evidence that the voter promotes or demotes the cell's model.
 
-    The null hypothesis is an honest voter whose taste has the upper estimate of the reference as standard deviation.
+    The null hypothesis is an honest voter whose taste has the standard deviation `reference.taste.upper`.
 
     Args:
         counts: the counts of the c cells.

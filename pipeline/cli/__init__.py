@@ -37,7 +37,7 @@
     report_command.py         report: says whether the board of a file of votes can be trusted, without a store
     report_text.py            prints a report for people
     convert_command.py        convert: writes a battle file in another format
-    export_command.py         export: writes the votes of a store that count as a public data set
+    export_command.py         export: writes a public data set of the votes that count in a store
     output_file.py            writes an output file, which is complete or absent
     history_command.py        history: audits published snapshots of another board, without a store
     history_text.py           prints the results of history for people

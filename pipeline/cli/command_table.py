@@ -45,7 +45,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "retract": CommandEntry("ledger_commands", "Retract a vote: from the next refresh on, no view counts it."),
     "erase": CommandEntry(
         "ledger_commands",
-        "Erase who cast a vote, or all votes of a voter. The votes still count, and all proofs stay valid.",
+        "Erase who cast a vote, or who cast all votes of a voter. The votes still count, and all proofs stay valid.",
     ),
     "rotate-key": CommandEntry(
         "ledger_commands", "Create a new signing key. The next snapshot is signed with both the old and the new key."
@@ -75,7 +75,7 @@ COMMANDS: dict[str, CommandEntry] = {
     ),
     "export": CommandEntry(
         "export_command",
-        "Write the votes that count in the schema of arena-human-preference-140k, with random labels for voters.",
+        "Write the counted votes in the format of arena-human-preference-140k, with random labels for voters.",
     ),
     "history": CommandEntry(
         "history_command",

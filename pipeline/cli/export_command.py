@@ -40,7 +40,7 @@ def export(
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the votes that count in the schema of arena-human-preference-140k, with random labels for voters.
+    """Write the counted votes in the format of arena-human-preference-140k, with random labels for voters.
 
     Excluded votes, retracted votes, votes that a rule of the method leaves out, and votes on models under test are not
     in the file.

@@ -26,7 +26,9 @@ class CommandEntry(NamedTuple):
 
 
 def lazy_group(application: typer.Typer, table: Mapping[str, CommandEntry]) -> type[TyperGroup]:
-    """Return the class for a group of commands, for Typer's argument `cls`. The group imports a command when it is run.
+    """Return the class for a group of commands, for Typer's argument `cls`.
+
+    The group imports the module of a command when the command is run.
 
     Args:
         application: the Typer application to which the modules add their commands.

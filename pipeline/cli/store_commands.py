@@ -213,7 +213,7 @@ def _store(url: str) -> dict[str, Any]:
 
 
 def _voter_share(connection: Connection) -> list[str]:
-    """Return a line about the voter with more than a fifth of all votes; empty if there is no such report.
+    """Return a list with one line about the voter who has more than a fifth of all votes; empty if none was reported.
 
     The line names the voter if the database role may read voters.
     """

@@ -89,7 +89,7 @@ class JoblibRunner:
 def _up_to(sent: int, items: Iterator[ItemT], number: int) -> Iterator[ItemT]:
     """Yield at most `number` items. Stop earlier when more than _MOST_BYTES were sent to workers.
 
-    `sent` is the number of bytes that were sent before and whose results are not there yet.
+    `sent` is the number of bytes of the earlier items whose results are not there yet.
     """
     for _ in range(number):
         if sent > _MOST_BYTES:

@@ -21,9 +21,9 @@ class SealedSegment:
         first: index of the segment's first leaf.
         leaves: number of leaves.
         place: folder or address of the ledger's files.
-        rows: path of the file with the leaves below the place.
+        rows: path, relative to the place, of the file with the leaves.
         rows_sha256: SHA-256 of the file with the leaves.
-        labels: path of the file with the labels of the votes below the place; None if no vote has a label.
+        labels: path, relative to the place, of the file with the labels of the votes; None if no vote has a label.
         labels_sha256: SHA-256 of the file of labels; "" if there is none.
     """
 

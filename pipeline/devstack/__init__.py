@@ -1,6 +1,6 @@
 """Runs real servers as child processes for tests and benchmarks, and the local stack of `make up`.
 
-    process           defines the base class of servers (LocalServer), which starts, stops, pauses and kills one
+    process           defines LocalServer, the base class of servers, whose methods start, stop, pause and kill a server
     kafka, postgres   run Kafka and PostgreSQL
     secured_kafka     runs Kafka with TLS, logins and ACLs
     certificates      issues TLS certificates for tests, as a certificate authority

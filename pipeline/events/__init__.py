@@ -10,8 +10,8 @@ vote_batch        represents votes as numpy columns (VoteBatch)
 pseudonym         computes a voter's pseudonym and its text
 codenames         names voters for operators in words
 record_signature  signs and verifies records of a topic
-reject_sample     makes the sample of a rejected record that is stored
-record_origins    reads the origin of a record from its headers when it is asked for
+reject_sample     makes samples of rejected records, which the store keeps instead of the records
+record_origins    reads the origin of a record from the record's headers when the origin is asked for
 chunk             represents undecoded records of one partition, as a source delivers them
 """
 

@@ -13,8 +13,8 @@ of the bias and three kinds. The first kind of bias shows in decided battles and
 in decided battles alone (0.3), the third in losses that are too rare (0.3). The third kind finds a voter who votes
 "tie" instead of a loss. Half of its weight is for losses that are rarer than any taste makes them, and half for losses
 that became ties. The ratio of losses that became ties is limited: alone it can raise a warning, but not exclude a
-voter. The same alternatives are tested for all models of one provider together. This test counts the votes on exactly
-one model of the provider.
+voter. The same alternatives are tested for all models of one provider together. This test counts the votes in which one
+of the two models is the provider's and the other is not.
 
 A voter's e-value is .9 Σ_m w_m E_m + .1 Σ_p w_p E_p over models m and providers p. The weights do not depend on
 outcomes: w is ½ · 1/(r(r + 1)) for the voter's r-th largest cell, plus ½ · votes of the cell / votes of all the voter's
@@ -72,7 +72,7 @@ class CellCounts:
     are in units of `CHANCE_UNIT`.
 
     Attributes:
-        votes: number of the voter's votes on the model (or on exactly one model of the provider).
+        votes: number of the voter's votes on the model (or on a model of the provider against one of another).
         wins, losses: number of these votes that the model won, and that it lost.
         high: over the decided votes, the sum of the largest honest chance that the model wins.
         against: over the decided votes, the sum of the largest honest chance that the opponent wins.

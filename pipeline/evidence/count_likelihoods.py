@@ -94,13 +94,13 @@ def negative_binomial(x: Array, mean: Array, ratio: Array, size: Array) -> Int64
 
 
 def shifted_logit(wins: Array, n: Array, expected: Array, shift: Array, base: Array) -> Int64:
-    """Return the log-likelihood ratio of the alternative that the logit of each win is δ higher than honest.
+    """Return the log-likelihood ratio of the alternative that the logit of each win is δ higher than an honest one.
 
-    The null hypothesis is that the n votes have win probabilities p_i, after each logit is raised by at most b, the
-    band that counts as honest. The p_i may differ; only their sum must be known. Let p̄ be their mean, and p̄⁺ the mean
-    after its logit is raised by b. Then e^(δ·wins) / (1 + p̄⁺(e^δ − 1))^n is an e-value for all such p_i. Proof:
-    p e^b/(1 + p(e^b − 1)) and ln(1 + p(e^δ − 1)) are concave in p, so by Jensen's inequality the mean may replace the
-    single probabilities.
+    A win in vote i of n is predicted with probability p_i. Under the null hypothesis, its logit is at most b higher
+    than the logit of p_i; b is the band that counts as honest. The p_i may differ; only their sum must be known. Let p̄
+    be their mean, and let p̄⁺ be the probability whose logit is b higher than the logit of p̄. Then
+    e^(δ·wins) / (1 + p̄⁺(e^δ − 1))^n is an e-value, whatever the p_i are. Proof: p e^b/(1 + p(e^b − 1)) and
+    ln(1 + p(e^δ − 1)) are concave in p, so by Jensen's inequality the mean may replace the single probabilities.
 
     Args:
         wins: number of wins.
@@ -120,7 +120,7 @@ def shifted_logit(wins: Array, n: Array, expected: Array, shift: Array, base: Ar
 
 
 def rare_events(events: Array, n: Array, share: Array, shift: Array) -> Int64:
-    """Return the log-likelihood ratio of the alternative that an event's odds are e^δ times smaller than honest.
+    """Return the log-likelihood ratio of the alternative that an event's odds are e^δ times smaller than honest odds.
 
     The ratio is e^(−δ·events) / (1 + p⁻(e^(−δ) − 1))^n. It is an e-value if the mean of the n honest probabilities is
     at least p⁻, however they differ: ln(1 + p(e^(−δ) − 1)) is concave and decreasing in p.

@@ -39,7 +39,7 @@ from pipeline.evidence.tie_ratios import TIES_KEPT
 from pipeline.vocabulary.arrays import Float64
 
 TIE_SPREAD = 0.25
-"""Standard deviation of the logit by which a voter's share of ties on one model differs from the voter's share."""
+"""Standard deviation of the difference, in logits, between a voter's shares of ties on one model and on all models."""
 
 EVEN_TIES = 1.05
 """Share of ties between equal models divided by the share over all pairs, measured on a real board."""

@@ -26,7 +26,7 @@ A row is twice the position of a vote, plus 1 for its second model. The rows of 
 the votes."""
 
 CAP = 4
-"""The number of votes of a voter on a model that count."""
+"""Only the first CAP votes of a voter on a model count."""
 
 
 @dataclass(frozen=True)

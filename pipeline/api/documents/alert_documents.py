@@ -17,8 +17,8 @@ class SubjectDocument(Document):
 class AlertDocument(BaseModel):
     """An alert: a detector's statement about a subject, with evidence.
 
-    An alert that a vote opened also has the vote's `partition` and `offset`. An alert that vote counts of five-minute
-    windows opened has the times `window` and `until` instead.
+    If a single vote opened the alert, it also has the vote's `partition` and `offset`. If the vote counts of
+    five-minute windows opened the alert, it has the times `window` and `until` instead.
     """
 
     id: str

@@ -10,7 +10,7 @@ from pipeline.api.request_params import View
 
 
 class NewBattlesDocument(Document):
-    """The battles of a model that the newer of two snapshots counts and the older does not."""
+    """Those battles of a model that the newer of two snapshots counts and the older does not count."""
 
     votes: int
     wins: int
@@ -29,7 +29,10 @@ class MovePointsDocument(Document):
 
 
 class MoveDocument(Document):
-    """How one model moved between two snapshots. `before` or `after` is null if that snapshot lacks the model."""
+    """How one model moved between two snapshots.
+
+    `before` is null if the older snapshot lacks the model, and `after` is null if the newer snapshot lacks the model.
+    """
 
     model: str
     places: int | None = Field(description="Places won (+) or lost (−); null for a model on one board only.")

@@ -35,7 +35,7 @@ def board_values(
         reader: reads the store.
         connection: a connection to the store.
         found: the snapshot whose board is shown.
-        wanted: what the reader wants to see. If the snapshot lacks the view that it names, the defended view is shown.
+        wanted: what the reader wants to see. If the snapshot lacks the view `wanted.by`, the defended view is shown.
         incidents: the open incidents in the public form.
     """
     read = {view: snapshots.read_rows(connection, found.snapshot_id, view) for view in VIEWS}

@@ -103,7 +103,7 @@ def _is_clear(one: ModelMove) -> bool:
 
 
 def _weight(one: ModelMove) -> tuple[bool, int, str]:
-    """Return the sort key of a move: clear moves first, then the moves over most places, then by name of the model."""
+    """Return the sort key of a move: clear moves first, then by number of places, most first, then by model name."""
     return not _is_clear(one), -abs(one.places or 0), one.model
 
 

@@ -87,7 +87,7 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork, se
     async def preview(
         request: Request, incident: IncidentParam, action: PreviewedAction, operator: PageOperator | None = signed_in
     ) -> Response:
-        """Show what would change if the votes of an incident were left out or counted again, or if it were resolved."""
+        """Show what would change if an incident were resolved, or if its votes were left out or counted again."""
 
         def compute(signed: PageOperator) -> Response:
             authorize(reader, request, signed.token, *incident_actions.SCOPES[action], via="page")

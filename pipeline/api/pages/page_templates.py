@@ -108,7 +108,7 @@ def _day(text: str | None) -> str:
 
 
 def _details(names: Sequence[str]) -> str:
-    """Return the names on which a fact is based, as text. Hidden names are replaced by their number."""
+    """Return the names on which a fact is based, as text. Hidden names are only counted."""
     known = [name for name in names if name != PLACEHOLDER]
     hidden = len(names) - len(known)
     count = [] if not hidden else [f"{hidden:,} {'model' if hidden == 1 else 'models'} under test or withdrawn"]

@@ -1,4 +1,4 @@
-"""Serves the page that lists the addresses of the API, the charts of models, and the static files."""
+"""Serves three things: the list of API addresses, the charts of models, and the static files."""
 
 from pathlib import Path
 from typing import Any, Literal

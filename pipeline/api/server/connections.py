@@ -71,7 +71,7 @@ class ConnectionTable:
         return True
 
     def _make_room(self, client: str | None) -> bool:
-        """Close the connection that has waited longest for a request. Returns whether there was one.
+        """Close the connection that has waited longest for its client. Return whether any connection waited.
 
         If a client is given, only this client's connections are considered.
         """

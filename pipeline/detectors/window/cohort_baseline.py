@@ -93,7 +93,7 @@ def tie_share_bounds(
     """Compute the smallest and the largest share of ties that an honest cohort casts on each model.
 
     In logits, an honest share is the cohort's share of ties on its other votes, plus the difference between the model's
-    share and the board's. The bounds are this share minus and plus the band and two standard errors.
+    share and the board's. The bounds are this share minus and plus a margin: the band plus two standard errors.
 
     Args:
         base: float64[r, 5], the comparison votes on each model.

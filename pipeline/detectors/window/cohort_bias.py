@@ -250,7 +250,7 @@ def _step(
     base: KeyedColumns,
     groups: KeyedColumns,
 ) -> KeyedColumns:
-    """Return the columns with the evidence of a window: row i of `table` is about `keys[i]`, row `at[i]` of them."""
+    """Return `columns` with a window's evidence. Row i of `table` is about keys[i], which is row at[i] of `columns`."""
     group, model, verb = zip(*(key.split(SEPARATOR) for key in keys), strict=True)
     place = {name: i for i, name in enumerate(base[KEY].tolist())}
     against = base["others" if kind == "new" else "all"]

@@ -9,9 +9,10 @@ snapshots in force predict for these votes, and the model's earlier votes. M is 
 an e-detector. The evidence is M/H, where H is 120, the largest number of slots in a month. The evidence is computed at
 the end of each hour.
 
-The null hypothesis is a model that did not change. It allows for errors of the snapshots, which the model's earlier
-results show; for opponents that changed (the median of all models); for votes of one voter that depend on each other
-and for drift (the spread of all models' results); and for another 0.05 logits. Drawing a model more often is no change.
+The null hypothesis is a model that did not change. It allows for four things: errors of the snapshots, estimated from
+the model's earlier results; opponents that changed, estimated by the median of all models; drift, and votes of one
+voter that depend on each other, both estimated by the spread of all models' results; and another 0.05 logits. Drawing a
+model more often is no change.
 
 The alert states whether the model changed or may have been attacked (`model_shift_reading`). If the model itself
 changed, the votes of all kinds of voters show the change: of new and established accounts, and on all networks. The

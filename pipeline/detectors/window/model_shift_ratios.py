@@ -93,7 +93,7 @@ def shift_ratios(
 
 
 def _medians(values: Float64, known: Bool) -> Float64:
-    """Return the median over models of each column, of the known values; 0 where there is none."""
+    """Return, for each column, the median of its known values over the models; 0 for a column without such values."""
     columns = [values[rows, i] for i, rows in enumerate(known.T)]
     return np.array([float(np.median(column)) if len(column) else 0.0 for column in columns])
 

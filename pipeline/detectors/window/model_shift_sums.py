@@ -74,8 +74,8 @@ class ShiftSums:
 
     Attributes:
         columns: name → column with one entry for each model: the sums, and the state of the model's alerts.
-        starts: int64[SLOTS + 1], start of each slot in microseconds since 1970 UTC, the open slot last; −1 for unused
-            slots while there are fewer.
+        starts: int64[SLOTS + 1], start of each slot in microseconds since 1970 UTC, the open slot last; −1 for slots
+            that are not used yet.
         votes: number of votes of the board in the open slot.
     """
 

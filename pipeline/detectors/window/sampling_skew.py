@@ -286,7 +286,7 @@ def _bounds(columns: KeyedColumns, rows: Bool, votes: Float64) -> tuple[Float64,
 
 
 def _factors(columns: KeyedColumns) -> Int64:
-    """Return ln e of every key, for each model and for all models jointly. Factors of closed policies are included."""
+    """Return ln e of every key: of each model, and of all models jointly. Factors of closed policies are included."""
     theta, chosen, votes = columns["theta"], columns["chosen"], _group_votes(columns)
     log_e = columns["closed"].copy()
     k = bayes_factors.CONCENTRATION if columns["exact"].any() else _K

@@ -29,11 +29,10 @@ the silence; the alert by the published definition is then raised after 52 days 
 False alarms: at most a tenth of the number per month that the operator tolerates (default 1), over all models, while
 the policy is true and changes once a month. Each further change adds a hundredth. The actual rate is close to this
 bound; other detectors have lower rates than their bounds. Example: 67 models appear in 3% of the battles each. A model
-that is
-never drawn is found after about 290 battles, and a model that falls silent later after about 500. By chance, N battles
-contain Nπ(1 − π)^n runs of n battles without a given model. So no rule with one false alarm a month is much faster
-(`least_battles`). If the share in the votes is 0.85 π for one of these models, E raises a false alarm for it with 3.8
-times the chance that the bound assumes. The alert by the published definition has no false alarms.
+that is never drawn is found after about 290 battles, and a model that falls silent later after about 500. By chance, N
+battles contain Nπ(1 − π)^n runs of n battles without a given model. So no rule with one false alarm a month is much
+faster (`least_battles`). If the share in the votes is 0.85 π for one of these models, E raises a false alarm for it
+with 3.8 times the chance that the bound assumes. The alert by the published definition has no false alarms.
 
 >>> from pipeline.registry import PolicyInForce, RegisteredModel, RegistryState
 >>> from pipeline.scoring.window import GroupedModelCounts

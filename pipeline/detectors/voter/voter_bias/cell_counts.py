@@ -32,7 +32,7 @@ class ProviderCells:
     Attributes:
         voter: int64[c], position of the voter among the m voters.
         provider: int64[c], number of the provider (`Reference.provider`).
-        counts: int64[c, COUNTS], over the votes on exactly one model of the provider.
+        counts: int64[c, COUNTS], over the votes in which one of the two models is the provider's and the other is not.
     """
 
     voter: Int64
@@ -199,7 +199,7 @@ def _cells_at(
     steps: Int64,
     whole: tuple[Int64, Int64],
 ) -> CellsOfVotes:
-    """Return the cells of each look with at least one vote.
+    """Return, for each look, those cells of the voter that have at least one vote.
 
     Args:
         voter: int64[l], the voter of each look.

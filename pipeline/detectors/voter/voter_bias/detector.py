@@ -41,8 +41,8 @@ sharpness has sd 0.3. The project's simulator did not make the stream:
     0.75     5 / 0                                     1 / 0             10 / 0
     1.0      5 / 0                                     4 / 0             48 / 0
 
-Of 692 real judges of translations (WMT 2015 and 2016), none is warned. Each judge had a reference of other judges, and
-each of two draws took one random pair of each ranking that a judge had made.
+Of 692 real judges of translations (WMT 2015 and 2016), none is warned. Each judge was evaluated by a reference from
+other judges. The votes were drawn twice: a draw takes one random pair from each ranking that a judge made.
 
 Random clicking has an alert of its own (direction `random`), from the decisive votes and the share of ties. Its error
 rate is measured, not proved, so this alert is never more than a warning. Measured: 0.6% of these judges.

@@ -179,8 +179,8 @@ def compute_path(
 def _steps(votes: EvaluatedVotes, band: Int64, reference_of: Callable[[int], Reference]) -> tuple[Int64, Int64]:
     """Return the log-ratios of each vote.
 
-    "a is promoted" and "b is demoted" are the same event, and vice versa, but each uses the band of its own model. On a
-    tie only the ratio of being a tie counts.
+    In a battle of a and b, promoting one of them has the same effect as demoting the other. But each alternative uses
+    the band of its own model. On a tie only the ratio of being a tie counts.
 
     Returns:
         int64[2n, 6] about model a and model b (promotes by each δ, demotes by each δ), and int64[n, 3] of the generic
