@@ -48,8 +48,8 @@ class VoteReport(BoardResult):
         report: the report as Python objects: the verdict, the evidence, the probes, and what was not checked.
         rows: the rows of the board, one dictionary for each model, best model first.
         votes: number of votes that count.
-        left_out: phrases that say how many records do not count, and why. Every record is either a vote that counts or
-            in one of these phrases.
+        left_out: phrases that say how many records do not count, and why. Every record either counts as a vote or
+            is counted in one of these phrases.
         notes: sentences that say how the records were read, and which were left out and why.
     """
 

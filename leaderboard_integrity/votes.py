@@ -70,8 +70,8 @@ class Votes(ResultTable):
     Attributes:
         battles: the votes that count, as arrays of codes.
         records: number of all records.
-        left_out: phrases that say how many records do not count, and why. Every record is either a vote that counts or
-            in one of these phrases.
+        left_out: phrases that say how many records do not count, and why. Every record either counts as a vote or
+            is counted in one of these phrases.
         notes: sentences that say how the records were read.
         document: facts about the reading as JSON types, such as numbers of records and reasons.
         input: the object that the reader of files returned.

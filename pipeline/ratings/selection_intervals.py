@@ -120,7 +120,8 @@ def _distribution(n: int, kept: float) -> tuple[Float64, float, float]:
 
     D is the excess of the best score over the true quality of its variant, and s the standard error of this score. The
     share `kept` of the votes was cast before the selection. These votes alone give a score with the standard error
-    s/√kept, which has the weight `kept` in the final score. So D/s = √kept (cos φ · M + sin φ · Z) + √(1 − kept) · Z′.
+    s/√kept. This score has the weight `kept` in the final score. So
+        D/s = √kept (cos φ · M + sin φ · Z) + √(1 − kept) · Z′
     φ and M are as in the module's description; Z and Z′ are independent standard normals.
     """
     log_density = np.log(n) - _MAXIMUM**2 / 2 + (n - 1) * log_ndtr(_MAXIMUM)

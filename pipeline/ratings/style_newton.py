@@ -159,8 +159,8 @@ class StyleNewton:
     def _factor(self, sums: GramBlocks, step: Float64) -> tuple[Float64, bool]:
         """Return the Cholesky factor of the information matrix, in the form of scipy's `cho_factor`.
 
-        The information does not change if all strengths are shifted together, so it is singular. A constant is added to
-        each entry of its block of strengths, which makes it positive definite.
+        The information matrix is singular, since shifting all strengths together does not change the likelihood. A
+        constant is added to each entry of the block of θ. This makes the matrix positive definite.
 
         Args:
             sums: the blocks of the information matrix.

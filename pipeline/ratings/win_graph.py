@@ -4,7 +4,7 @@ A finite Bradley-Terry estimate exists exactly when the win digraph is strongly 
 ranking problem from binary comparisons", Amer. Math. Monthly 64(8)). The win digraph has an edge from i to j if i won a
 vote against j. A tie counts as half a win for each side, so it is an edge in both directions. Different components must
 not be rated together, since their order is arbitrary. A standard error does not show this: in one example the
-pseudo-inverse gives a plausible 24 points.
+pseudo-inverse gives a plausible standard error of 24 points.
 """
 
 from collections.abc import Sequence

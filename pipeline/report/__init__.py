@@ -2,7 +2,7 @@
 
 build_report     builds a report; the entry point of the package
 report           represents a report as data
-verdict          writes the answer and its five sentences
+verdict          writes whether the board can be trusted, and why: an answer and five sentences
 render_page      renders a report as one HTML page that loads nothing
 report_columns   makes the columns of a report from the votes of a battle file
 model_providers  finds the providers of models by the names of the models

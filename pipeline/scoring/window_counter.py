@@ -212,8 +212,8 @@ def _count_groups(votes: WindowVotes, window: Int64, reference: Reference | None
     """Return two arrays: the counts of all windows, int64[rows, 12], and the position of each row's window.
 
     The rows are sorted by window, kind, group and model. A vote adds to at most seven rows: two models in each of three
-    kinds of groups, and one row of network traffic. So its measures are computed once. `source` has for each addition
-    the column of `_measures` to add.
+    kinds of groups, and one row of network traffic. So its measures are computed once. The local array `source` has,
+    for each addition of a vote to a row, the column of `_measures` that is added.
     """
     model = votes.models.T.ravel()
     twice = np.tile(np.arange(len(votes.at)), 2)

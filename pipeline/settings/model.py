@@ -130,8 +130,8 @@ class Settings(BaseSettings):
         tls_key: PEM file of the private key of the certificate in `tls_cert`.
         https_days: number of days for which browsers must use HTTPS only (HSTS); 0 for no such header.
         client_connections: largest number of open connections of one client of `serve`, except trusted proxies.
-        costly_per_minute: largest number of costly requests of one client per minute: for moves, providers or bundles.
-            0 for no limit.
+        costly_per_minute: largest number of costly requests of one client per minute; 0 for no limit. Costly are
+            requests for moves, providers or bundles.
         logins_per_minute: largest number of invalid tokens of one client per minute. Beyond it, `serve` refuses all
             tokens of this client. 0 for no limit.
         compute: engine that works through sealed votes. "local" means threads of this process. "processes" or

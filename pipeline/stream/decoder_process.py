@@ -64,7 +64,7 @@ class DecoderProcess:
 
         Raises:
             Unavailable: the child process ended three times while it decoded this batch.
-            Exception: the error of decoding. A note of the error has the place in the child process.
+            Exception: the error of decoding. Its note says where in the child process it was raised.
         """
         bare = [replace(chunk, origins=()) for chunk in chunks]  # the worker keeps the origins
         code: int | None = None

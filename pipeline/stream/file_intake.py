@@ -116,7 +116,7 @@ class FileIntake:
         return True
 
     def _expect_new_ids(self) -> None:
-        """Check that no vote of this log is stored under an id of an early version, the name of a conversation.
+        """Check that no vote of this log is stored under an id that an early version made from its conversation's name.
 
         Under new ids, these votes would count twice.
 

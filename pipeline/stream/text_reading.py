@@ -19,7 +19,7 @@ class TextReading:
 
     Attributes:
         check: computes fields from the texts of a record. None if texts are not checked.
-        flush: writes the state that the next run needs to the disk.
+        flush: writes to the disk the state that the next run needs.
         close: closes the files of the state.
         count: returns two numbers: the number of battles with text, and how many of these have an identity leak.
         notes: returns sentences for people about the check.

@@ -142,7 +142,7 @@ def _page(fields: dict[int, Any]) -> Page:
 
 
 def _struct(data: bytes, at: int, depth: int) -> tuple[dict[int, Any], int]:
-    """Return the fields of a struct that are numbers or structs, by field number, and where the struct ends."""
+    """Parse a struct. Return its fields by field number, None for all but numbers and structs; and where it ends."""
     if depth > _MAX_NESTING:
         raise ValueError("too deeply nested")
     fields: dict[int, Any] = {}

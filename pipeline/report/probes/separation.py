@@ -106,7 +106,7 @@ def votes_in_total(gap: float, se: float, critical: float, votes: int) -> int | 
     Args:
         gap: difference of the strengths of the two models.
         se: its standard error, in the same unit.
-        critical: number of standard errors that separate.
+        critical: two models are separated if their gap exceeds this number of standard errors.
         votes: number of votes now.
     """
     return ceil(votes * (critical * se / gap) ** 2) if gap > 0 and se > 0 else None
@@ -118,7 +118,7 @@ def votes_between(gap: float, se: float, critical: float, information: float) ->
     Args:
         gap: difference of the strengths of the two models, in logits.
         se: its standard error in logits.
-        critical: number of standard errors that separate.
+        critical: two models are separated if their gap exceeds this number of standard errors.
         information: information of one vote about the difference, in 1/logits².
     """
     if gap <= 0 or se <= 0 or information <= 0:

@@ -41,7 +41,7 @@ NO_VOTES = OwnVotes(NONE, 2**62, 0, {})
 
 
 def read_own_votes(connection: Connection, voters: Iterable[int]) -> dict[int, OwnVotes]:
-    """Return pseudonym → votes, for each of some voters with counted votes.
+    """Return the counted votes of some voters, as pseudonym → votes. Voters without counted votes are left out.
 
     Args:
         connection: reads the store.

@@ -1,4 +1,4 @@
-"""Decides which rows of a board readers see, by the method in the body of the snapshot.
+"""Selects the rows of a board that are shown to readers, by the method in the body of the snapshot.
 
 A snapshot contains and signs all rated rows. Rows of models under test and of models with few votes are not listed, so
 readers do not see them. A listed row may be marked as preliminary. Ranks are not counted again, so a gap in the ranks

@@ -73,8 +73,8 @@ def newest_story(connection: Connection, snapshot_id: str | None = None) -> tupl
 def is_prepared(connection: Connection, snapshot_id: str, event_no: int) -> bool:
     """Return whether the store has answers about a snapshot that take all registry events into account.
 
-    The answers are there if a story with these two numbers is stored, since a refresh stores the story together with
-    its other answers. Answers of an early version, which stored no story, do not count.
+    The answers are there if a story with this id and this number is stored, since a refresh stores the story together
+    with its other answers. Answers of an early version, which stored no story, do not count.
 
     Args:
         connection: reads the store.

@@ -41,8 +41,8 @@ _PRAGMAS = (
 def has_server(database: Connection | Engine) -> bool:
     """Return True for PostgreSQL, False for SQLite.
 
-    SQLite takes the interpreter lock after every row, so a second thread saves no time. Callers use it in their own
-    thread.
+    SQLite takes the interpreter lock after every row, so a second thread saves no time. Callers use SQLite in
+    their own thread.
     """
     return database.dialect.name == "postgresql"
 

@@ -11,7 +11,7 @@ sealed_counts     stores and reads the counts of sealed votes by pair of models
 sealed_styles     stores and reads the sealed votes with style counts
 newest_votes      reads some columns of the newest sealed votes
 kept_votes        keeps a packed copy of what newest_votes reads
-sealed_labels     computes rules, categories and language of sealed votes
+sealed_labels     computes which categories, language and rules of the method apply to sealed votes
 sealed_boards     stores and reads the counts of sealed votes by category, language and rules
 frequent_prompts  decides which votes on frequent prompts are in the sample that counts
 board_recount     counts the votes of segments again from their public files

@@ -42,7 +42,7 @@ def decide(connection: Connection, prompt: Int64, vote_ids: Callable[[Int64], pa
         prompt: int64[n], the hashes of the prompts, never 0. There is one for each vote of the segment that counts and
             has a prompt.
         vote_ids: a function that takes indices in `prompt` and returns the ids of these votes.
-        log_size: number of leaves of the log with the segment.
+        log_size: number of leaves of the log, those of the segment included.
 
     Returns:
         int64[m], the indices in `prompt` of the votes outside the samples.

@@ -1,7 +1,7 @@
 """Finds the offsets that an export reads, and the reason why a vote does not count.
 
-If there are several reasons, only the first in this order is stated: its fate, a retraction, a rule of the method, an
-exclusion, an unregistered model, a model under test.
+If there are several reasons, only the first in this order is stated: the vote's fate, a retraction, a rule of the
+method, an exclusion, an unregistered model, a model under test.
 """
 
 from __future__ import annotations
