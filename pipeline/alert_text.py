@@ -173,7 +173,7 @@ def _opened(alert: Mapping[str, Any], verbose: bool = True) -> str:
 
 
 def _record_lines(alert: Mapping[str, Any]) -> list[str]:
-    """Return lines that count the voter's votes by outcome: one for each model in the evidence, and one for all."""
+    """Return counts of a voter's votes by outcome: a line for each model in the evidence, and a line for all votes."""
     record = alert["record"]
     named = {one.get("model") for one in alert["evidence"]["likeliest"] if one["share"] >= _MIN_SHARE}
     lines = [

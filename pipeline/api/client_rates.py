@@ -33,7 +33,9 @@ def client_of(address: str) -> str:
 
 
 class TrustedProxies:
-    """The proxies that are trusted to state the addresses of their clients. `address in proxies` tests an address.
+    """The proxies that are trusted to state the addresses of their clients.
+
+    `address in proxies` is true if this address belongs to a trusted proxy.
 
     Args:
         texts: addresses and networks of the proxies, as text.

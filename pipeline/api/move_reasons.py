@@ -107,7 +107,7 @@ def _signed(points: float | None) -> str:
 
 
 def _neighbours(move: ModelMove) -> list[str]:
-    """Return a sentence with the nearest three models that this model passed, and one with those that passed it."""
+    """Return two sentences: the nearest three models that this model passed, and the nearest three that passed it."""
     sentences = []
     for verb, models in (("Passed", move.passed), ("Was passed by", move.passed_by)):
         if models:

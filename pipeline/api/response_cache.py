@@ -261,7 +261,7 @@ def _accepts_gzip(accepted: bytes) -> bool:
 
 
 def _is_current(etag: bytes, given: bytes | None) -> bool:
-    """Return whether If-None-Match names this ETag; a weak ETag equals the strong one."""
+    """Return whether If-None-Match names this ETag, as a strong or as a weak ETag."""
     if given is None:
         return False
     return any(one.strip().removeprefix(b"W/") in (etag, b"*") for one in given.split(b","))

@@ -184,7 +184,7 @@ def _distinct(column: Int64) -> int:
 
 
 def _pairs(edges: Int64) -> tuple[Int64, Int64, Int64]:
-    """Return three arrays: the first voter, the second voter and the cell of every two voters with a common cell.
+    """Return three arrays: first voter, second voter and cell, for every two voters and each cell that they share.
 
     Args:
         edges: (cell, voter) rows, sorted by cell, then by voter.

@@ -23,7 +23,7 @@ _PERIODS = {"retracted after it was scored": "retracted after a snapshot had rat
 
 
 def failed_claims(given: StoryInput) -> StoryCheck:
-    """Check which claimed benchmark scores exceed the scores measured by others by more than chance explains.
+    """Check which claimed benchmark scores exceed independently measured scores by more than chance explains.
 
     The findings of the audits `perturbation_gap` and `arena_gap` are included.
     """

@@ -36,7 +36,7 @@ class StorySentence:
         snapshots: sequence numbers of the snapshots from which the figure follows.
         p_value: p-value of the test that the sentence reports; None for a count.
         finding: audit, subject and direction of the finding that the sentence reports. The alert of the finding has the
-            same three. None if the sentence reports several findings or none.
+            same audit, subject and direction. None if the sentence reports several findings or none.
     """
 
     text: str

@@ -7,7 +7,7 @@ section 5).
 
 The audit rates the board twice: with the votes as cast, and with every pair's votes reweighted to the same mix of
 tasks. For the reweighting, the outcome shares of a pair in each task are weighted by the task's share of all votes of
-the board (post-stratification). Two models whose order differs between the two ratings depend on the mix.
+the board (post-stratification). If the order of two models differs between the two ratings, it depends on the mix.
 
 Blind spot: if a pair has no votes in a task, the pair's other tasks get the weight of this task. If the models are
 intransitive, the order also depends on the number of votes of each pair, which the reweighting does not change.

@@ -65,7 +65,7 @@ class TopChurn:
 
     Attributes:
         changes: the changes, oldest first.
-        by_chance: upper bound of the number of changes expected by chance, without changes to a newcomer.
+        by_chance: upper bound of the number of changes expected by chance. Changes to a newcomer are not counted.
         p_value: p-value of the null hypothesis that these changes happened by chance: the probability of at least as
             many. Changes to a newcomer are not counted. 1 without a change.
     """

@@ -73,7 +73,7 @@ def _released(provider: str, released: list[str], peak: ConcurrentVariants, give
 
 
 def best_variants(given: StoryInput) -> StoryCheck:
-    """Check for each release how many variants there were, whether they were disclosed, and how much luck adds."""
+    """Check each release: number of variants, whether the number was disclosed, how much luck adds to the score."""
     chosen = [one for one in given.releases if one.n > 1]
     found = tuple(sentence for one in chosen for sentence in _choice(one, given))
     question = "Was a released model chosen from several variants?"

@@ -63,7 +63,7 @@ class BacklogVotes:
     ) -> BacklogVotes:
         """Sort columns of n votes by voter and time, and leave out votes without a voter.
 
-        Votes of a voter at one time keep the order of their rows.
+        Votes of one voter with the same time stay in the order of their rows.
 
         Args:
             models: M, the number of models.

@@ -129,8 +129,8 @@ class BacklogEvaluation:
     Attributes:
         votes: the votes of the backlog.
         key: the secret key of the folds, so that nobody can choose a fold.
-        nested: when the nested form (`voter_rounds`) is computed. "always": in every evaluation. "if_found": if the
-            average e-value of some voter reaches CRITICAL without the nested form. Any other value: never.
+        nested: when the nested form (`voter_rounds`) is computed. "always": in every evaluation. "if_found": if any
+            voter's average of the two e-values reaches CRITICAL without the nested form. Any other value: never.
         cohorts: the kinds of cohorts that are tested, in this order.
         suspects: bool[v], voters whose votes count in no reference, for example because they are already excluded; None
             if there are no such voters.

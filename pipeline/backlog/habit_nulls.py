@@ -28,7 +28,7 @@ LEAST_SPREAD = 0.4
 """The smallest value that is assumed for s, the standard deviation of a habit over honest voters, in logits."""
 
 WIDE_SHARE, WIDE = 0.1, 1.5
-"""Honest voters in the share WIDE_SHARE have WIDE times the standard deviation of the others."""
+"""The share WIDE_SHARE of the honest voters has WIDE times the standard deviation of the other honest voters."""
 
 BIASED = (1.5, 6.0)
 """The range of b for voters with a habit: by how many logits their chance to show it exceeds that of other voters."""

@@ -167,7 +167,7 @@ class VoterPools:
         return found, np.zeros(votes.models) if first is None else first
 
     def _pool(self, fitter: ReferenceFitter, stratum: Int64, excluded: Bool) -> Float64 | None:
-        """Return ln E of each model and side (promotes, demotes); None if a half of the voters gives no reference.
+        """Return ln E of each model and side (promotes, demotes); None if a half of the voters cannot be rated.
 
         A hash splits the voters into two halves, and each half into blocks. E is the average of two e-values. The first
         is the average over the halves, each evaluated by a reference from the other half. The second is the product
@@ -206,8 +206,8 @@ class VoterPools:
         """Find the members of a group in steps.
 
         Each step fits references without the members that the step before found, and finds the members again. The steps
-        end when the members stay the same, after _MOST_STEPS steps, or when fewer halves of the voters than before give
-        a reference.
+        end when the members stay the same, after _MOST_STEPS steps, or when references can be fitted for fewer halves
+        of the voters than before.
 
         Args:
             fitter: fits the references.

@@ -6,8 +6,8 @@ average of this evidence over the alternatives. Half of the weight is for the pr
 for products over STRATA strata of voters by the time of their first vote. The reference is fitted on other voters.
 Given the reference, the votes of different voters are independent, so E_m is an e-value.
 
-A small error of the reference adds up over many voters: if all votes counted, an honest board had E_m = e¹⁸. So only
-the first MOST_VOTES votes of a cell count, and the honest chances are raised by RAISED logits.
+A small error of the reference adds up over many voters: on an honest board, with all votes counted, E_m was e¹⁸. So
+only the first MOST_VOTES votes of a cell count, and the honest chances are raised by RAISED logits.
 """
 
 from __future__ import annotations

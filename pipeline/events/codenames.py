@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from coolname import RandomGenerator
 
 _WORDS = 3
-"""Number of words of a name. There are 366 million names, so two of a hundred voters have the same name with a
-probability of 1 in 70,000."""
+"""Number of words of a name. There are 366 million names, so the probability that any two of a hundred voters share a
+name is 1 in 70,000."""
 
 _one_at_a_time = Lock()
 

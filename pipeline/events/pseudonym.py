@@ -30,9 +30,9 @@ _first_64_bits = struct.Struct(">q").unpack_from
 
 @lru_cache(maxsize=8)
 def _keyed_hashes(key: bytes) -> tuple[Any, Any]:
-    """Return the inner and the outer hash of HMAC-SHA-256 (RFC 2104), each after the block with the key.
+    """Return the inner and the outer hash of HMAC-SHA-256 (RFC 2104), each already fed with the block of the key.
 
-    Copying them takes half the time of `hmac.digest`, which prepares the key for each text.
+    Copying these two objects takes half the time of `hmac.digest`, which prepares the key for each text.
     """
     block = (hashlib.sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
     return tuple(hashlib.sha256(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))  # type: ignore[return-value]  # two pads

@@ -66,7 +66,7 @@ _TINY = 1e-9
 
 @dataclass(frozen=True)
 class CellCounts:
-    """The counts of c cells, int64[c] each, from which their evidence is computed. Counts of one cell can be added.
+    """The counts of c cells, int64[c] each, from which the evidence of the cells is computed. Counts can be added.
 
     Honest chances are predicted by the reference; the "largest" ones have two standard errors added. Sums of chances
     are in units of `CHANCE_UNIT`.

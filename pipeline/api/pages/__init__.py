@@ -1,8 +1,8 @@
 """Renders the web pages on the server. They work without JavaScript; with it, a board is filtered in place.
 
 Text from votes, the registry or people is escaped. A page shows only data that the API also returns, and links to the
-API's address of these data. A reader who is not signed in gets the public form and can change nothing. Every figure in
-a picture is also on the page as text.
+API address of these data. A reader who is not signed in gets the public form and can change nothing. Every figure in a
+picture is also on the page as text.
 
     page_templates.py      renders templates, and formats figures
     board_pages.py         serves boards, snapshots, and the moves of models between snapshots
@@ -16,7 +16,7 @@ a picture is also on the page as text.
     incident_choices.py    finds what operators can decide about an incident, and which votes still count
     incident_actions.py    carries out what operators decide in forms
     sign_in_pages.py       signs operators in and out
-    reader_bar.py          returns the cache headers of pages, and the values of the bar about the reader
+    reader_bar.py          returns the cache headers of pages, and the values of the bar that shows who is signed in
     alert_pages.py         serves alerts and exclusions
     verification_pages.py  serves the page on how to verify, and receipts
     comparison_pages.py    serves the comparison of two models, and its chart

@@ -11,8 +11,8 @@ Source: Shin, Ramdas & Rinaldo 2024, "E-detectors", theorem 2.4; repeating a pro
 2025, "Exploring and mitigating adversarial manipulation of voting-based leaderboards".
 
 Blind spot: votes without a hash of the prompt; prompts that differ in a letter; a rotation of more than four prompts;
-many voters with one prompt (`cohort_bias` finds them). Pair and prompt are compared by a 16-bit hash, so two different
-ones are taken as equal with probability 1/65,536.
+many voters with one prompt (`cohort_bias` finds them). A combination of pair and prompt is compared by a 16-bit hash,
+so two different combinations are taken as equal with probability 1/65,536.
 
 False alarms: at most one in 10⁴ votes of a voter who retries one vote in 100. Measured: none among 500,000 voters with
 3.65 votes each on average (power law), where 7.3% of the prompts repeat another voter's prompt.

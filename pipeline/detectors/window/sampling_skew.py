@@ -228,7 +228,7 @@ def _with_other(columns: KeyedColumns, given: Mapping[str, float]) -> KeyedColum
 
 
 def _counts(window: Window) -> tuple[Sequence[str], Int64, Int64]:
-    """Return a window's models, the battles (or votes) with each, and how many of these count the model's side."""
+    """Return a window's models; the number of battles (or votes) with each; in how many of them its side is counted."""
     if window.issued is None:
         return window.models, window.totals[:, _APPEARANCES], window.totals[:, _CHOSEN]
     names = sorted(window.issued.appearances)

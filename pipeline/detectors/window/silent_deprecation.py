@@ -10,8 +10,8 @@ battles is L(π) = (1 − π)^−n if the model does not appear, and 0 if it app
 π⁻ is a lower bound of the model's share in the votes (`sampling_bounds`): 0.85 times π by the rule for pairs that gives
 the smaller share, since voters complete battles with some models less often than with others. M can raise a false alarm
 after each appearance of a model, so an error of π would add up over months. E can raise a false alarm only once under
-each policy, so E is computed with π itself. If a model's true share in the votes is below π, it has more false alarms
-by E (see below).
+each policy, so E is computed with π itself. If a model's true share in the votes is below π, E raises more false alarms
+(see below).
 
 The evidence is 0.9 M/H + 0.1 E, where H is the number of windows in a month. E is not divided by H, so a model that
 never appears is found sooner: E reaches 10⁴ after 917 battles if the declared share is 1%, and after 303 if it is 3%.

@@ -78,8 +78,7 @@ def rate_evaluated(url: str, log_size: int) -> str:
 def rate_log(connection: Connection, store: Store, log_size: int, options: Settings) -> str:
     """Do what `rate` does in the caller's write transaction, without a backfill. Returns the id that `rate` returns.
 
-    First the alert about a dominant voter is updated, and the policies that exclude voters are applied. The candidate's
-    files are written to the ledger files of `store`.
+    First the alert about a dominant voter is updated, and exclusions by policy are made. Files are written to `store`.
     """
     voter_share.update_alert(connection, now())
     if options.auto_voter:
