@@ -76,7 +76,7 @@ def voter_intervals(
         scores: the sums over voters, for the same models in the same order.
         level: coverage of the intervals at one snapshot, and of the sequences over all snapshots.
         models_ever: number of models that have had votes so far; None for the number of models of the board. It decides
-            how the error probability of the sure ranks is divided among pairs of models (`confidence_sequences`).
+            how the error probability of ranks over all snapshots is divided among pairs (`confidence_sequences`).
 
     Raises:
         BadCounts: board, fit, counts and scores are not about the same models, or `level` is outside (0, 1).
