@@ -103,8 +103,8 @@ def spilled_arrays(resident_mb: int = RESIDENT_MB) -> Iterator[SpilledArrays | N
                 return
             if resident_bytes() > resident_mb << 20:
                 arrays.give_back()
-                if _TRIM is not None and pause % _TRIM_AFTER == 0:
-                    _TRIM(0)
+                if pause % _TRIM_AFTER == 0:
+                    release_memory()
 
     thread = Thread(target=watch, name="spilled arrays", daemon=True)
     thread.start()
@@ -114,6 +114,16 @@ def spilled_arrays(resident_mb: int = RESIDENT_MB) -> Iterator[SpilledArrays | N
     finally:
         ended.set()
         thread.join()
+        release_memory()
+
+
+def release_memory() -> None:
+    """Give back to the system what is free in the heap and in Arrow's memory, after a step with many small values."""
+    import pyarrow as pa  # noqa: PLC0415 - slow to import, and a caller that used it has imported it
+
+    if _TRIM is not None:
+        _TRIM(0)
+    pa.default_memory_pool().release_unused()
 
 
 def resident_bytes() -> int:

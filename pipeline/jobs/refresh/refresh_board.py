@@ -10,6 +10,7 @@ from pipeline.jobs.refresh.rate import rate_evaluated
 from pipeline.jobs.refresh.seal import seal
 from pipeline.jobs.refresh.step_times import measure_steps, step
 from pipeline.open_store import existing_store
+from pipeline.spilled_arrays import release_memory
 from pipeline.store.alerting.voter_share import describe
 from pipeline.store.boards import verdicts
 from pipeline.store.log import sealed_boards
@@ -41,6 +42,7 @@ def refresh_board(url: str, progress: Progress = no_progress) -> dict[str, Any]:
         for _ in range(_TRIES):
             with step("seal"):
                 size = seal(url)
+                release_memory()
             with step("check_votes"):
                 check(url, size)
             if backfilled is None:
