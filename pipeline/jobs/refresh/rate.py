@@ -35,13 +35,12 @@ from pipeline.open_store import existing_store, now
 from pipeline.ratings import Leaderboard
 from pipeline.ratings.blas_threads import limited_blas
 from pipeline.ratings.method import Method
-from pipeline.registry import Registry, RegistryState
+from pipeline.registry import Registry
 from pipeline.settings import Settings
 from pipeline.store import Store
 from pipeline.store.alerting import voter_share
 from pipeline.store.boards import exclusion_list, notices, snapshots, verdicts
 from pipeline.store.log import leaf_index, seals
-from pipeline.store.log.newest_votes import NewestVotes
 from pipeline.store.votes import dictionary, registry_events, unchecked_votes
 
 
@@ -95,10 +94,7 @@ def rate_log(connection: Connection, store: Store, log_size: int, options: Setti
         style = rate_style_view(given.styled, numbers, options, before=published_view(connection, newest))
     if style.board is not None:
         boards["style"] = style.board
-    registry = Registry(registry_events.read_since(connection, 0)[0]).as_of(now())
-    with step("reference"):
-        baseline = read_baseline_votes(connection, log_size, given, method)
-    with _estimate_beside(baseline, given.model_no, registry, method) as estimated:
+    with _estimate_beside(connection, log_size, given, method) as estimated:
         by_label = rate_label_boards(given, method, options)
         reference = estimated.result()
     with step("intervals"):
@@ -139,17 +135,23 @@ def rate_log(connection: Connection, store: Store, log_size: int, options: Setti
 
 @contextmanager
 def _estimate_beside(
-    baseline: NewestVotes, model_no: dict[str, int], registry: RegistryState, method: Method
+    connection: Connection, log_size: int, given: RatingInput, method: Method
 ) -> Iterator[Future[BaselineReference]]:
-    """Estimate the reference in a second thread while this block runs; the result is in the future that is yielded.
+    """Read the votes for the reference, then estimate the reference in a second thread while the `with` block runs.
 
-    The estimate sorts a million votes in numpy, which leaves Python's lock to the block. BLAS has one thread as long as
-    the block runs, so that the digits of a float do not depend on which thread is ahead.
+    The thread sorts a million votes in numpy, which needs Python's lock only rarely. BLAS has one thread as long as the
+    block runs, so that the digits of a float do not depend on which thread is ahead.
+
+    Yields:
+        A future with the reference. The thread does not use `connection`.
     """
+    registry = Registry(registry_events.read_since(connection, 0)[0]).as_of(now())
+    with step("reference"):
+        baseline = read_baseline_votes(connection, log_size, given, method)
 
     def estimate() -> BaselineReference:
         with step("reference"):
-            return estimate_baseline_reference(baseline, model_no, registry, method)
+            return estimate_baseline_reference(baseline, given.model_no, registry, method)
 
     with limited_blas(), short_switch_interval(), ThreadPoolExecutor(1) as beside:
         yield beside.submit(copy_context().run, estimate)
