@@ -5,7 +5,8 @@ the strength and the slips of the attack are known, as is what honest people ans
 an honest voter as the snapshots estimate one. The voter's taste for each target is drawn from the normal distribution
 and the voter's share of ties from
 the beta distribution that the last snapshot estimated. Tastes for other models
-count as absent. The ratings count as exact; a second form of the oracle integrates their errors out.
+count as absent. The ratings count as exact. A second form of the oracle knows neither the errors of the ratings
+nor which model is attacked and in which direction.
 
 A detector knows less than this. Where the oracle does not reach an e-value of 100 within the votes of an attacker, a
 detector with the same null hypothesis does not reach it by better weights or alternatives.
@@ -40,8 +41,10 @@ def oracle_votes(
         stream: the votes.
         attack: the kind of the attackers in `stream`.
         streamed: what `run_stream` found in `stream`. Its references define the honest voter.
-        exact: whether the ratings count as exact. Otherwise the error of the last rating of each target, compared with
-            the average of the other models, is integrated out together with the taste. Only attacks on models differ.
+        exact: whether the ratings count as exact and the attacked model as known. Otherwise the error of the last
+            rating of each target, compared with the average of the other models, is integrated out together with the
+            taste. The e-value is then divided by the number of alternatives: each model, promoted or demoted. Only
+            attacks on models differ.
 
     Returns:
         float64[k], in the order of `stream.attackers`; infinite if 100 is not reached.
@@ -51,9 +54,10 @@ def oracle_votes(
         return found
     votes = _EvaluatedVotes.of(stream, streamed)
     spread = _spread_by_target(stream.targets, streamed.last, exact=exact)
+    alternatives = 1 if exact or not attack.of_models else 2 * len(streamed.last.theta)
     for i, attacker in enumerate(stream.attackers.tolist()):
         path = _log_ratios(votes.take(votes.voter == attacker), attack, streamed.last, spread)
-        reached = np.flatnonzero(path >= -np.log(ALPHA))
+        reached = np.flatnonzero(path >= np.log(alternatives / ALPHA))
         found[i] = reached[0] + 1 if len(reached) else np.inf
     return found
 

@@ -228,7 +228,7 @@ class _Attackers:
     honest: list[int] = field(default_factory=list)
     people: int = 0
     oracle: list[float] = field(default_factory=list)
-    estimating: list[float] = field(default_factory=list)
+    finding: list[float] = field(default_factory=list)
 
 
 def _power(name: str, boards: Sequence[RealBoard], orders: int, seed: int, step: Step) -> Iterator[AccuracyFigure]:
@@ -255,7 +255,7 @@ def _add_run(sums: _Attackers, stream: PlantedStream, order: int, attack: Plante
     who = np.searchsorted(streamed.names, stream.attackers)
     warned = streamed.warned if attack.of_models else np.minimum(streamed.warned, streamed.random)
     sums.oracle += oracle_votes(stream, attack, streamed).tolist()
-    sums.estimating += oracle_votes(stream, attack, streamed, exact=False).tolist()
+    sums.finding += oracle_votes(stream, attack, streamed, exact=False).tolist()
     sums.warned += warned[who].tolist()
     sums.critical += streamed.critical[who].tolist()
     sums.named += np.isin(streamed.about[who], stream.targets).tolist()
@@ -281,8 +281,8 @@ def _power_figures(name: str, attack: PlantedAttack, sums: _Attackers) -> Iterat
                              oracle=float((np.array(sums.oracle) <= votes).mean()))  # fmt: skip
     yield AccuracyFigure("  … critical", float(np.isfinite(sums.critical).mean()), "share")
     if attack.of_models:
-        yield AccuracyFigure("  … e-value of 100 by an oracle that has to estimate the ratings",
-                             float(np.isfinite(sums.estimating).mean()), "share")  # fmt: skip
+        yield AccuracyFigure("  … e-value of 100 by an oracle that has to find the model and to rate it",
+                             float(np.isfinite(sums.finding).mean()), "share")  # fmt: skip
     if attack.focus is not None:
         yield AccuracyFigure("  … the alert names the target", float(np.mean(sums.named)), "share")
     for flag, found in sums.flags.items():
