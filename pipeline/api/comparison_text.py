@@ -74,7 +74,7 @@ def _met(found: Mapping[str, Any]) -> str:
 
 
 def _by_board(found: Mapping[str, Any]) -> list[str]:
-    """Return sentences that say on which boards by category and language one model is ahead.
+    """Return sentences that name the category boards and language boards on which one of the two models is ahead.
 
     A board is named only if the intervals do not overlap, because the largest of many uncertain differences is often
     large by chance.

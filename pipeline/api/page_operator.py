@@ -120,7 +120,7 @@ def expect_csrf_token(sessions: PageSessions, session_id: str | None, fields: di
 
 
 def _refuse_other_sites(request: Request) -> None:
-    """Refuse a form that a page of another site sent, by the headers in which the browser states that site.
+    """Refuse a form that a page of another site sent. The browser states the page's site in headers of the request.
 
     SameSite=Strict and the CSRF token refuse such a form as well, if the operator is signed in.
     """

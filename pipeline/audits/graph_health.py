@@ -114,7 +114,7 @@ def graph_health(counts: PairCounts) -> GraphHealth:
 
 
 def graph_findings(counts: PairCounts) -> tuple[Finding, ...]:
-    """Return the finding that a board is split into components, or that few votes connect two sides of it.
+    """Return the finding that a board is split into components, or that few votes connect two sides of the board.
 
     Args:
         counts: the votes of the board.

@@ -1,10 +1,10 @@
 """Runs the audit `lockstep`: finds groups of voters who cast the same votes at the same time.
 
 In this audit a cell is a combination of pair of models, outcome, ten-minute bucket and prompt. The probability π_c of
-cell c is the product of three shares of all votes: the share of the pair with the outcome, of the bucket, and of the
-prompt. The cell's own share of votes is not used, because a group would make its own cells likely. An independent voter
-with n votes has a vote in cell c with probability at most n π_c. Of the numbers of votes of two voters u and v, let n
-be the larger one. The score of the two voters is
+cell c is the product of three shares of all votes: the share of votes on this pair with this outcome, the share of
+votes in this bucket, and the share of votes with this prompt. The cell's own share of votes is not used, because a
+group would make its own cells likely. An independent voter with n votes has a vote in cell c with probability at most n
+π_c. Of the numbers of votes of two voters u and v, let n be the larger one. The score of the two voters is
 
     s(u, v) = Σ over shared cells of ln(1 / (n π_c)).
 

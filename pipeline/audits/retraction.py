@@ -125,7 +125,7 @@ def _over(model: RegisteredModel) -> bool:
 
 
 def fall_finding(model: str, earlier: str, later: str, before: int, after: int | None) -> Finding:
-    """Return the finding about a vote count that fell between two snapshots, or about a model that the later one lacks.
+    """Return the finding about a vote count that fell between two snapshots, or a model that the later snapshot lacks.
 
     Args:
         model: name of the model.

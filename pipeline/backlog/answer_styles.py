@@ -102,9 +102,9 @@ def _latest(found: Sequence[PeriodFinding], feature: int, compared: BacklogVotes
 
     If the style changed once, the earlier periods differ from the later ones as much as the later from the earlier.
     Soon after the change the later periods are found. When most of the weeks are later ones, the earlier periods are
-    found, with the opposite style. The finding about one change must stay the same, so it is then the style of the
-    first weeks after these periods. The style changed once if the weeks before the found periods, if any, are more
-    like these periods than like the weeks after them.
+    found, with the opposite style. The finding about one change must stay the same over time. In this case, therefore,
+    the finding has the style of the first weeks after the found periods. The style changed once if the weeks before the
+    found periods, if any, are more like these periods than like the weeks after them.
 
     Args:
         found: the findings about one feature of one model.

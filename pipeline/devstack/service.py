@@ -1,4 +1,4 @@
-"""Describes a service of the local stack, which is one process that the supervisor runs."""
+"""Describes a service of the local stack. A service is one process that the supervisor runs."""
 
 from __future__ import annotations
 

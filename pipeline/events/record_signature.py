@@ -21,8 +21,8 @@ UNSIGNED, BAD_SIGNATURE = "unsigned", "bad_signature"
 """Reasons of rejects: the record has no signature of a known publisher, or its signature does not fit the record."""
 
 RecordMarks = tuple[bytes | None, bytes | None, bytes | None]
-"""Values of three headers of a record: the id of the voter key behind its pseudonym, the reason why its publisher found
-it invalid, and its signature. None stands for an absent header."""
+"""Values of three headers of a record: the id of the key from which the voter's pseudonym was computed, the reason why
+the publisher found the record invalid, and the signature. None stands for an absent header."""
 
 NO_MARKS: RecordMarks = (None, None, None)
 

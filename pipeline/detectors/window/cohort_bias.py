@@ -289,7 +289,7 @@ def _with_episode(columns: KeyedColumns, at: Int64, table: Float64, start: int) 
 
 
 def _with_own_ties(columns: KeyedColumns, at: Int64, table: Float64) -> KeyedColumns:
-    """Add the window to each key's votes and ties on its own model, to subtract them later from its cohort's sums."""
+    """Add the window to the votes and ties on each key's model, which later are subtracted from the cohort's sums."""
     votes, ties = columns["own_votes"] * baseline.KEPT, columns["own_ties"] * baseline.KEPT
     votes[at] += table[:, baseline.N]
     ties[at] += table[:, baseline.N] - table[:, baseline.WON] - table[:, baseline.LOST]

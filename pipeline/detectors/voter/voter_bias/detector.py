@@ -22,10 +22,10 @@ the voter's own share of ties.
 
 The *mixture* ("cells", `pipeline.evidence.cells`) compares the voter's counts on each model with an honest voter's. The
 honest voter's taste is drawn from the distribution that was estimated for the board, and so are the errors of the
-ratings. In the mixture, nine tenths of the
-60% are for alternatives about one model, one tenth for alternatives about all models of one provider. The mixture also
-finds a voter who votes "tie" in place of losses. The mixture adapts to the tastes of the board. So a voter with many
-votes raises no alert in a crowd with strong tastes, and a weak attacker is found among experts, who have weak tastes.
+ratings. In the mixture, nine tenths of the 60% are for alternatives about one model, one tenth for alternatives about
+all models of one provider. The mixture also finds a voter who votes "tie" in place of losses. The mixture adapts to the
+tastes of the board. So a voter with many votes raises no alert in a crowd with strong tastes, and a weak attacker is
+found among experts, who have weak tastes.
 
 A warning opens when the average of both parts reaches 1/α = 100. An alert is critical, and a machine excludes the
 voter, when the mixture alone reaches 10⁴. The band is evaluated after every vote. The mixture is evaluated where the
