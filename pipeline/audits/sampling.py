@@ -11,7 +11,7 @@ z = (x − nm)/√(nm(2 − m)) is conservative. Tests of single days are correc
 
 Published examples (Singh et al. 2025, "The Leaderboard Illusion", section 4): two providers had 19.2% and 20.4% of the
 data, and all 83 open-weight models together 29.7%. The highest daily rate of one provider was 34.2%, of another 3.3%. A
-model was drawn in 34% of a day's battles, where 13.6% were declared.
+model was drawn in 34% of a day's battles, although its declared rate was 13.6%.
 
 Blind spot: the reason for a share. A provider with twenty models rightly has a larger share than a provider with two.
 Only a comparison with the declared policy takes this into account.

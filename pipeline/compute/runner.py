@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 
 class Item(Protocol):
-    """What a function is applied to in a pass, such as a segment or a part of the votes. It can be pickled."""
+    """An item to which a pass applies its function, such as a segment or a part of the votes. It can be pickled."""
 
     @property
     def name(self) -> str:

@@ -29,7 +29,7 @@ _NEVER = math.inf
 
 
 class _Phase(Enum):
-    """Which part of a connection's newest request is being received."""
+    """The part of a connection's newest request that is being received."""
 
     WAITING = 1
     HEAD = 2

@@ -15,7 +15,7 @@ many voters with one prompt (`cohort_bias` finds them). A combination of pair an
 so two different combinations are taken as equal with probability 1/65,536.
 
 False alarms: at most one in 10⁴ votes of a voter who retries one vote in 100. Measured: none among 500,000 voters with
-3.65 votes each on average (power law), where 7.3% of the prompts repeat another voter's prompt.
+3.65 votes each on average (power law). In these votes, 7.3% of the prompts repeat another voter's prompt.
 
 >>> import numpy as np
 >>> from pipeline.scoring.detector_contracts import VoterVotes

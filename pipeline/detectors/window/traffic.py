@@ -204,8 +204,8 @@ def _expected(now: dict[str, Any], week: int, day: int, size: float, sign: int) 
 def _learn(now: dict[str, Any], week: int, day: int, x: int, mean: float) -> None:
     """Add an hour's sittings to the baseline, limited to between a third and three times the expected number.
 
-    `traffic` also learns from hours about which only `traffic_gap` alerts, and the other way round. The limits keep
-    such an hour from weighing more than a few ordinary hours.
+    `traffic` also learns from hours about which only `traffic_gap` alerts, and `traffic_gap` from hours about which
+    only `traffic` alerts. The limits keep such an hour from weighing more than a few ordinary hours.
     """
     if mean > 0:
         x = round(min(max(x, mean / _OUTLIER), mean * _OUTLIER))

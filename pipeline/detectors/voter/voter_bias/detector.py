@@ -28,7 +28,7 @@ tastes of the board. So a voter with many votes raises no alert in a crowd with 
 found among experts, who have weak tastes.
 
 A warning opens when the average of both parts reaches 1/α = 100. An alert is critical, and a machine excludes the
-voter, when the mixture alone reaches 10⁴. The band is evaluated after every vote. The mixture is evaluated where the
+voter, when the mixture alone reaches 10⁴. The band is evaluated after every vote. The mixture is evaluated when the
 band reaches 100, after every 32nd vote, and after every fourth vote of a voter with an alert.
 
 False alarms: the error rate of the band is proved for voters in the band. The error rate of the mixture is proved for
