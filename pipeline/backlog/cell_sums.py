@@ -11,7 +11,7 @@ from scipy.special import expit, logit
 
 from pipeline.backlog.backlog_votes import TIED, BacklogCells, BacklogVotes
 from pipeline.evidence import Reference
-from pipeline.evidence.cells import CellCounts
+from pipeline.evidence.cell_counts import CellCounts
 from pipeline.evidence.honest_reference import CHANCE_UNIT
 from pipeline.vocabulary.arrays import Int64
 

@@ -17,7 +17,8 @@ import numpy as np
 
 from pipeline.backlog.pooled_voters import LEAST_VOTES
 from pipeline.evidence import Reference
-from pipeline.evidence.cells import KINDS, CellCounts
+from pipeline.evidence.cell_counts import CellCounts
+from pipeline.evidence.cells import KINDS
 from pipeline.evidence.honest_reference import CHANCE_UNIT, DELTAS
 from pipeline.evidence.taste_nulls import chances_by_taste, loss_ratios, tie_shares, win_ratios
 from pipeline.vocabulary.arrays import Float64, Int32, Int64

@@ -21,7 +21,8 @@ from pipeline.backlog.cell_sums import count_rows
 from pipeline.detectors.voter.voter_bias.evidence_path import TARGET_WEIGHT
 from pipeline.detectors.voter.voter_bias.target_models import RANKED_AFTER
 from pipeline.evidence import E_UNIT, Reference
-from pipeline.evidence.cells import PROVIDER_WEIGHT, WEIGHTS, CellCounts, cell_weights, honest_chances, log_ratios
+from pipeline.evidence.cell_counts import CellCounts
+from pipeline.evidence.cells import PROVIDER_WEIGHT, WEIGHTS, cell_weights, honest_chances, log_ratios
 from pipeline.evidence.honest_reference import DELTAS
 from pipeline.evidence.taste_nulls import MOST_TOLD, told_logs
 from pipeline.evidence.tie_ratios import TIES_KEPT

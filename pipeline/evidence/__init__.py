@@ -7,6 +7,7 @@ taste               estimates how much voters differ in taste, sharpness and sha
 taste_pairs         computes sums over pairs of a voter's votes, for these estimates
 honest_reference    computes probabilities of an honest voter's votes, and the likelihood ratios of each alternative
 taste_nulls         computes likelihood ratios of counts against voters of unknown taste and unknown share of ties
+cell_counts         counts votes by voter and model, or by voter and provider
 cells               computes evidence from counts per voter and model, against honest voters of the estimated taste
 tie_ratios          tabulates likelihood ratios for whether a battle was a tie
 count_likelihoods   computes likelihood ratios of counts: binomial share, negative binomial, shifted win chances

@@ -40,8 +40,8 @@ def test_the_headline_says_who_leads_how_sure_and_what_changed(client: TestClien
     first_screen = words(page[: page.index('id="board"')])
     # The votes of one voter for zeta were excluded in the last week.
     assert re.search(
-        r"Since 2026-03-\d\d ?: zeta fell from #\d then to #\d now because votes were excluded \. Its rating fell by [\d.]+ "
-        r"points(: −[\d.]+|, all) by exclusions",
+        r"Since 2026-03-\d\d ?: zeta fell from #\d then to #\d now because votes were excluded \. "
+        r"Its rating fell by [\d.]+ points(: −[\d.]+|, all) by exclusions",
         first_screen,
     )
     assert "120 votes are excluded" in first_screen or "votes are excluded by 1 decision" in first_screen

@@ -24,8 +24,8 @@ from pipeline.detectors.voter.voter_bias.target_models import (
     TargetModels,
 )
 from pipeline.events.pseudonym import format_pseudonym
-from pipeline.evidence import DELTAS, Reference, cells, running_sums
-from pipeline.evidence.cells import VoterCells
+from pipeline.evidence import DELTAS, Reference, cell_counts, cells, running_sums
+from pipeline.evidence.cell_counts import VoterCells
 from pipeline.evidence.taste import ASSUMED_TASTE
 from pipeline.scoring.detector_contracts import VoterVotes
 from pipeline.scoring.signals import CRITICAL, LEVELS, AlertSignal
@@ -131,7 +131,7 @@ class Slow:
             if key is None:  # of cells with equally many votes, the one met first has the lower rank
                 met = list(self.met)
                 order = sorted(range(len(found.key)), key=lambda c: met.index(int(reference.model_no[found.key[c]])))
-                found = cells.VoterCells(found.voter, found.key[order], found.counts.take(np.array(order)))
+                found = cell_counts.VoterCells(found.voter, found.key[order], found.counts.take(np.array(order)))
             share = cells.cell_weights(found.voter, found.counts.votes)
             for c in np.flatnonzero(found.counts.votes >= 3).tolist():
                 e = cells.cell_e_values(found.counts.take(np.array([c])), reference, reference.taste.upper)
@@ -146,17 +146,21 @@ class Slow:
             assert np.array_equal(of.model_no, reference.model_no)
             mine = np.array([vote[:3] for vote in self.cast if vote[3].sequence == sequence], dtype=np.int64)
             outcome = mine[:, 2].astype(np.int8)
-            part = cells.count_cells(np.zeros(len(mine), dtype=np.int64), mine[:, 0], mine[:, 1], outcome, of, key)
+            part = cell_counts.count_cells(
+                np.zeros(len(mine), dtype=np.int64), mine[:, 0], mine[:, 1], outcome, of, key
+            )
             for c, name in enumerate(part.key.tolist()):
                 row = np.array([getattr(part.counts, one.name)[c] for one in fields(part.counts)])
                 sums[name] = sums.get(name, 0) + row
-        table = np.zeros((len(fields(cells.CellCounts)), len(sums)), dtype=np.int64)
+        table = np.zeros((len(fields(cell_counts.CellCounts)), len(sums)), dtype=np.int64)
         for c, name in enumerate(sorted(sums)):
             table[:, c] = sums[name]
         ties = sum(vote[2] == 2 for vote in self.cast)
         table[-2], table[-1] = len(self.cast) - table[0], ties - (table[0] - table[1] - table[2])
-        counts = cells.CellCounts(*table)
-        return cells.VoterCells(np.zeros(len(sums), dtype=np.int64), np.array(sorted(sums), dtype=np.int64), counts)
+        counts = cell_counts.CellCounts(*table)
+        return cell_counts.VoterCells(
+            np.zeros(len(sums), dtype=np.int64), np.array(sorted(sums), dtype=np.int64), counts
+        )
 
     def about_models(self) -> int:
         return sum(

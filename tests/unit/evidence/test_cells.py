@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 from scipy.stats import beta, norm
 
-from pipeline.evidence import DELTAS, Reference, cells, taste_nulls
+from pipeline.evidence import DELTAS, Reference, cell_counts, cells, taste_nulls
 from pipeline.evidence.taste import Taste
 from pipeline.evidence.tie_ratios import TIES_KEPT
 from pipeline.scoring.signals import CRITICAL
@@ -148,7 +148,7 @@ def test_the_ratios_are_those_of_a_slow_reference(pooled: bool) -> None:
     voter, a = rng.integers(0, 3, n), rng.integers(0, 6, n)
     b = (a + rng.integers(1, 6, n)) % 6
     outcome = rng.integers(0, 3, n).astype(np.int8)
-    found = cells.count_cells(voter, a, b, outcome, reference)
+    found = cell_counts.count_cells(voter, a, b, outcome, reference)
     ratios = np.exp(cells.log_ratios(found.counts, reference, 0.4, pooled=pooled))
     for i in range(0, len(found.voter), 4):
         who, m = found.voter[i], found.key[i]
@@ -207,7 +207,7 @@ def test_errors_of_the_ratings_weaken_evidence_less_than_the_worst_ratings_withi
     outcome = np.where(a == 4, np.arange(n) // 5 % 5 == 0, np.arange(n) % 3).astype(np.int8)
 
     def best(reference: Reference, pooled: bool) -> float:
-        counts = cells.count_cells(np.zeros(n, int), a, b, outcome, reference).counts.take([0])
+        counts = cell_counts.count_cells(np.zeros(n, int), a, b, outcome, reference).counts.take([0])
         return float(cells.log_ratios(counts, reference, 0.2, pooled=pooled)[0, 0, 1].max())
 
     assert best(rough, pooled=True) + 1 < best(rough, pooled=False) < best(exact, pooled=False)
@@ -217,7 +217,7 @@ def test_promotes_and_demotes_mirror_each_other() -> None:
     reference = board(2)
     voter, outcome = np.zeros(30, int), np.array([0, 0, 2, 0, 1] * 6, np.int8)
     a, b = np.zeros(30, int), np.ones(30, int)
-    found = cells.count_cells(voter, a, b, outcome, reference)
+    found = cell_counts.count_cells(voter, a, b, outcome, reference)
     ratios = cells.log_ratios(found.counts, reference, 0.5)
     assert ratios[0, 0] == pytest.approx(ratios[1, 1])
     assert ratios[0, 1] == pytest.approx(ratios[1, 0])
@@ -232,7 +232,7 @@ def test_the_bound_is_above_every_value_and_near_it_for_clear_cells() -> None:
         b, outcome = (a + rng.integers(1, 6, n)) % 6, rng.integers(0, 3, n)
         outcome = np.where((voter % 4 == 0) & (a == 2), 0, outcome)
         outcome = np.where((voter % 4 == 1) & (b == 3) & (outcome == 0), 2, outcome).astype(np.int8)
-        found = cells.count_cells(voter, a, b, outcome, reference)
+        found = cell_counts.count_cells(voter, a, b, outcome, reference)
         bound = cells.log_bounds(found.counts, reference)
         assert (np.log(cells.cell_e_values(found.counts, reference, taste)) <= bound + 1e-9).all()
         assert (bound < 3).mean() > 0.5
@@ -242,7 +242,7 @@ def test_golden_values() -> None:
     reference = board(3, taste=0.3)
     a, b = np.array([0, 1, 2] * 20), np.array([1, 2, 0] * 20)
     outcome = np.where(a == 2, 0, np.where(b == 2, 1, 2)).astype(np.int8)
-    found = cells.count_cells(np.zeros(60, int), a, b, outcome, reference)
+    found = cell_counts.count_cells(np.zeros(60, int), a, b, outcome, reference)
     logs = np.log(cells.cell_e_values(found.counts, reference, 0.3))
     assert logs == pytest.approx(GOLDEN, abs=1e-5)
 
@@ -260,7 +260,7 @@ def test_a_loser_of_no_battle_is_found_by_rare_losses_alone() -> None:
     voter = np.zeros(n, int)
     assert cells.voter_e_values(voter, a, b, honest, reference)[1][0] < 3
     assert cells.voter_e_values(voter, a, b, attack, reference)[1][0] > 1e4
-    found = cells.count_cells(voter, a, b, attack, reference)
+    found = cell_counts.count_cells(voter, a, b, attack, reference)
     target = int(np.flatnonzero(found.key == 4)[0])
     best = np.unravel_index(cells.log_ratios(found.counts, reference, 0.5)[target].argmax(), cells.WEIGHTS.shape)
     assert (cells.VERBS[best[0]], cells.KINDS[best[1]]) == ("promotes", "rare losses")
@@ -281,8 +281,8 @@ def test_losses_told_as_ties_are_found_among_voters_of_strong_taste_and_exclude_
              {"told": told, "honest": outcome.astype(np.int8)}.items()}  # fmt: skip
     assert value["honest"] < 1
     assert 200 < value["told"] < 1e4
-    counts = cells.count_cells(np.zeros(n, int), a, b, told, even).counts.take([0])
-    favoured = cells.count_cells(np.zeros(n, int), a, b, loved, even).counts.take([0])
+    counts = cell_counts.count_cells(np.zeros(n, int), a, b, told, even).counts.take([0])
+    favoured = cell_counts.count_cells(np.zeros(n, int), a, b, loved, even).counts.take([0])
     rare, told_too = (cells.log_ratios(one, even, 1.0)[0, 0, 2].max() for one in (favoured, counts))
     assert rare < 7 < taste_nulls.MOST_TOLD - 1 < told_too
 
@@ -297,7 +297,9 @@ def test_ratios_of_losses_told_as_ties_alone_exclude_nobody_and_together_with_ot
     a = np.where(np.arange(n) % 3 == 0, 4, np.arange(n) % 15 + 5)
     b = np.where(a == 4, np.arange(n) % 15 + 5, (a - 4) % 15 + 5)
     outcome = np.where(a == 4, 2, np.arange(n) % 2).astype(np.int8)
-    ratios = cells.log_ratios(cells.count_cells(np.zeros(n, int), a, b, outcome, reference).counts, reference, 0.1)
+    ratios = cells.log_ratios(
+        cell_counts.count_cells(np.zeros(n, int), a, b, outcome, reference).counts, reference, 0.1
+    )
     assert ratios[0, 0, cells.KINDS.index("rare losses")].max() > taste_nulls.MOST_TOLD + 1
     assert cells.voter_e_values(np.zeros(n, int), a, b, outcome, reference)[1][0] > CRITICAL
 
@@ -316,7 +318,7 @@ def test_the_supporter_of_a_provider_is_found_over_its_models_together() -> None
     voter = np.zeros(n, int)
     together = cells.voter_e_values(voter, a, b, outcome.astype(np.int8), reference)[1][0]
     assert together > 1e4 > 10 * cells.voter_e_values(voter, a, b, outcome.astype(np.int8), alone)[1][0]
-    counts = cells.count_cells(voter, a, b, outcome.astype(np.int8), reference, reference.provider)
+    counts = cell_counts.count_cells(voter, a, b, outcome.astype(np.int8), reference, reference.provider)
     exactly_one = int(((own[a] == 1) ^ (own[b] == 1)).sum())
     assert counts.counts.votes[counts.key == 1].tolist() == [exactly_one]
 
@@ -331,7 +333,7 @@ def test_counts_add_up_in_any_order_and_weights_sum_to_at_most_one() -> None:
     one = cells.voter_e_values(voter, a, b, outcome, reference)
     other = cells.voter_e_values(voter[order], a[order], b[order], outcome[order], reference)
     assert (one[1] == other[1]).all()
-    found = cells.count_cells(voter, a, b, outcome, reference)
+    found = cell_counts.count_cells(voter, a, b, outcome, reference)
     weights = cells.cell_weights(found.voter, found.counts.votes)
     assert (np.bincount(found.voter // 10**15, weights=weights) <= 1).all()
     assert cells.WEIGHTS.sum() == pytest.approx(1)

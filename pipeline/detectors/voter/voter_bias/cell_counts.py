@@ -15,12 +15,12 @@ import numpy as np
 
 from pipeline.detectors.voter.voter_bias.target_models import EvaluatedVotes, TargetModels
 from pipeline.evidence import Reference
-from pipeline.evidence.cells import CellCounts
+from pipeline.evidence.cell_counts import CellCounts
 from pipeline.vocabulary.arrays import Bool, Int64
 
 COUNTS = 8
 """Number of counts of a cell: wins, losses, ties, and the sums high, against, tied_high, tied_against and even of
-`evidence.cells.CellCounts`."""
+`evidence.cell_counts.CellCounts`."""
 
 
 @dataclass(frozen=True)

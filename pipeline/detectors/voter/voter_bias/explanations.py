@@ -15,7 +15,8 @@ import numpy as np
 from pipeline.detectors.voter.voter_bias.cell_counts import CellsOfVotes
 from pipeline.detectors.voter.voter_bias.mixture_evidence import MixtureEvidence, large_cells
 from pipeline.evidence import DELTAS, LOG_UNIT
-from pipeline.evidence.cells import KINDS, VERBS, WEIGHTS, CellCounts, honest_chances, log_bounds, log_ratios
+from pipeline.evidence.cell_counts import CellCounts
+from pipeline.evidence.cells import KINDS, VERBS, WEIGHTS, honest_chances, log_bounds, log_ratios
 
 AT_RANDOM = "votes at random"
 FEW_TIES = "casts few ties"
