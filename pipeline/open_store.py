@@ -1,8 +1,9 @@
 """Opens the store that the settings name, with its key files and its ledger files.
 
-The keys of a file store are in `<store>.keys/`, its ledger in `<store>.ledger/`. For a PostgreSQL store both are under
-the user's state directory (XDG_STATE_HOME), which suits one machine. Processes on several machines share keys through
-INTEGRITY_VOTER_KEY and INTEGRITY_LEDGER_KEY, and the ledger through INTEGRITY_LEDGER.
+The keys of a file store are in `<store>.keys/`, its ledger in `<store>.ledger/`, its archived votes in
+`<store>.archive/`. For a PostgreSQL store all are under the user's state directory (XDG_STATE_HOME), which suits one
+machine. Processes on several machines share keys through INTEGRITY_VOTER_KEY, INTEGRITY_LEDGER_KEY and
+INTEGRITY_ARCHIVE_KEY, the ledger through INTEGRITY_LEDGER, and archived votes through INTEGRITY_ARCHIVE.
 """
 
 import hashlib
@@ -51,6 +52,7 @@ def open_store(
             create=create,
             worker=worker,
             with_key=with_key,
+            archive=(archive_folder(url), options.archive_seed),
         )
 
 
@@ -85,6 +87,14 @@ def ledger_folder(url: str) -> Path:
     Each ledger is in a subfolder of the returned folder. The name of the subfolder is the id of the store.
     """
     return Path(configuration.load().ledger or key_folder(url).with_suffix(".ledger"))
+
+
+def archive_folder(url: str) -> Path:
+    """Return the folder that contains the archived votes of a store, and perhaps those of other stores.
+
+    The files of a store are in a subfolder, whose name is the id of the store. They are private.
+    """
+    return Path(configuration.load().archive or key_folder(url).with_suffix(".archive"))
 
 
 def key_folder(url: str) -> Path:

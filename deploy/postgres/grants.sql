@@ -24,6 +24,8 @@ GRANT SELECT (partition_no, "offset", vote_id, voter, cast_at, appended_at, mode
   ON vote TO integrity_ingest;
 -- The batches count the votes: a worker reports a voter with more than a fifth of them.
 GRANT SELECT ON vote_key, batch TO integrity_ingest;
+-- Archived votes: their ids, and the votes themselves for what is read of hot ones.
+GRANT SELECT ON cold_file, cold_range, cold_ids TO integrity_ingest;
 GRANT SELECT, INSERT ON source, model, term, registry_event, registry_reject, in_force, alert_event TO integrity_ingest;
 -- The monitor groups alerts into incidents, which are derived from the rest.
 GRANT SELECT, INSERT, DELETE ON incident, grouping TO integrity_ingest, integrity_rate;
@@ -78,6 +80,12 @@ GRANT SELECT (partition_no, "offset", vote_id, cast_at, appended_at, model_a, mo
               category, network, prompt, voter_since, style, flags, turn, categories) ON vote TO integrity_read;
 GRANT SELECT (partition_no, "offset") ON frequent_vote TO integrity_read;
 GRANT SELECT (key, partition_no, "offset") ON vote_key TO integrity_read;
+-- Not the keys of archive files: this role reads no archived vote, only whether there are some, and their ids.
+GRANT SELECT (file_no, first_leaf, next_leaf, votes, bytes, sha256, chunks, first_at, last_at, archived_at)
+  ON cold_file TO integrity_read;
+GRANT SELECT (partition_no, first_offset, file_no, next_offset, accepted, late, quarantined, first_appended_at,
+              last_appended_at, last_offset, newest_at, newest_accepted_at) ON cold_range TO integrity_read;
+GRANT SELECT (run_no, ids, bytes, sha256) ON cold_ids TO integrity_read;
 GRANT SELECT (reading_no, partition_no, name, skipped, records, first_offset, next_offset, read_at, digest)
   ON file_reading TO integrity_read;
 GRANT SELECT (partition_no, first_offset, reading_no, records) ON file_records TO integrity_read;

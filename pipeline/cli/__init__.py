@@ -28,6 +28,7 @@
     ledger_commands.py        audit, retract, erase, rotate-key: carry out actions of the ledger's operator
     witness_commands.py       the group witness: init, watch, logs, sign, ask, keep
     store_commands.py         migrate, doctor, rejects, pseudonym: prepare and describe a store
+    archive_command.py        archive: moves old sealed votes out of the hot tables
     backup_commands.py        backup, restore: write and restore a backup
     server_commands.py        serve, exporter: serve the API with its pages, and metrics
     token_commands.py         tokens: lists, adds and revokes tokens of operators

@@ -47,6 +47,10 @@ COMMANDS: dict[str, CommandEntry] = {
         "ledger_commands",
         "Erase who cast a vote, or who cast all votes of a voter. The votes still count, and all proofs stay valid.",
     ),
+    "archive": CommandEntry(
+        "archive_command",
+        "Move sealed votes into encrypted files outside the database. They still count, and their repeats are found.",
+    ),
     "rotate-key": CommandEntry(
         "ledger_commands", "Create a new signing key. The next snapshot is signed with both the old and the new key."
     ),

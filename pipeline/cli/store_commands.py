@@ -24,6 +24,7 @@ from pipeline.settings import PREFIX, SHAPING, Settings, shown
 from pipeline.settings.method_file import load_method
 from pipeline.store.alerting import operators_log, voter_share
 from pipeline.store.boards import publication_holds, snapshots, verdicts
+from pipeline.store.cold import cold_files
 from pipeline.store.db import database_facts, role_grants
 from pipeline.store.db.migrate import NEWEST
 from pipeline.store.db.store_url import parse_url
@@ -119,7 +120,7 @@ def doctor(
         "store": _store(store or options.store),
         **({"kafka": _topics(source, options)} if source else {}),
     }  # fmt: skip
-    faults = [report["store"].get(name) for name in ("error", "incomplete", "windows_stale_since")]
+    faults = [report["store"].get(name) for name in ("error", "incomplete", "windows_stale_since", "archive_missing")]
     faults.append(report["method"].get("error"))
     healthy = not any(faults) and report.get("kafka", {}).get("healthy", True)
     if as_json:
@@ -199,6 +200,8 @@ def _store(url: str) -> dict[str, Any]:
                 "url": opened.url,
                 "database": database_facts.describe(opened.engine),
                 "fates": store_figures.count_fates(connection),
+                "archived_votes": cold_files.count_archived(connection),
+                "archive_missing": cold_files.missing(connection),
                 "incomplete": store_figures.find_gaps(connection),
                 "windows_stale_since": stale_windows.stale_since(connection),
                 "quality_warnings": verdicts.list_warnings(connection),

@@ -17,7 +17,9 @@ from pipeline import settings
 from pipeline.errors import Usage
 from pipeline.settings import Settings, shown
 
-_OF_ONE_BOARD = frozenset({"store", "board", "voter_key", "ledger_key", "ledger_key_before", "postgres_password"})
+_OF_ONE_BOARD = frozenset(
+    {"store", "board", "voter_key", "ledger_key", "ledger_key_before", "archive_key", "postgres_password"}
+)
 _TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword")
 _POSTGRES = ("postgres", "postgresql")
 # A task unpickles what a cluster sends, so whoever names the cluster can run programs in the task, which has the keys.

@@ -14,16 +14,17 @@ from pipeline.errors import MissingKey, Refuted, Usage
 from pipeline.jobs.custody.backup_files import BackupReader, open_backup
 from pipeline.jobs.custody.ledger_verification import verify_ledger
 from pipeline.jobs.rebuild_windows import rebuild_windows
-from pipeline.open_store import complete_url, existing_store, key_folder, ledger_folder, now
+from pipeline.open_store import archive_folder, complete_url, existing_store, key_folder, ledger_folder, now
 from pipeline.store.alerting import operators_log
 from pipeline.store.db import database_copy, dialect, key_files, migrate
+from pipeline.store.db.archive_folder import ArchiveFolder
 from pipeline.store.db.engine import key_check
 from pipeline.store.db.ledger_files import LedgerFiles
 from pipeline.store.db.store_url import parse_url, shown_url
 from pipeline.store.log import tile_cache
 from pipeline.store.read import store_figures
 
-_KEYS, _HEADS, _FILES = "keys/", "ledger/heads/", "ledger/files/"
+_KEYS, _HEADS, _FILES, _ARCHIVE = "keys/", "ledger/heads/", "ledger/files/", "archive/"
 
 
 def restore(url: str, source: Path) -> dict[str, Any]:
@@ -60,6 +61,10 @@ def restore(url: str, source: Path) -> dict[str, Any]:
             backup.check()
             _check_heads(backup, ledger)
             _write_files(backup, key_folder(url), ledger)
+            archive = ArchiveFolder(archive_folder(url) / str(facts["store_id"]), key_folder(url))
+            for name in backup.listed:
+                if name.startswith(_ARCHIVE):
+                    archive.put([backup.read(name)])
             with backup.as_file(database_copy.FILE_NAMES[engine.dialect.name]) as copy:
                 database_copy.restore(engine, copy)
     finally:

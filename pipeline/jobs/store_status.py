@@ -12,6 +12,7 @@ from pipeline.store import Store
 from pipeline.store.alerting import operators_log, voter_share
 from pipeline.store.boards import publication_holds, snapshots, verdicts
 from pipeline.store.boards.hidden_models import HiddenModels
+from pipeline.store.cold import cold_files
 from pipeline.store.read import store_figures
 from pipeline.store.votes import arrow_reader, closed_windows, partitions, unchecked_votes
 from pipeline.vocabulary.fates import FATES
@@ -32,6 +33,7 @@ def read_store_status(store: Store) -> StoreStatus:
         halts = store_figures.count_alerts_by(connection, "detector", "direction", "state")
         dominant = voter_share.read_reported(connection)
         gate = verdicts.all_passed(connection)
+        archived = cold_files.count_archived(connection)
         incidents = read_incident_figures(connection, {row["model"] for row in named["raw"]}, hidden)
         return StoreStatus(
             alerts_open=_open(by_state),
@@ -47,6 +49,8 @@ def read_store_status(store: Store) -> StoreStatus:
                 ("quality_gate",): float(gate is False),
             },
             votes={(fate,): float(fates[fate]) for fate in FATES},
+            votes_kept={("hot",): float(sum(fates[fate] for fate in FATES) - archived), ("cold",): float(archived)},
+            archive_bytes=float(cold_files.total_bytes(connection)),
             unchecked_votes=float(unchecked_votes.count_unchecked(connection)),
             rejects={(reason,): float(n) for reason, n in store_figures.count_rejects(connection).items()},
             next_offset={key: float(p["next_offset"]) for key, p in places.items()},

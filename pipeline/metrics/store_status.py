@@ -95,6 +95,10 @@ class StoreStatus:
     halts_open: Labelled = _gauge("integrity_halts_open", "Halts that wait for a person.", "reason")
     # Stored votes: accepted, late, quarantined.
     votes: Labelled = _counter("integrity_votes_total", "Votes stored, by fate.", "fate")
+    # place: hot in the tables of the database, cold in the files of the archive.
+    votes_kept: Labelled = _gauge("integrity_votes_kept", "Votes by where they are kept.", "place")
+    # The files of archived votes and of their ids.
+    archive_bytes: float | None = _gauge("integrity_archive_bytes", "Size of the archive's files.")
     # Accepted and late votes that no snapshot preceded.
     unchecked_votes: float | None = _gauge("integrity_unchecked_votes", "Votes never checked for manipulation.")
     # Stored rejects.

@@ -13,7 +13,7 @@ from pipeline.compute.engine import Engine
 from pipeline.vocabulary.url_passwords import without_passwords
 
 PREFIX = "INTEGRITY_"
-SECRETS = ("voter_key", "ledger_key", "ledger_key_before")
+SECRETS = ("voter_key", "ledger_key", "ledger_key_before", "archive_key")
 """The settings with keys in hexadecimal digits. Their values are never shown."""
 PASSWORDS = ("kafka_sasl_plain_password", "kafka_ssl_password", "postgres_password", "postgres_sslpassword")
 """The settings with passwords and other secret text. Their values are never shown."""

@@ -53,6 +53,10 @@ class Settings(BaseSettings):
         ledger_key: seed of the key that signs snapshots, 64 hexadecimal digits; default: the key file of the store.
         ledger_key_before: seed of the previous signing key, 64 hexadecimal digits. It is needed until a snapshot is
             signed by both keys.
+        archive: private folder of the archived votes, shared by all processes that read or write the store; default:
+            `<store>.archive/`.
+        archive_key: key that encrypts archived votes, 64 hexadecimal digits; default: the key file of the store.
+        archive_days: `archive` moves votes out of the hot tables that were sealed this number of days ago.
         witnesses: public keys of the witnesses whose signatures on checkpoints are accepted, separated by commas.
         lateness_minutes: minutes by which the watermark is behind the newest vote.
         anchor: MODEL=POINTS: ratings are shifted so that this model has these points; "" for a mean of 1000.
@@ -152,6 +156,9 @@ class Settings(BaseSettings):
     ledger: str = ""
     ledger_key: Seed = Field(default="", repr=False)
     ledger_key_before: Seed = Field(default="", repr=False)
+    archive: str = ""
+    archive_key: Seed = Field(default="", repr=False)
+    archive_days: float = Field(default=90.0, ge=0, le=36_500)
     witnesses: str = ""
     lateness_minutes: float = Field(default=60.0, ge=0, le=60 * 24 * 365)
     anchor: Anchor = "mixtral-8x7b-instruct-v0.1=1114"
@@ -261,6 +268,11 @@ class Settings(BaseSettings):
     def ledger_seeds(self) -> tuple[bytes | None, bytes | None]:
         """Seed of the signing key, and seed of the previous signing key. A seed that is not set is None."""
         return bytes.fromhex(self.ledger_key) or None, bytes.fromhex(self.ledger_key_before) or None
+
+    @property
+    def archive_seed(self) -> bytes | None:
+        """Key that encrypts archived votes; None if it is not set."""
+        return bytes.fromhex(self.archive_key) or None
 
     @property
     def anchor_points(self) -> tuple[str, float] | None:

@@ -3,6 +3,7 @@
 The same code works with SQLite and with PostgreSQL.
 
 db         the database: opening a store, dialect, schema, migrations, key files, ledger files
+cold       votes that left the database: encrypted files, and an exact structure of their ids
 votes      votes as they were read, window counts, states of detectors, registry events
 log        the public log: seals, segments, leaves, manifests, retractions
 boards     snapshots, exclusions, verdicts of checks, queries for audits, erasure

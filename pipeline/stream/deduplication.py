@@ -15,6 +15,7 @@ from pipeline.events import VoteBatch
 from pipeline.events.pseudonym import format_pseudonym
 from pipeline.events.vote_batch import first_occurrences
 from pipeline.scoring.signals import AlertSignal
+from pipeline.store.cold import cold_ids
 from pipeline.store.votes import file_readings, ingest
 from pipeline.vocabulary.arrays import Bool, Int64
 from pipeline.vocabulary.vote_flags import STATED
@@ -37,12 +38,14 @@ class Deduplication:
         originals: for each duplicate, the position (partition_no, offset) of the first vote with its id.
         same_body: for each duplicate, whether its body equals the body of the first vote. Fields that the stored vote
             lost by an erasure, or that an earlier version did not store, are not compared.
+        archive_version: `cold_ids.version` before the search, to be checked when the new votes are written.
     """
 
     is_new: Bool
     rows: Int64
     originals: list[ingest.VotePosition]
     same_body: list[bool]
+    archive_version: int
 
 
 def deduplicate(connection: Connection, votes: VoteBatch, numbers: Mapping[str, Any]) -> Deduplication:
@@ -58,6 +61,7 @@ def deduplicate(connection: Connection, votes: VoteBatch, numbers: Mapping[str, 
         Which votes are new. For each duplicate, the result also has the position of the first vote with its id, and
         whether both bodies are equal. The first vote is in the store or earlier in the batch.
     """
+    version = cold_ids.version(connection)
     keys, first = ingest.vote_keys(votes), first_occurrences(votes.key)
     is_first = first == np.arange(len(votes))
     known = ingest.find_by_key(connection, keys[is_first])
@@ -71,10 +75,11 @@ def deduplicate(connection: Connection, votes: VoteBatch, numbers: Mapping[str, 
                 is_new[row] = False
     rows = np.flatnonzero(~is_new)
     if not len(rows):
-        return Deduplication(is_new, rows, [], [])
+        return Deduplication(is_new, rows, [], [], version)
     first_rows = first[rows].tolist()
     originals = [stored.get(i) or (int(votes.partition[i]), int(votes.offset[i])) for i in first_rows]
-    return Deduplication(is_new, rows, originals, _same_bodies(connection, votes, numbers, rows, first_rows, stored))
+    same = _same_bodies(connection, votes, numbers, rows, first_rows, stored)
+    return Deduplication(is_new, rows, originals, same, version)
 
 
 def _same_bodies(
@@ -132,7 +137,14 @@ def _repeats_erased(repeat: tuple[Any, ...], original: tuple[Any, ...]) -> bool:
 
 
 def write_duplicates(connection: Connection, votes: VoteBatch, duplicates: Deduplication) -> list[AlertSignal]:
-    """Store the duplicates of a batch, and return alerts about those whose body differs from the first vote's."""
+    """Store the duplicates of a batch, and return alerts about those whose body differs from the first vote's.
+
+    Call this after the new votes were written: it checks that none of their ids was archived meanwhile.
+
+    Raises:
+        sqlalchemy.exc.OperationalError: votes were archived since the search; the batch can be written again.
+    """
+    cold_ids.expect_version(connection, duplicates.archive_version)
     ingest.write_duplicates(connection, votes.take(duplicates.rows), duplicates.originals, duplicates.same_body)
     pairs = zip(duplicates.rows.tolist(), duplicates.originals, duplicates.same_body, strict=True)
     other = [((int(votes.partition[i]), int(votes.offset[i])), first) for i, first, same in pairs if not same]

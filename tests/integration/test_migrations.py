@@ -42,10 +42,11 @@ Rows = dict[str, list[tuple[Any, ...]]]
 SINCE_0003 = (
     "file_reading", "file_records", "operator_log", "publication_hold", "notice", "prepared", "frequent_vote",
     "prompt_count", "backlog_run", "backlog_range", "issued_window", "incident", "incident_event", "grouping",
-    "kept_votes",
+    "kept_votes", "cold_file", "cold_range", "cold_ids",
 )  # fmt: skip
 SINCE_0008 = (
     "backlog_run", "backlog_range", "issued_window", "incident", "incident_event", "grouping", "kept_votes",
+    "cold_file", "cold_range", "cold_ids",
 )  # fmt: skip
 # Columns that later versions have.
 COLUMNS_SINCE_0003 = (

@@ -102,6 +102,13 @@ def test_every_verb_does_its_work_as_its_role(board, votes):
     assert board.result("publish", "refresh")["sequence"] == 3
     assert board.result("publish", "audit")["passed"]
     assert board.result("migrate", "erase", vote) == {"erased": 1}
+    moved = board.result("migrate", "archive", "--older-than", "0")
+    assert moved["votes"] == moved["archived"]
+    # The monitor, the refresh and an erasure reach archived votes.
+    assert board.result("ingest", "work", "--source", str(votes[0]))["duplicate"]
+    board.result("rate", "verify")
+    other = json.loads(votes[0].read_text().splitlines()[1])["vote_id"]
+    assert board.result("migrate", "erase", other) == {"erased": 1}
     # Moves need the votes of excluded voters, whom this role may not read: a refresh has stored them.
     opened = closing(open_store(board.of("read"), create=False, with_key=False))
     with opened as store, TestClient(create_app(store)) as client:
@@ -171,6 +178,9 @@ ACTIONS: dict[str, tuple[str, set[str]]] = {
     "read voters of alerts": ("SELECT subject FROM public.alert", EVERY - {"read"}),
     "read voters of exclusions": ("SELECT target FROM public.exclusion", EVERY - {"read", "ingest"}),
     "read blinds": ("SELECT blinds FROM blind", RATE),
+    "read the keys of archived votes": ("SELECT data_key FROM cold_file", RATE | {"ingest"}),
+    "archive votes": ("DELETE FROM vote_key", OWNER),
+    "say that votes are archived": ("INSERT INTO cold_ids (ids, bytes, sha256) VALUES (0, 0, '')", OWNER),
     "read the copy of the newest votes": ("SELECT votes FROM kept_votes", RATE),
     "store the copy of the newest votes": (
         "INSERT INTO kept_votes (name, erasures, votes) VALUES ('newest', 0, '') "
@@ -244,6 +254,7 @@ def test_every_role_tries_every_action(board: Board, role: str) -> None:
 HIDDEN: dict[str, set[str] | None] = {
     "alert": None,  # in the view reading.alert
     "blind": None,
+    "cold_file": {"data_key"},
     "detector_state": None,
     "issued_window": None,
     "incident": None,  # in the view reading.incident

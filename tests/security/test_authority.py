@@ -485,6 +485,7 @@ def commands(store: Store, folder: Path) -> dict[str, tuple[str, ...]]:
         "token.add": ("tokens", "add", "ada", "--scope", "alerts", *name, *why),
         "token.revoke": ("tokens", "revoke", "ada", *name, *why),
         "notice.add": ("notice", "add", snapshot, "--text", "a correction", *name),
+        "votes.archive": ("archive", "--older-than", "0"),
         "vote.retract": ("retract", "vote 3", *name, *why),
         "vote.erase": ("erase", "vote 4", *name, *why),
         "voter.erase": ("erase", "--voter", "voter 11", *name, *why),

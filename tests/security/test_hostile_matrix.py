@@ -71,6 +71,7 @@ ASKED = {
     "tokens": [["add", "{word}", "--scope", "{word}", "--reason", "{word}"], ["revoke", "{word}", "--reason", "x"]],
     "receipt": [["{word}"], ["--voter", "{word}"]],
     "retract": [["{word}", "--reason", "{word}", "--name", "{word}"]],
+    "archive": [["--older-than", "{word}"]],
     "erase": [["{word}"], ["--voter", "{word}"]],
     "provider": [["{word}"], ["{word}", "--markdown"]],
     "pseudonym": [["{word}"]],

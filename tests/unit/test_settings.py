@@ -198,14 +198,15 @@ def test_a_bad_key_names_its_variable_and_is_not_shown(name: str, text: str, mon
 def test_a_key_is_32_bytes_or_absent() -> None:
     assert (Settings().key, Settings().ledger_seeds) == (None, (None, None))
     assert Settings(voter_key=KEY).key == b"\x0f" * 32
+    assert (Settings().archive_seed, Settings(archive_key=KEY).archive_seed) == (None, b"\x0f" * 32)
     assert Settings(ledger_key=KEY, ledger_key_before="AB" * 32).ledger_seeds == (b"\x0f" * 32, b"\xab" * 32)
 
 
 def test_keys_and_passwords_are_not_shown() -> None:
     store = "postgresql://worker:p@ss:word@db/board"
-    made = Settings(store=store, voter_key=KEY, ledger_key=KEY, ledger_key_before=KEY)
-    assert [shown(name, getattr(made, name)) for name in SECRETS] == ["(set)"] * 3
-    assert [shown(name, "") for name in SECRETS] == [""] * 3
+    made = Settings(store=store, voter_key=KEY, ledger_key=KEY, ledger_key_before=KEY, archive_key=KEY)
+    assert [shown(name, getattr(made, name)) for name in SECRETS] == ["(set)"] * 4
+    assert [shown(name, "") for name in SECRETS] == [""] * 4
     assert shown("store", store) == "postgresql://worker:***@db/board"
     assert shown("store", "sqlite:///a@b.db") == "sqlite:///a@b.db"
     assert KEY not in repr(made)

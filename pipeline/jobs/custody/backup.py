@@ -1,6 +1,6 @@
-"""Writes a backup of a store: the database, the files of the ledger, and the keys.
+"""Writes a backup of a store: the database, the files of the ledger and of the archive, and the keys.
 
-The database is copied first, as one transaction sees it. The files of the ledger are copied afterwards. This order is
+The database is copied first, as one transaction sees it. The files are copied afterwards. This order is
 safe, because each file is written before the database row that names it, and files never change. The backup leaves out
 the hashes of the log, because a restore computes them again. It also leaves out checkpoints that are newer than the
 copy of the database.
@@ -19,7 +19,9 @@ from pipeline.ledger import manifest
 from pipeline.open_store import existing_store, now
 from pipeline.store import Store
 from pipeline.store.alerting import operators_log
+from pipeline.store.cold import cold_files
 from pipeline.store.db import database_copy, key_files
+from pipeline.store.db.archive_folder import ArchiveFolder
 from pipeline.store.db.engine import read_key_check
 from pipeline.store.db.migrate import NEWEST
 from pipeline.store.log import manifests, sealed_labels, seals
@@ -44,7 +46,7 @@ def back_up(url: str, to: Path, *, with_keys: bool = True) -> dict[str, Any]:
     Raises:
         Usage: `to` exists already.
         Unavailable: PostgreSQL's pg_dump is missing or fails.
-        Refuted: a file of the ledger was changed or is missing.
+        Refuted: a file of the ledger or of the archive was changed or is missing.
     """
     with existing_store(url, with_key=False) as store:
         database_copy.expect_programs(store.engine, "pg_dump")
@@ -53,10 +55,11 @@ def back_up(url: str, to: Path, *, with_keys: bool = True) -> dict[str, Any]:
                 operators_log.record_export(connection, "backup", "", now(), {"keys": with_keys})
             with store.read() as connection:
                 facts = _describe(connection, store)
-                named = _named_files(connection)
+                named, archived = _named_files(connection), cold_files.names(connection)
                 database_copy.dump(connection, writer.draft)
             writer.add(database_copy.FILE_NAMES[facts["database"]], writer.draft, take=True)
             _add_ledger(writer, store, named, facts["snapshots"])
+            _add_archive(writer, store.archive, archived)
             keys = _add_keys(writer, store.key_folder) if with_keys else []
             writer.finish({**facts, "keys": keys})
     shown = {name: facts[name] for name in ("made_at", "votes", "log_size", "snapshots", "last_snapshot")}
@@ -111,9 +114,22 @@ def _add_ledger(writer: BackupWriter, store: Store, named: set[str], snapshots: 
             writer.add(f"ledger/heads/{path.name}", path)
 
 
+def _add_archive(writer: BackupWriter, archive: ArchiveFolder, named: set[str]) -> None:
+    """Add the files of the archive that the database names. They stay encrypted."""
+    for digest in sorted(named):
+        path = archive.path(digest)
+        if not path.exists():
+            raise Refuted(
+                "missing", str(path), "expected this file of archived votes, which the database names, got none"
+            )
+        found = writer.add(f"archive/{digest[:2]}/{digest}", path)
+        if found != digest:
+            raise Refuted("digest", str(path), f"expected the SHA-256 of its name, got {found}")
+
+
 def _add_keys(writer: BackupWriter, folder: Path) -> list[str]:
     """Add the key files that exist. Keys that are given by environment variables are not saved."""
-    names = (key_files.VOTER_KEY, key_files.LEDGER_KEY, key_files.PREVIOUS_LEDGER_KEY)
+    names = (key_files.VOTER_KEY, key_files.LEDGER_KEY, key_files.PREVIOUS_LEDGER_KEY, key_files.ARCHIVE_KEY)
     found = [name for name in names if (folder / name).exists()]
     for name in found:
         writer.add(f"keys/{name}", folder / name)

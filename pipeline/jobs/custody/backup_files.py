@@ -25,7 +25,8 @@ from pipeline.store.db.database_copy import FILE_NAMES
 
 FORMAT, DOCUMENT = "leaderboard-integrity-backup/1", "backup.json"
 _NAMES = re.compile(
-    r"database\.(sqlite|pgdump)|ledger/files/[0-9a-f]{2}/[0-9a-f]{64}|ledger/heads/[0-9]{9,18}|keys/[a-z-]{1,40}\.key"
+    r"database\.(sqlite|pgdump)|(ledger/files|archive)/[0-9a-f]{2}/[0-9a-f]{64}|ledger/heads/[0-9]{9,18}"
+    r"|keys/[a-z-]{1,40}\.key"
 )
 _FACTS = {
     "store_id": r"[0-9a-f]{16}",  # a folder's name

@@ -1,12 +1,12 @@
 """Finds the data that an erasure of votes leaves: records in Kafka, and old pages of the database file."""
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy.engine import Connection
 
 from pipeline.store import Store
+from pipeline.store.db import free_space
 from pipeline.store.db.dialect import has_server
 from pipeline.store.votes import arrow_reader
 from pipeline.store.votes.ingest import VotePosition
@@ -44,18 +44,7 @@ def rewrite_database(store: Store) -> bool:
     Returns:
         False if the file could not be rewritten, because another process uses it; otherwise True.
     """
-    if has_server(store.engine):
-        return True
-    with store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        cursor = connection.connection.cursor()  # outside of a transaction, in which VACUUM is not allowed
-        try:
-            cursor.execute("VACUUM")
-            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        except sqlite3.OperationalError:
-            return False
-        finally:
-            cursor.close()
-    return True
+    return has_server(store.engine) or free_space.rewrite_sqlite(store.engine)
 
 
 def describe(result: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ incident_table    stores the incidents of the newest grouping, and what people d
 public_incidents  converts incidents to the form for the public
 voter_share       opens and clears the alert about a voter with more than a fifth of all votes
 account_records   summarizes the accounts of an incident
-voter_record      counts the votes that belong to an alert
+voter_record      counts and lists the votes that belong to an alert
 outbox            stores messages that must still reach a topic
 operator_tokens   stores tokens that let operators decide over HTTP
 operators_log     records every decision, login, token, export and erasure, append-only

@@ -10,7 +10,8 @@ from pipeline.events.codenames import codename
 from pipeline.events.pseudonym import parse_pseudonym
 from pipeline.store.boards import exclusion_list
 from pipeline.store.boards.voter_labels import is_label
-from pipeline.store.db import dialect, schema
+from pipeline.store.cold import vote_table
+from pipeline.store.db import dialect
 from pipeline.vocabulary.fates import COUNTED
 from pipeline.vocabulary.time import format_rfc3339
 
@@ -56,7 +57,7 @@ def list_accounts(
 
 def _count_votes(connection: Connection, voters: Sequence[str]) -> dict[str, dict[str, Any]]:
     number = {parse_pseudonym(one): one for one in voters if not is_label(one)}
-    v, values = schema.vote.c, list(number)
+    v, values = vote_table.votes_of(connection, number).c, list(number)
     found: dict[str, dict[str, Any]] = {}
     for start in range(0, len(values), dialect.CHUNK):
         query = sa.select(

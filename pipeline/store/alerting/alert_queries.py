@@ -8,17 +8,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.errors import UnknownAlert, Usage
-from pipeline.events.pseudonym import parse_pseudonym
 from pipeline.scoring.signals import NO_PARTITION
 from pipeline.store.alerting import voter_record
 from pipeline.store.boards.voter_labels import is_label
 from pipeline.store.db import dialect, schema
-from pipeline.store.db.sort_order import CodePointOrder
 from pipeline.store.votes import closed_windows
-from pipeline.store.votes.dictionary import model_names
 from pipeline.store.votes.vote_selections import VoteSelection
-from pipeline.vocabulary.fates import COUNTED
-from pipeline.vocabulary.outcomes import OUTCOMES
 from pipeline.vocabulary.time import format_rfc3339, parse_rfc3339
 
 POOLED_VOTERS = "pooled_voters"
@@ -272,29 +267,14 @@ def _count_votes(connection: Connection, shown: Mapping[str, Any]) -> dict[str, 
 
 def _newest_votes(connection: Connection, row: Mapping[str, Any], shown: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the newest votes that an alert is about, newest first."""
-    v, known = schema.vote.c, model_names(connection)
-    query = sa.select(v.vote_id, v.cast_at, v.model_a, v.model_b, v.outcome).limit(_VOTES_SHOWN)
-    if row["subject_kind"] == "voter" and is_label(row["subject"]):
-        return []  # the voter was erased
     if row["subject_kind"] == "voter":
-        by_voter = (v.voter == parse_pseudonym(row["subject"]), v.partition_no == row["partition_no"])
-        query = query.where(*by_voter).order_by(v.offset.desc())
-    else:
-        try:
-            selected = select_votes(shown)
-        except Usage:
-            return []
-        # Up to the window with the strongest evidence: later votes may be honest ones.
-        end = parse_rfc3339(shown["evidence"]["window"][1])
-        query = query.where(v.fate.in_(COUNTED), v.cast_at < end, *selected.conditions())
-        query = query.order_by(v.cast_at.desc(), CodePointOrder(v.vote_id))
-    return [
-        {
-            "vote_id": vote.vote_id,
-            "cast_at": format_rfc3339(vote.cast_at),
-            "model_a": known[vote.model_a],
-            "model_b": known[vote.model_b],
-            "winner": OUTCOMES[vote.outcome],
-        }
-        for vote in connection.execute(query)
-    ]
+        if is_label(row["subject"]):
+            return []  # the voter was erased
+        return voter_record.newest_of_voter(connection, row["subject"], row["partition_no"], _VOTES_SHOWN)
+    try:
+        selected = select_votes(shown)
+    except Usage:
+        return []
+    # Up to the window with the strongest evidence: later votes may be honest ones.
+    end = parse_rfc3339(shown["evidence"]["window"][1])
+    return voter_record.newest_selected(connection, selected, end, _VOTES_SHOWN)

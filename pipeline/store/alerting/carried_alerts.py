@@ -29,6 +29,8 @@ from pipeline.scoring.window import NEW_ACCOUNT
 from pipeline.store.alerting.alert_queries import format_alert, select_alerts, select_votes, with_end
 from pipeline.store.alerting.own_votes import NO_VOTES, OwnVotes, read_own_votes
 from pipeline.store.boards.voter_labels import is_label
+from pipeline.store.cold import vote_table
+from pipeline.store.cold.cold_votes import VoteFilter
 from pipeline.store.db import dialect, schema
 from pipeline.store.votes import closed_windows, registry_events
 from pipeline.store.votes.packed_positions import pack_positions
@@ -194,11 +196,11 @@ def _read_selected(connection: Connection, windows: Sequence[_Selected]) -> dict
     """Read the votes of alerts about windows: id of an alert → its votes."""
     if not windows:
         return {}
-    v = schema.vote.c
+    first, end = min(one.selection.first for one in windows), max(one.selection.end for one in windows)
+    v = vote_table.votes_where(connection, VoteFilter(first_at=first, end_at=end)).c
     can_see = dialect.may_read(connection, "vote", "voter")
     columns = [sa.literal(0).label("voter") if name == "voter" and not can_see else v[name] for name in _COLUMNS]
     columns.append(sa.func.coalesce(v.voter_since, _NO_TIME).label("voter_since"))
-    first, end = min(one.selection.first for one in windows), max(one.selection.end for one in windows)
     query = sa.select(*columns).where(v.fate.in_(COUNTED), v.cast_at >= first, v.cast_at < end)
     models, networks = _numbers(connection)
     # Without a block no vote is of that time: erased or retracted votes may have been all there were.

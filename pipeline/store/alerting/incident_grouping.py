@@ -24,6 +24,7 @@ from pipeline.store.alerting.incident_table import StoredIncident
 from pipeline.store.alerting.snapshot_ranks import SnapshotRanks
 from pipeline.store.boards import exclusion_list
 from pipeline.store.boards.exclusion_list import ActiveExclusion
+from pipeline.store.cold import vote_table
 from pipeline.store.db import dialect, schema
 from pipeline.store.votes.packed_positions import pack_positions
 from pipeline.store.votes.vote_selections import VoteSelection
@@ -193,8 +194,9 @@ def _count_left_out(connection: Connection, incident: Incident, mine: Sequence[A
 
 def _selected(connection: Connection, selection: VoteSelection) -> Int64:
     """Return the packed positions of the counted votes of a selection."""
-    v = schema.vote.c
-    query = sa.select(v.partition_no, v.offset).where(v.fate.in_(COUNTED), *selection.conditions())
+    table = selection.table(connection)
+    v = table.c
+    query = sa.select(v.partition_no, v.offset).where(v.fate.in_(COUNTED), *selection.conditions(table))
     blocks = dialect.read_integers(connection, query, _BLOCK)
     return np.concatenate([NONE, *(pack_positions(*block) for block in blocks)])
 
@@ -204,10 +206,11 @@ def _networks(connection: Connection, incident: Incident) -> list[str]:
     voters = sorted(incident.voters)
     if not voters or not dialect.may_read(connection, "vote", "voter"):
         return []
-    v, t = schema.vote.c, schema.term.c
+    table = vote_table.votes_of(connection, voters)
+    v, t = table.c, schema.term.c
     found: set[str] = set()
     for start in range(0, len(voters), dialect.CHUNK):
         chosen = v.voter.in_(voters[start : start + dialect.CHUNK])
-        query = sa.select(t.text).distinct().join(schema.vote, v.network == t.term_no).where(chosen, v.network != 0)
+        query = sa.select(t.text).distinct().join(table, v.network == t.term_no).where(chosen, v.network != 0)
         found |= set(connection.scalars(query))
     return sorted(found)

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from pipeline.incidents.carriers import NONE
 from pipeline.incidents.claims import MODEL, Claim
 from pipeline.incidents.leanings import find_leanings
+from pipeline.store.cold import vote_table
 from pipeline.store.db import dialect, schema
 from pipeline.store.votes.packed_positions import pack_positions
 from pipeline.vocabulary.arrays import Int64
@@ -53,7 +54,7 @@ def read_own_votes(connection: Connection, voters: Iterable[int]) -> dict[int, O
     values = sorted(voters)
     if not values or not dialect.may_read(connection, "vote", "voter"):
         return {}
-    v = schema.vote.c
+    v = vote_table.votes_of(connection, values).c
     found: list[tuple[Int64, ...]] = []
     columns = (v.voter, v.partition_no, v.offset, v.cast_at, v.model_a, v.model_b, v.outcome)
     for start in range(0, len(values), dialect.CHUNK):

@@ -7,9 +7,11 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from pipeline.store.cold import cold_votes
 from pipeline.store.db import dialect, schema
 from pipeline.store.db.sort_order import CodePointOrder
 from pipeline.store.log import leaf_index
@@ -82,6 +84,8 @@ def read_vote_blocks(
         for first, last, is_old in ((0, cut, True), (cut, end, False)):
             if first < last:
                 inside = (v.partition_no == part, v.offset >= first, v.offset < last, v.fate == ACCEPTED)
+                for archived in _archived_blocks(connection, part, first, last, voters=voters):
+                    yield archived, is_old
                 query = sa.select(*columns).where(*inside).order_by(v.offset)
                 for block in dialect.read_integers(connection, query, _ROWS):
                     yield VoteColumns(*block), is_old
@@ -92,7 +96,18 @@ def newest_cast_at(connection: Connection) -> int:
     v, p = schema.vote.c, schema.partition.c
     sealed = sa.and_(p.partition_no == v.partition_no, v.offset < p.sealed_offset)
     query = sa.select(sa.func.max(v.cast_at)).join(schema.partition, sealed).where(v.fate == ACCEPTED)
-    return int(connection.scalar(query) or 0)
+    archived = connection.scalar(sa.select(sa.func.max(schema.cold_range.c.newest_accepted_at)))
+    return max(int(connection.scalar(query) or 0), int(archived or 0))
+
+
+def _archived_blocks(connection: Connection, part: int, first: int, end: int, *, voters: bool) -> Iterator[VoteColumns]:
+    for rows in cold_votes.blocks(connection, part, first, end):
+        kept = rows.filter(pc.equal(rows["fate"], ACCEPTED))
+        if len(kept):
+            column = {name: kept[name].to_numpy() for name in _NAMES}
+            yield VoteColumns(
+                *(np.zeros_like(c) if name == "voter" and not voters else c for name, c in column.items())
+            )
 
 
 def read_daily_boards(connection: Connection, view: str) -> list[tuple[int, list[Any]]]:

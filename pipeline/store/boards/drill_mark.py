@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.errors import Usage
 from pipeline.store.boards import snapshots
+from pipeline.store.cold import cold_files
 from pipeline.store.db import dialect, schema
 
 _NAME = "test_store"
@@ -36,7 +37,7 @@ def mark_as_test(connection: Connection) -> bool:
             f"expected a store without snapshots, got one with {published}: a board that was published is no test. "
             "`integrity drill --copy` drills on a copy of it"
         )
-    if connection.scalar(sa.select(sa.exists().select_from(schema.vote))):
+    if connection.scalar(sa.select(sa.exists().select_from(schema.vote))) or cold_files.any_archived(connection):
         raise Usage(
             "expected a store without votes, got one with votes: it may be a real board, and invented votes would stay "
             "in it. Mark a new store before its first vote; `integrity drill --copy` drills on a copy of a board"

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from pipeline.store.cold.vote_positions import read_at
 from pipeline.store.db import dialect, schema
 from pipeline.store.votes.ingest import VotePosition
 
@@ -66,7 +67,7 @@ def forget_votes(connection: Connection, votes: Iterable[VotePosition]) -> None:
     """
     overwrite_deleted(connection)
     a, places = schema.alert.c, set(votes)
-    ids = {row.vote_id for row in dialect.rows_at(connection, "vote", "vote_id", sorted(places))}
+    ids = {vote_id for (vote_id,) in read_at(connection, ("vote_id",), places).values()}
     query = sa.select(a.alert_id, a.partition_no, a.offset, a.evidence).where(a.subject_kind == "voter")
     for alert in connection.execute(query).all():
         opened = (alert.partition_no, alert.offset) in places

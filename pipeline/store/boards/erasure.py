@@ -16,7 +16,9 @@ from sqlalchemy.engine import Connection
 from pipeline.events.pseudonym import format_pseudonym
 from pipeline.ledger.merkle import WIDTH
 from pipeline.store.boards import erased_traces, exclusion_list
-from pipeline.store.db import schema
+from pipeline.store.cold import cold_erasure, cold_files, vote_table
+from pipeline.store.cold.vote_positions import read_at
+from pipeline.store.db import dialect, schema
 from pipeline.store.log import kept_votes, leaf_index, sealed_labels
 from pipeline.store.votes import window_counts
 from pipeline.store.votes.ingest import VotePosition
@@ -43,7 +45,7 @@ def voter_positions(connection: Connection, voter: int) -> list[VotePosition]:
         connection: reads the store.
         voter: pseudonym of the voter.
     """
-    v = schema.vote.c
+    v = vote_table.votes_of(connection, [voter]).c
     rows = connection.execute(sa.select(v.partition_no, v.offset).where(v.voter == voter, v.voter != 0))
     return [(int(part), int(offset)) for part, offset in rows]
 
@@ -62,7 +64,8 @@ def erase_voter(connection: Connection, voter: int, now: int) -> int:
     Returns:
         The number of erased votes.
     """
-    v, state = schema.vote.c, schema.voter_state.c
+    dialect.lock(connection, cold_files.LOCK)
+    v, state = vote_table.votes_of(connection, [voter]).c, schema.voter_state.c
     rows = connection.execute(
         sa.select(v.partition_no, v.offset, v.vote_id).where(v.voter == voter, v.voter != 0)
     ).all()
@@ -93,16 +96,21 @@ def erase_votes(connection: Connection, positions: Iterable[VotePosition]) -> in
     Returns:
         The number of erased votes.
     """
+    dialect.lock(connection, cold_files.LOCK)
     leaves = leaf_index.find_leaves(connection, positions)
     v, b = schema.vote.c, schema.blind.c
     erased_traces.forget_votes(connection, leaves)
-    labelled = sealed_labels.labelled_from(connection)
-    for (part, offset), leaf in leaves.items():
-        cast = sa.select(v.partition_no, v.cast_at, v.voter).where(v.partition_no == part, v.offset == offset)
-        window_counts.forget_voters(connection, [tuple(row) for row in connection.execute(cast.where(v.voter != 0))])
+    cast = read_at(connection, ("cast_at", "voter"), leaves)
+    with_voter = [(part, cast_at, voter) for (part, _), (cast_at, voter) in cast.items() if voter]
+    window_counts.forget_voters(connection, with_voter)
+    labelled, archived = sealed_labels.labelled_from(connection), cold_files.archived_leaves(connection)
+    fields = {at: {**_ERASED_FIELDS, **({} if leaf >= labelled else _LABELS)} for at, leaf in leaves.items()}
+    cold_erasure.erase(connection, {at: fields[at] for at, leaf in leaves.items() if leaf < archived})
+    hot = {at: leaf for at, leaf in leaves.items() if leaf >= archived}
+    for part, offset in hot:
         erased_vote = sa.update(schema.vote).where(v.partition_no == part, v.offset == offset)
-        connection.execute(erased_vote.values(**_ERASED_FIELDS, **({} if leaf >= labelled else _LABELS)))
-    for first, (blinds, row_leaves) in _blind_rows(connection, leaves.values()).items():
+        connection.execute(erased_vote.values(**fields[part, offset]))
+    for first, (blinds, row_leaves) in _blind_rows(connection, hot.values()).items():
         erased = bytearray(blinds)
         for leaf in row_leaves:
             erased[(leaf - first) * WIDTH : (leaf - first + 1) * WIDTH] = bytes(WIDTH)
@@ -113,8 +121,11 @@ def erase_votes(connection: Connection, positions: Iterable[VotePosition]) -> in
 
 def find_erased(connection: Connection, positions: Collection[VotePosition]) -> set[VotePosition]:
     """Return which of the given positions (partition_no, offset) have an erased vote."""
-    by_leaf = {leaf: position for position, leaf in leaf_index.find_leaves(connection, positions).items()}
-    return {
+    archived = cold_files.archived_leaves(connection)
+    leaves = leaf_index.find_leaves(connection, positions)
+    by_leaf = {leaf: position for position, leaf in leaves.items() if leaf >= archived}
+    cold = [position for position, leaf in leaves.items() if leaf < archived]
+    return cold_erasure.find_erased(connection, cold) | {
         by_leaf[leaf]
         for first, (blinds, row_leaves) in _blind_rows(connection, by_leaf).items()
         for leaf in row_leaves

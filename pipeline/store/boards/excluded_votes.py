@@ -10,19 +10,15 @@ from sqlalchemy.engine import Connection
 from pipeline.events.pseudonym import format_pseudonym
 from pipeline.store.boards import voter_labels
 from pipeline.store.boards.exclusion_list import KINDS
+from pipeline.store.cold import vote_table
 from pipeline.store.db import dialect, schema
 from pipeline.store.log import leaf_index, retractions
 from pipeline.store.votes.ingest import VotePosition, find_by_vote_id
-from pipeline.store.votes.vote_selections import VoteSelection, flags_column, voter_column
+from pipeline.store.votes.vote_selections import VoteSelection, vote_columns
 from pipeline.vocabulary.fates import COUNTED
 
 VotesByPosition = dict[VotePosition, Any]
 """Votes by (partition, offset). A vote is a row of partition_no, offset, voter, model_a, model_b, outcome, flags."""
-
-
-def _columns(connection: Connection) -> tuple[sa.ColumnElement[Any], ...]:
-    v = schema.vote.c
-    return (v.partition_no, v.offset, voter_column(connection), v.model_a, v.model_b, v.outcome, flags_column())
 
 
 def find_votes(
@@ -53,18 +49,21 @@ def find_votes(
     Returns:
         Position (partition_no, offset) of a vote → the vote as a row of the store.
     """
-    v, columns = schema.vote.c, _columns(connection)
     # Retracted votes are in no count already.
     omitted = find_by_vote_id(connection, except_ids) | retractions.retracted_positions(connection, log_size)
     omitted |= {
         (row.partition_no, row.offset) for one in except_selections for row in one.read_votes(connection, fates)
     }
     found: list[Any] = [row for selection in selections for row in selection.read_votes(connection, fates)]
+    table = vote_table.votes_of(connection, voters) if voters else schema.vote
     for chunk in _chunks(sorted(voters)):
-        found += connection.execute(sa.select(*columns).where(v.voter.in_(chunk), v.fate.in_(fates)))
-    for part, offset in find_by_vote_id(connection, vote_ids):
-        at = (v.partition_no == part, v.offset == offset, v.fate.in_(fates))
-        found += connection.execute(sa.select(*columns).where(*at))
+        query = sa.select(*vote_columns(connection, table))
+        found += connection.execute(query.where(table.c.voter.in_(chunk), table.c.fate.in_(fates)))
+    named = find_by_vote_id(connection, vote_ids)
+    table = vote_table.votes_at(connection, named)
+    for part, offset in named:
+        at = (table.c.partition_no == part, table.c.offset == offset, table.c.fate.in_(fates))
+        found += connection.execute(sa.select(*vote_columns(connection, table)).where(*at))
     ends = None if log_size is None else leaf_index.next_offsets(connection, log_size)
     return {
         (row.partition_no, row.offset): row
@@ -101,7 +100,9 @@ def read_votes_at(connection: Connection, positions: Iterable[VotePosition]) -> 
 
     A position without a vote is left out.
     """
-    v, columns = schema.vote.c, _columns(connection)
+    positions = list(positions)
+    table = vote_table.votes_at(connection, positions)
+    v, columns = table.c, vote_columns(connection, table)
     by_part: dict[int, list[int]] = {}
     for part, offset in positions:
         by_part.setdefault(part, []).append(offset)

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.events.pseudonym import format_pseudonym
+from pipeline.store.cold import cold_votes
 from pipeline.store.db import schema
 from pipeline.store.db.sort_order import CodePointOrder
 from pipeline.store.votes import dictionary
@@ -152,14 +153,20 @@ def read_votes(connection: Connection, first: int, end: int) -> dict[str, list[A
         .group_by(r.partition_no)
     ).all()
     rows: list[Any] = []
+    names = ("vote_id", "model_a", "model_b", "outcome", "fate", "cast_at", "appended_at", "voter")
     # The shortest first: what it leaves of its share is for the longer ones.
     for done, (part, low, high) in enumerate(sorted(ranges, key=lambda row: (row[2] - row[1], row[0]))):
-        rows += connection.execute(
-            sa.select(v.vote_id, v.model_a, v.model_b, v.outcome, v.fate, v.cast_at, v.appended_at, v.voter)
+        share = (_MAX_ROWS - len(rows)) // (len(ranges) - done)
+        mine = connection.execute(
+            sa.select(*(v[name] for name in names))
             .where(v.partition_no == part, v.offset >= low, v.offset < high)
             .order_by(v.offset.desc())
-            .limit((_MAX_ROWS - len(rows)) // (len(ranges) - done))
+            .limit(share)
         ).all()
+        rows += mine
+        if len(mine) < share and (archived := cold_votes.read_rows(connection, part, low, high)):
+            newest = archived.slice(max(0, len(archived) - share + len(mine)))
+            rows += list(zip(*(newest[name].to_pylist() for name in names), strict=True))
     models = dictionary.model_names(connection)
     vote_id, model_a, model_b, outcome, fate, cast_at, appended_at, voter = (
         zip(*rows, strict=True) if rows else [()] * 8

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.events.codenames import codename
 from pipeline.events.pseudonym import parse_pseudonym
+from pipeline.store.cold import vote_table
 from pipeline.store.db import schema
 
 _LABEL = re.compile(r"voter-[0-9a-f]{12}")
@@ -72,7 +73,8 @@ def without_voters(connection: Connection, text: str) -> str:
 
     Only the pseudonym of a voter with a stored vote is replaced.
     """
-    v, found = schema.vote.c, set(_PSEUDONYM.findall(text))
+    found = set(_PSEUDONYM.findall(text))
+    v = vote_table.votes_of(connection, map(parse_pseudonym, found)).c
     for word in sorted(found):
         number = parse_pseudonym(word)
         if connection.scalar(sa.select(v.offset).where(v.voter == number, v.voter != 0).limit(1)) is not None:

@@ -17,5 +17,7 @@ migrate               upgrades the tables of a store to this version
 migrations            contains the steps of the upgrade
 role_grants           gives the database roles their rights on the tables
 key_files             reads and writes the key files of a store
+archive_folder        reads and writes the private files of archived votes
+free_space            gives the space of deleted rows back to the disk
 ledger_files          reads and writes the files of the public ledger
 """

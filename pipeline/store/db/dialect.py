@@ -35,6 +35,7 @@ _PRAGMAS = (
     "synchronous=FULL",
     "busy_timeout=10000",
     "wal_autocheckpoint=50000",  # pages; the default of 1000 checkpoints within every batch
+    "temp_store=MEMORY",  # archived votes, decrypted, reach no disk
 )
 
 
@@ -275,21 +276,6 @@ def any_of(
 def key_bytes(connection: Connection, column: str) -> str:
     """Return the SQL expression for the bytes of a column with 16-byte keys, which PostgreSQL stores as uuid."""
     return f'uuid_send("{column}")' if has_server(connection) else f'"{column}"'
-
-
-def rows_at(
-    connection: Connection, table: str, columns: str, positions: Sequence[tuple[int, int]]
-) -> list[sa.Row[Any]]:
-    """Return columns (SQL text) of the rows at positions (partition_no, offset), in the order of the positions."""
-    if not has_server(connection):
-        query = f'SELECT {columns} FROM {table} WHERE partition_no = ? AND "offset" = ?'  # noqa: S608
-        return [connection.exec_driver_sql(query, position).one() for position in positions]
-    parts, offsets = (BigIntegers(np.array(column, dtype=np.int64)) for column in zip(*positions, strict=True))
-    query = (
-        f"SELECT {columns} FROM unnest(%s, %s) WITH ORDINALITY AS wanted(p, o, i)"  # noqa: S608
-        f' JOIN {table} ON partition_no = p AND "offset" = o ORDER BY i'
-    )
-    return list(connection.exec_driver_sql(query, (parts, offsets)).all())
 
 
 def fetch_bytes(connection: Connection, query: str, parameters: tuple[Any, ...]) -> bytes:

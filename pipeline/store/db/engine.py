@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from pipeline.errors import IntegrityError, MissingKey, StoreUnavailable, Usage
 from pipeline.events.pseudonym import pseudonym
 from pipeline.store.db import dialect, key_files, migrate, schema
+from pipeline.store.db.archive_folder import ArchiveFolder
 from pipeline.store.db.ledger_files import LedgerFiles
 from pipeline.store.db.store_url import parse_url, shown_url
 
@@ -37,6 +38,7 @@ class Store:
         store_id: 16 random hexadecimal digits that identify the store.
         key_folder: folder of the store's key files.
         files: the files of the store's public ledger.
+        archive: the files of its archived votes. Each connection has it as the execution option `archive`.
     """
 
     engine: Engine
@@ -45,6 +47,7 @@ class Store:
     store_id: str
     key_folder: Path
     files: LedgerFiles
+    archive: ArchiveFolder
 
     @classmethod
     def open(
@@ -57,6 +60,7 @@ class Store:
         create: bool = True,
         worker: bool = False,
         with_key: bool = True,
+        archive: tuple[Path | None, bytes | None] = (None, None),
     ) -> Store:
         """Open a store. A missing store is created and an old one is migrated first.
 
@@ -68,6 +72,8 @@ class Store:
             create: whether to create a missing store. If False, a missing store is an error.
             worker: whether to limit the time of waiting for locks and of idle transactions (PostgreSQL only).
             with_key: whether to read the voter key. If False, the store must exist, and `pseudonym` raises an error.
+            archive: the folder of archived votes, which several stores may share, and the archive key. None stands for
+                `<ledger_folder>.archive` and for the key file of the store.
 
         Raises:
             StoreUnavailable: the database does not answer, the store is missing, or this version cannot use its tables.
@@ -90,7 +96,10 @@ class Store:
                 raise
             raise explain(error, shown_url(parsed)) from error
         # In a folder of its own: two stores that share a ledger folder do not overwrite each other's tiles.
-        return cls(engine, shown_url(parsed), key, store_id, key_folder, LedgerFiles(ledger_folder / store_id))
+        folder = archive[0] or ledger_folder.with_suffix(".archive")
+        cold = ArchiveFolder(folder / store_id, key_folder, archive[1])
+        engine.update_execution_options(archive=cold)
+        return cls(engine, shown_url(parsed), key, store_id, key_folder, LedgerFiles(ledger_folder / store_id), cold)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

@@ -2,7 +2,7 @@
 
 A key file has 32 random bytes in hexadecimal digits, and only its owner can read it. `voter.key` is the key from which
 pseudonyms are computed. `ledger.key` is the key that signs snapshots. After a rotation, `ledger-before.key` has the
-previous key until a snapshot is signed by both keys.
+previous key until a snapshot is signed by both keys. `archive.key` encrypts the keys of the files of archived votes.
 """
 
 import os
@@ -13,6 +13,7 @@ from pathlib import Path
 from pipeline.private_files import warn_if_open
 
 VOTER_KEY, LEDGER_KEY, PREVIOUS_LEDGER_KEY = "voter.key", "ledger.key", "ledger-before.key"
+ARCHIVE_KEY = "archive.key"
 
 
 def read(folder: Path, name: str = VOTER_KEY) -> bytes | None:

@@ -21,12 +21,15 @@ from pipeline.errors import StoreUnavailable
 from pipeline.store.db import dialect
 from pipeline.store.db.store_url import shown_url
 
-NEWEST = "0013"
+NEWEST = "0014"
 """The version of the tables that this code uses: the revision of the last migration."""
 
 # 0002 is no migration of this code, and is restamped as the base.
 _RESTAMPED, _BASE = "0002", "0003"
-_UPGRADABLE = (None, _RESTAMPED, _BASE, "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012")
+_UPGRADABLE = (
+    *(None, _RESTAMPED, _BASE, "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012"),
+    "0013",
+)
 # An arbitrary fixed number: the lock of all migrations.
 _LOCK = 0x1EADE2
 # PostgreSQL: the role may not change the tables.

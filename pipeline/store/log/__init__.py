@@ -15,6 +15,7 @@ sealed_labels     computes which categories, language and rules of the method ap
 sealed_boards     stores and reads the counts of sealed votes by category, language and rules
 frequent_prompts  decides which votes on frequent prompts are in the sample that counts
 board_recount     counts the votes of segments again from their public files
+archive           moves the votes of old segments from the hot tables to the archive
 retractions       retracts votes
 voter_sums        stores the sums over voters from which intervals are computed
 manifests         stores the manifests of the snapshot log

@@ -14,6 +14,7 @@ import pyarrow.csv as arrow_csv
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from pipeline.store.cold import cold_votes
 from pipeline.store.db import dialect, schema
 from pipeline.store.db.csv_query import csv_query
 from pipeline.store.log import frequent_prompts
@@ -143,9 +144,9 @@ def read_segments(connection: Connection, segments: Sequence[SealedRange]) -> Se
     marked = [np.zeros(0, dtype=np.int64)]
     ranges = _ranges(connection, segments)
     for number, part, first, end in ranges:
-        for text in _texts(connection, part, first, end):
-            parts.append(_parse(part, text))
-            rows[place[number]] += len(parts[-1][0])
+        for block in _blocks(connection, part, first, end):
+            parts.append(block)
+            rows[place[number]] += len(block[0])
     for part in {one[1] for one in ranges}:
         mine = [one for one in ranges if one[1] == part]
         offsets = frequent_prompts.read_marked(connection, part, mine[0][2], mine[-1][3])
@@ -168,12 +169,18 @@ def _ranges(connection: Connection, segments: Sequence[SealedRange]) -> list[tup
     return [(int(number), int(part), int(first), int(end)) for number, part, first, end in rows]
 
 
-def _texts(connection: Connection, part: int, first: int, end: int) -> Iterator[bytes]:
+def _blocks(connection: Connection, part: int, first: int, end: int) -> Iterator[list[Int64]]:
+    """Yield the packed positions and the other columns of votes at offsets [first, end) of a partition."""
     query = csv_query(connection, dict.fromkeys(_COLUMNS, "integer"), "vote")
     for low in range(first, end, _STEP):
-        text = dialect.fetch_bytes(connection, query, (part, low, min(low + _STEP, end)))
+        high = min(low + _STEP, end)
+        cold = cold_votes.read_rows(connection, part, low, high)
+        if len(cold):
+            offset, *rest = (cold[name].to_numpy() for name in _COLUMNS)
+            yield [pack_positions(np.full(len(offset), part), offset), *rest]
+        text = dialect.fetch_bytes(connection, query, (part, low, high))
         if text:
-            yield text
+            yield _parse(part, text)
 
 
 def _parse(part: int, text: bytes) -> list[Int64]:

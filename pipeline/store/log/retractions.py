@@ -18,12 +18,14 @@ from sqlalchemy.engine import Connection
 from pipeline.errors import Usage
 from pipeline.ledger import leaf
 from pipeline.ledger.leaf import MAX_TEXT
+from pipeline.store.cold.vote_positions import read_at
 from pipeline.store.db import schema
 from pipeline.store.log import leaf_index
 from pipeline.store.votes.ingest import VotePosition
 
 Cell = tuple[int, int, int, int]
 """(model_a, model_b, outcome, fate) of a vote: the key under which sealed votes are counted."""
+_CELL = ("model_a", "model_b", "outcome", "fate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +97,17 @@ def retract(connection: Connection, position: VotePosition, vote_id: str, reason
 
 def read_pending(connection: Connection) -> list[PendingRetraction]:
     """Return the retractions that have no leaf yet, oldest first."""
-    r, v = schema.retraction.c, schema.vote.c
-    query = (
-        sa.select(
-            r.retraction_no, r.vote_id, r.retracts, r.reason, r.at, v.model_a, v.model_b, v.outcome, v.fate,
-            v.partition_no, v.offset,
-        )
-        .join(schema.vote, sa.and_(v.partition_no == r.partition_no, v.offset == r.offset))
-        .where(r.leaf.is_(None))
-        .order_by(r.retraction_no)
-    )  # fmt: skip
-    return [PendingRetraction(*row[:5], tuple(row[5:9]), (row[9], row[10])) for row in connection.execute(query)]
+    r = schema.retraction.c
+    query = sa.select(r.retraction_no, r.vote_id, r.retracts, r.reason, r.at, r.partition_no, r.offset)
+    rows = connection.execute(query.where(r.leaf.is_(None)).order_by(r.retraction_no)).all()
+    cells = read_at(connection, _CELL, ((row.partition_no, row.offset) for row in rows))
+    listed = ((row, (row.partition_no, row.offset)) for row in rows)
+    return [PendingRetraction(*row[:5], _cell(cells[place]), place) for row, place in listed if place in cells]
+
+
+def _cell(row: tuple[int, ...]) -> Cell:
+    model_a, model_b, outcome, fate = row
+    return model_a, model_b, outcome, fate
 
 
 def set_leaves(connection: Connection, retractions: Iterable[PendingRetraction], first: int) -> None:
@@ -144,13 +146,10 @@ def any_between(connection: Connection, first: int, end: int) -> bool:
 
 def retracted_cells(connection: Connection, first: int, end: int) -> list[Cell]:
     """Return (model_a, model_b, outcome, fate) of the votes that the leaves `first` to `end` − 1 of the log retract."""
-    r, v = schema.retraction.c, schema.vote.c
-    query = (
-        sa.select(v.model_a, v.model_b, v.outcome, v.fate)
-        .join(schema.retraction, sa.and_(v.partition_no == r.partition_no, v.offset == r.offset))
-        .where(r.leaf >= first, r.leaf < end)
-    )
-    return [(row.model_a, row.model_b, row.outcome, row.fate) for row in connection.execute(query)]
+    r = schema.retraction.c
+    query = sa.select(r.partition_no, r.offset).where(r.leaf >= first, r.leaf < end)
+    found = read_at(connection, _CELL, (tuple(row) for row in connection.execute(query)))
+    return [_cell(row) for row in found.values()]
 
 
 def read_range(connection: Connection, first: int, end: int) -> list[RetractionRow]:

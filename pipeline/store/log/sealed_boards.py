@@ -19,6 +19,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline.compute import board_cells
 from pipeline.compute.board_cells import ALL, Boards, Label
+from pipeline.store.cold.vote_positions import read_at
 from pipeline.store.db import dialect, schema
 from pipeline.store.log import frequent_prompts, leaf_index, sealed_counts, sealed_labels
 from pipeline.store.votes.dictionary import term_texts
@@ -97,17 +98,14 @@ def boards_of(connection: Connection, positions: Collection[VotePosition]) -> Bo
         by_part.setdefault(part, []).append(offset)
     parts = []
     for part, offsets in by_part.items():
-        for start in range(0, len(offsets), dialect.CHUNK):
-            chunk = sorted(offsets[start : start + dialect.CHUNK])
-            parts.append(_boards_at(connection, part, chunk, labelled.get(part, 0)))
+        parts.append(_boards_at(connection, part, sorted(offsets), labelled.get(part, 0)))
     return board_cells.total(parts)
 
 
 def _boards_at(connection: Connection, part: int, offsets: list[int], labelled: int) -> Boards:
-    where, given = dialect.any_of(connection, "offset", offsets, part)
-    query = f'SELECT "offset", {", ".join(_COLUMNS)} FROM vote WHERE {where}'  # noqa: S608
-    rows = connection.exec_driver_sql(query, given).all()
-    table = np.array([tuple(row) for row in rows], dtype=np.int64).reshape(-1, 1 + len(_COLUMNS))
+    found = read_at(connection, _COLUMNS, ((part, offset) for offset in offsets))
+    rows = [(offset, *row) for (_, offset), row in sorted(found.items())]
+    table = np.array(rows, dtype=np.int64).reshape(-1, 1 + len(_COLUMNS))
     offset, model_a, model_b, outcome, fate, flags, category, categories, language = table.T
     marked = frequent_prompts.find_marked(connection, part, offsets)
     rules = flags | np.where(np.isin(offset, np.array(marked, dtype=np.int64)), FREQUENT_PROMPT, 0)

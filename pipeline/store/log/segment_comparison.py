@@ -17,6 +17,7 @@ from pipeline.compute import style_blocks
 from pipeline.errors import Refuted, VerificationFailed
 from pipeline.ledger import leaf_encoding, leaf_labels, merkle, segment
 from pipeline.ledger.merkle import WIDTH
+from pipeline.store.cold import cold_files, cold_votes
 from pipeline.store.db import schema
 from pipeline.store.db.ledger_files import LedgerFiles
 from pipeline.store.log import (
@@ -146,7 +147,8 @@ class _RebuiltSegment:
         cls, connection: Connection, row: Any, file: _SegmentFile, names: vote_leaves.LeafNames
     ) -> _RebuiltSegment:
         first = row.log_size - row.leaves
-        blinds = _Blinds(connection, first, row.leaves)
+        archived = cold_files.archived_leaves(connection) > first
+        blinds = _Blinds(connection, first, row.leaves, row.segment_no if archived else None)
         counter, hashes = sealed_counts.SegmentCounter(), []
         labels = sealed_labels.LabelCollector(names.terms)
         rebuilt = cls(b"", [], counter.result(), [], 0, labels)
@@ -185,10 +187,12 @@ class _RebuiltSegment:
 class _Blinds:
     """The blinds of a segment, in the order of its leaves."""
 
-    def __init__(self, connection: Connection, first: int, size: int) -> None:
+    def __init__(self, connection: Connection, first: int, size: int, archived: int | None) -> None:
         b = schema.blind.c
         query = sa.select(b.blinds).where(b.first_leaf >= first, b.first_leaf < first + size).order_by(b.first_leaf)
-        self._blinds = b"".join(bytes(one) for one in connection.scalars(query))
+        hot = b"".join(bytes(one) for one in connection.scalars(query))
+        ranges = [] if archived is None else _ranges(connection, archived)
+        self._blinds = hot or b"".join(cold_votes.read_blinds(connection, *one) for one in ranges)
         self._at = 0
 
     def take(self, size: int) -> bytes:
@@ -198,14 +202,16 @@ class _Blinds:
         return found.ljust(size * WIDTH, b"\1")
 
 
-def _votes(connection: Connection, segment_no: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+def _ranges(connection: Connection, segment_no: int) -> list[tuple[int, int, int]]:
+    """Return (partition_no, first offset, end) of the ranges of a segment, in the order of its leaves."""
     r = schema.segment_range.c
-    ranges = connection.execute(
-        sa.select(r.partition_no, r.first_offset, r.next_offset)
-        .where(r.segment_no == segment_no)
-        .order_by(r.first_leaf, r.partition_no)
-    ).all()
-    for part, first, end in ranges:
+    query = sa.select(r.partition_no, r.first_offset, r.next_offset).where(r.segment_no == segment_no)
+    rows = connection.execute(query.order_by(r.first_leaf, r.partition_no))
+    return [(int(part), int(first), int(end)) for part, first, end in rows]
+
+
+def _votes(connection: Connection, segment_no: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+    for part, first, end in _ranges(connection, segment_no):
         for batch in read_batches(connection, part, first, end):
             yield part, batch
 

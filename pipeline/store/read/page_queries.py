@@ -130,13 +130,14 @@ def ids_with_prefix(connection: Connection, prefix: str) -> list[str]:
 def newest_vote_time(connection: Connection, log_size: int) -> int | None:
     """Return when the newest vote among the first `log_size` leaves of the vote log was cast.
 
-    Only the last 1,000 votes of each partition are searched, because votes come nearly in order of time. Quarantined
-    votes are left out, because they are dated in the future.
+    Only the last 1,000 hot votes of each partition are searched, because votes come nearly in order of time.
+    Quarantined votes are left out, because they are dated in the future. Of archived votes, the newest of each file is
+    known; a file that ends after these leaves is left out.
 
     Returns:
         Microseconds since 1970 UTC; None if there is no such vote.
     """
-    v = schema.vote.c
+    v, r = schema.vote.c, schema.cold_range.c
     newest = []
     for part, end in leaf_index.next_offsets(connection, log_size).items():
         last = (
@@ -147,6 +148,8 @@ def newest_vote_time(connection: Connection, log_size: int) -> int | None:
             .subquery()
         )
         newest.append(connection.scalar(sa.select(sa.func.max(last.c.cast_at))))
+        archived = sa.select(sa.func.max(r.newest_at)).where(r.partition_no == part, r.next_offset <= end)
+        newest.append(connection.scalar(archived))
     return max((int(time) for time in newest if time is not None), default=None)
 
 

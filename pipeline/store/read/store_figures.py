@@ -133,7 +133,10 @@ def _recount(connection: Connection, part: int) -> list[str]:
             sa.select(v.fate, sa.func.count()).where(v.partition_no == part).group_by(v.fate)
         )
     }
-    counted = [by_fate.get(code, 0) for code in range(3)]
+    r = schema.cold_range.c
+    archived = sa.select(*(sa.func.coalesce(sa.func.sum(r[name]), 0) for name in RECORD_FATES[:3]))
+    cold = connection.execute(archived.where(r.partition_no == part)).one()
+    counted = [by_fate.get(code, 0) + int(cold[code]) for code in range(3)]
     counted += [
         connection.scalar(sa.select(sa.func.count()).select_from(table).where(table.c.partition_no == part)) or 0
         for table in (schema.duplicate, schema.reject)

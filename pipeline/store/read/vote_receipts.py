@@ -13,6 +13,7 @@ from pipeline.ledger import bundle, leaf_encoding, segment
 from pipeline.ledger.canonical_json import Digest
 from pipeline.ledger.manifest import Manifest
 from pipeline.ledger.receipt import VoteReceipt
+from pipeline.store.boards.erasure import voter_positions
 from pipeline.store.db import schema
 from pipeline.store.db.engine import Store
 from pipeline.store.log import leaf_index
@@ -45,12 +46,11 @@ def receipts_of_voter(store: Store, voter: int) -> list[VoteReceipt]:
     Raises:
         Usage: nothing is published.
     """
-    v = schema.vote.c
     with store.read() as connection:
         signed = newest_manifest(connection)
         manifest = parse_manifest(signed.body)
-        rows = connection.execute(sa.select(v.partition_no, v.offset).where(v.voter == voter)).all()
-        leaves = sorted(leaf_index.find_leaves(connection, [(row.partition_no, row.offset) for row in rows]).values())
+        found = leaf_index.find_leaves(connection, voter_positions(connection, voter))
+        leaves = sorted(found.values())
         return [_receipt(store, connection, signed, manifest, at) for at in leaves if at < manifest.vote_log.size]
 
 

@@ -1,4 +1,4 @@
-"""Reads stored votes as Arrow record batches, for seals, audits and rebuilds.
+"""Reads stored votes, hot and archived ones, as Arrow record batches, for seals, audits and rebuilds.
 
 A batch has votes of one partition, in the order of their offsets. SQLite and PostgreSQL give the same columns: both
 return the rows of a batch as one CSV text (`db/csv_query.py`), which Arrow parses. A thread reads the next batch while
@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.concurrency import prefetch
+from pipeline.store.cold import cold_files, cold_votes, vote_rows
 from pipeline.store.db import dialect, schema
 from pipeline.store.db.connection_handover import lend
 from pipeline.store.db.csv_query import csv_query
@@ -87,7 +88,7 @@ def read_prepared(
                 if len(batch):
                     yield at, batch
                 # Skips offsets without votes, which may be many.
-                low = low + BATCH_ROWS if len(batch) else _next_vote(connection, part, low, end)
+                low = low + BATCH_ROWS if len(batch) else next_vote(connection, part, low, end)
 
     def prepared() -> Generator[tuple[int, pa.RecordBatch, Prepared], None, None]:
         with closing(prefetch(found(), _AHEAD)) as batches:
@@ -120,18 +121,29 @@ def read_batch(connection: Connection, part: int, first: int, end: int) -> pa.Re
     """
     query = csv_query(connection, _COLUMNS, "vote")
     found = _parse(dialect.fetch_bytes(connection, query, (part, first, end)))
+    if cold_files.holds(connection, part, first, end):
+        cold = _as_texts(cold_votes.read_rows(connection, part, first, end))
+        found = pa.Table.from_batches([cold, found]).combine_chunks().to_batches()[0] if len(found) else cold
     # Databases do not promise the order within an aggregate.
     ordered = pc.all(pc.greater(found["offset"][1:], found["offset"][:-1])).as_py()
     return found if ordered in (True, None) else found.sort_by("offset")
 
 
-def _next_vote(connection: Connection, part: int, first: int, end: int) -> int | None:
+def _as_texts(rows: pa.RecordBatch) -> pa.RecordBatch:
+    """Return archived votes (`vote_rows.ROWS`) with the columns of VOTE_SCHEMA."""
+    digits = rows["prompt"].to_numpy().astype(">i8").tobytes().hex()
+    texts = {
+        "prompt": pa.array([digits[at : at + 16] for at in range(0, len(digits), 16)], pa.string()),
+        "appended_at": rows["appended_at"].cast(pa.string()),
+        "voter_since": rows["voter_since"].cast(pa.string()),
+    }
+    return pa.record_batch([texts.get(f.name, rows[f.name]).cast(f.type) for f in VOTE_SCHEMA], schema=VOTE_SCHEMA)
+
+
+def next_vote(connection: Connection, part: int, first: int, end: int) -> int | None:
     """Return the first offset in [first, end) that has a vote; None if there is none."""
-    v = schema.vote.c
-    found: int | None = connection.scalar(
-        sa.select(sa.func.min(v.offset)).where(v.partition_no == part, v.offset >= first, v.offset < end)
-    )
-    return found
+    found = [vote_rows.next_hot(connection, part, first, end), cold_votes.next_vote(connection, part, first, end)]
+    return min((one for one in found if one is not None), default=None)
 
 
 def _parse(data: bytes) -> pa.RecordBatch:

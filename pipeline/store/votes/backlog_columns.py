@@ -16,9 +16,10 @@ import pyarrow.csv as arrow_csv
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from pipeline.store.cold import cold_votes
 from pipeline.store.db import dialect, schema
 from pipeline.store.db.csv_query import csv_query
-from pipeline.store.votes.arrow_reader import BATCH_ROWS, OffsetRange
+from pipeline.store.votes.arrow_reader import BATCH_ROWS, OffsetRange, next_vote
 from pipeline.vocabulary.arrays import Int8, Int32, Int64
 from pipeline.vocabulary.fates import QUARANTINED
 from pipeline.vocabulary.large_arrays import join_large, keep
@@ -91,20 +92,22 @@ def read_columns(
         retracted = _retracted(connection, part)
         query = csv_query(connection, _COLUMNS, "vote")
         for low in _starts(connection, part, first, end):
-            data = dialect.fetch_bytes(connection, query, (part, low, min(low + BATCH_ROWS, end)))
-            if data:
-                blocks.append(_parse(data, part, retracted).kept())
-                progress(len(blocks[-1].voter))
+            high = min(low + BATCH_ROWS, end)
+            tables = [_from_archive(cold_votes.read_rows(connection, part, low, high))]
+            data = dialect.fetch_bytes(connection, query, (part, low, high))
+            for table in [*tables, _parse(data)] if data else tables:
+                if len(table):
+                    blocks.append(_select(table, part, retracted).kept())
+                    progress(len(blocks[-1].voter))
     names = [one.name for one in fields(BacklogColumns)]
     return BacklogColumns(*(join_large([getattr(block, name) for block in blocks]) for name in names))
 
 
 def _starts(connection: Connection, part: int, first: int, end: int) -> Iterator[int]:
     """Yield the first offset of each block that may have votes. Long gaps between offsets are skipped."""
-    v, low = schema.vote.c, first
+    low = first
     while low < end:
-        query = sa.select(sa.func.min(v.offset)).where(v.partition_no == part, v.offset >= low, v.offset < end)
-        found = connection.scalar(query)
+        found = next_vote(connection, part, low, end)
         if found is None:
             return
         yield int(found)
@@ -117,13 +120,25 @@ def _retracted(connection: Connection, part: int) -> Int64:
     return np.array(sorted(found), dtype=np.int64)
 
 
-def _parse(data: bytes, part: int, retracted: Int64) -> BacklogColumns:
+def _parse(data: bytes) -> pa.Table:
     types = {name: _TYPES.get(name, pa.int32()) for name in _COLUMNS}
-    table = arrow_csv.read_csv(
+    return arrow_csv.read_csv(
         pa.py_buffer(data),
         read_options=arrow_csv.ReadOptions(column_names=list(_COLUMNS), use_threads=False, block_size=len(data) + 1),
         convert_options=arrow_csv.ConvertOptions(column_types=types, null_values=[""], strings_can_be_null=True),
-    ).combine_chunks()
+    )
+
+
+def _from_archive(rows: pa.RecordBatch) -> pa.Table:
+    """Return archived votes (`vote_rows.ROWS`) with the columns that `_parse` returns."""
+    style = pa.array([None if one is None else one.hex() for one in rows["style"].to_pylist()], pa.string())
+    columns = [style if name == "style" else rows[name].cast(_TYPES.get(name, pa.int32())) for name in _COLUMNS]
+    return pa.table(columns, names=list(_COLUMNS))
+
+
+def _select(table: pa.Table, part: int, retracted: Int64) -> BacklogColumns:
+    """Return the votes of a table that are neither quarantined nor retracted, in the order of their offsets."""
+    table = table.combine_chunks()
     since = table["voter_since"].fill_null(NO_TIME).to_numpy()
     style = _compare_styles(table["style"].chunk(0))
     column = {name: table[name].to_numpy() for name in _COLUMNS if name not in ("voter_since", "style")}

@@ -1,8 +1,9 @@
 """Finds a voter with more than a fifth of all votes, who is most likely many people with one id.
 
-On a board of at most 20,000 votes, the votes of all voters are counted. On a larger board, 600 evenly spread votes are
-drawn. Only the votes of voters with at least a tenth of this sample are then counted. A voter with a fifth of all votes
-has less than a tenth of the sample with a probability below 10⁻⁹.
+The votes in the hot tables are looked at; archived votes, which are old, are not. If there are at most 20,000 votes,
+those of all voters are counted. Of more, 600 evenly spread votes are drawn. Only the votes of voters with at least a
+tenth of this sample are then counted. A voter with a fifth of all votes has less than a tenth of the sample with a
+probability below 10⁻⁹.
 """
 
 from collections import Counter
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from pipeline.store.cold import cold_files, cold_votes
 from pipeline.store.db import dialect, schema
 
 MAX_SHARE = 0.2
@@ -31,8 +33,8 @@ class DominantVoter:
 
     Attributes:
         voter: pseudonym.
-        votes: number of stored votes of the voter.
-        total: number of all stored votes.
+        votes: number of hot votes of the voter.
+        total: number of all hot votes.
     """
 
     voter: int
@@ -41,12 +43,12 @@ class DominantVoter:
 
     @property
     def share(self) -> float:
-        """Share of the voter in all stored votes, between 0 and 1."""
+        """Share of the voter in all hot votes, between 0 and 1."""
         return self.votes / self.total
 
 
 def find_dominant_voter(connection: Connection) -> DominantVoter | None:
-    """Return the voter with more than MAX_SHARE of all stored votes. None if there is no such voter.
+    """Return the voter with more than MAX_SHARE of all votes in the hot tables. None if there is no such voter.
 
     The result is also None if this voter has fewer than 50 votes, or if the database role may not read voters.
     """
@@ -54,6 +56,7 @@ def find_dominant_voter(connection: Connection) -> DominantVoter | None:
         return None
     b, v = schema.batch.c, schema.vote.c
     total = int(connection.scalar(sa.select(sa.func.sum(b.accepted + b.late + b.quarantined))) or 0)
+    total -= cold_files.count_archived(connection)
     if total < _MIN_VOTES:
         return None
     candidates = None if total <= _COUNTED_UP_TO else _frequent_voters(connection)
@@ -71,9 +74,13 @@ def find_dominant_voter(connection: Connection) -> DominantVoter | None:
 def _frequent_voters(connection: Connection) -> list[int]:
     """Return the voters who cast at least a tenth of the votes in an evenly spread sample."""
     b, v = schema.batch.c, schema.vote.c
-    ranges = connection.execute(
-        sa.select(b.partition_no, sa.func.min(b.first_offset), sa.func.max(b.next_offset)).group_by(b.partition_no)
-    ).all()
+    archived = cold_votes.ends(connection)
+    ranges = [
+        (part, max(first, archived.get(part, 0)), end)
+        for part, first, end in connection.execute(
+            sa.select(b.partition_no, sa.func.min(b.first_offset), sa.func.max(b.next_offset)).group_by(b.partition_no)
+        )
+    ]
     length = sum(end - first for _, first, end in ranges)
     found: Counter[int] = Counter()
     for sample in range(_SAMPLES):

@@ -11,6 +11,8 @@ from sqlalchemy.engine import Connection
 from pipeline.errors import Usage
 from pipeline.events.decode import Reject
 from pipeline.events.vote_batch import VoteBatch
+from pipeline.store.cold import cold_ids
+from pipeline.store.cold.vote_positions import read_at
 from pipeline.store.db import dialect, schema
 from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.time import NO_TIME
@@ -22,9 +24,9 @@ VoteKeys = npt.NDArray[np.void]
 """n keys of 16 bytes, as an array of numpy's type V16: the first 128 bits of SHA-256(vote_id)."""
 
 _BODY = (
-    "voter, cast_at, model_a, model_b, outcome, language, category, network, prompt, voter_since, style, "
-    "turn, session, categories, flags"
-)
+    "voter", "cast_at", "model_a", "model_b", "outcome", "language", "category", "network", "prompt", "voter_since",
+    "style", "turn", "session", "categories", "flags",
+)  # fmt: skip
 _RARE = ("flags", "turn", "session", "categories")
 
 
@@ -44,7 +46,8 @@ def find_by_key(connection: Connection, keys: VoteKeys) -> dict[bytes, VotePosit
         where, parameters = dialect.any_of(connection, "key", keys[start : start + dialect.CHUNK])
         query = f'SELECT {key}, partition_no, "offset" FROM vote_key WHERE {where}'  # noqa: S608
         known.update((bytes(k), (p, o)) for k, p, o in connection.exec_driver_sql(query, parameters))
-    return known
+    # After the hot table: a vote that is archived in between is found here.
+    return {**cold_ids.find(connection, keys), **known}
 
 
 def find_by_vote_id(connection: Connection, vote_ids: Iterable[str]) -> set[VotePosition]:
@@ -70,7 +73,8 @@ def stored_bodies(connection: Connection, positions: Sequence[VotePosition]) -> 
 
     A body is a tuple of all fields of a vote but its id (`vote_bodies`).
     """
-    return [tuple(row) for row in dialect.rows_at(connection, "vote", _BODY, positions)]
+    found = read_at(connection, _BODY, positions)
+    return [found[position] for position in positions]
 
 
 def vote_bodies(votes: VoteBatch, numbers: Mapping[str, Any]) -> list[tuple[Any, ...]]:

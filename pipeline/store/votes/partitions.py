@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.errors import Fenced
+from pipeline.store.cold import cold_votes
 from pipeline.store.db import dialect, schema
 
 
@@ -242,12 +243,12 @@ def ranges_since(connection: Connection, since: int) -> list[tuple[int, int, int
     Returns:
         (partition_no, first offset, next offset) of each partition with such a vote.
     """
-    v, found = schema.vote.c, []
+    v, found, cold = schema.vote.c, [], cold_votes.first_since(connection, since)
     for part, end in all_next_offsets(connection).items():
         query = sa.select(sa.func.min(v.offset)).where(v.partition_no == part, v.cast_at >= since)
-        first = connection.scalar(query)
-        if first is not None:
-            found.append((part, int(first), end))
+        firsts = [cold.get(part), connection.scalar(query)]
+        if any(first is not None for first in firsts):
+            found.append((part, min(int(first) for first in firsts if first is not None), end))
     return found
 
 
@@ -258,12 +259,15 @@ def last_votes(connection: Connection, partitions: Sequence[int]) -> dict[int, t
         Partition number (partition_no) → (offset, append time in microseconds since 1970 UTC). A partition without a
         vote is left out.
     """
-    v = schema.vote.c
+    v, r = schema.vote.c, schema.cold_range.c
     found = {}
     for part in partitions:
         query = sa.select(v.offset, v.appended_at).where(v.partition_no == part).order_by(v.offset.desc()).limit(1)
-        for offset, appended_at in connection.execute(query):
-            found[part] = (int(offset), int(appended_at))
+        archived = sa.select(r.last_offset, r.last_appended_at).where(r.partition_no == part)
+        # A hot vote comes after all archived ones of its partition.
+        for one in (archived.order_by(r.first_offset.desc()).limit(1), query):
+            for offset, appended_at in connection.execute(one):
+                found[part] = (int(offset), int(appended_at))
     return found
 
 

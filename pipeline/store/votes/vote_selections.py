@@ -16,6 +16,8 @@ from sqlalchemy.engine import Connection
 
 from pipeline.errors import Usage
 from pipeline.scoring.window import COHORTS, NEW_ACCOUNT
+from pipeline.store.cold import vote_table
+from pipeline.store.cold.cold_votes import VoteFilter
 from pipeline.store.db import dialect, schema
 from pipeline.vocabulary.fates import COUNTED
 from pipeline.vocabulary.time import format_rfc3339, parse_rfc3339
@@ -93,9 +95,17 @@ class VoteSelection:
             raise Usage(f"votes: expected filters among {', '.join(_FILTERS)}, got {unknown[0]!r}")
         return cls(first, end, **given)
 
-    def conditions(self) -> list[sa.ColumnElement[bool]]:
-        """Return the SQL conditions that a row of the table `vote` meets if the selection selects it."""
-        v, m, t = schema.vote.c, schema.model.c, schema.term.c
+    def table(self, connection: Connection) -> sa.FromClause:
+        """Return a table with the columns of `vote` that has all votes of the selection, also archived ones.
+
+        Raises:
+            MissingKey: votes of this time are archived, and there is no archive key.
+        """
+        return vote_table.votes_where(connection, VoteFilter(first_at=self.first, end_at=self.end))
+
+    def conditions(self, table: sa.FromClause) -> list[sa.ColumnElement[bool]]:
+        """Return the SQL conditions that a row of `table` (`table()`) meets if the selection selects it."""
+        v, m, t = table.c, schema.model.c, schema.term.c
         found: list[sa.ColumnElement[bool]] = [v.cast_at >= self.first, v.cast_at < self.end]
         if self.model is not None:
             number = sa.select(m.model_no).where(m.name == self.model).scalar_subquery()
@@ -104,7 +114,7 @@ class VoteSelection:
             named = sa.select(t.term_no).where(t.kind == "network", t.text == self.network)
             found.append(v.network == named.scalar_subquery())
         if self.cohort is not None:
-            found.append(_is_cohort(self.cohort))
+            found.append(_is_cohort(v, self.cohort))
         if self.prompt is not None:
             value, bits = prompt_bits(self.prompt)
             mask = (1 << bits) - 1
@@ -116,36 +126,41 @@ class VoteSelection:
 
         The columns are partition_no, offset, voter, model_a, model_b, outcome and flags.
         """
-        v = schema.vote.c
-        names = (v.partition_no, v.offset, voter_column(connection), v.model_a, v.model_b, v.outcome)
-        columns = (*names, flags_column())
-        return list(connection.execute(sa.select(*columns).where(v.fate.in_(fates), *self.conditions())))
+        table = self.table(connection)
+        query = sa.select(*vote_columns(connection, table))
+        return list(connection.execute(query.where(table.c.fate.in_(fates), *self.conditions(table))))
 
 
-def voter_column(connection: Connection) -> sa.ColumnElement[Any]:
+def vote_columns(connection: Connection, table: sa.FromClause) -> tuple[sa.ColumnElement[Any], ...]:
+    """Return the columns partition_no, offset, voter, model_a, model_b, outcome and flags of a table of votes."""
+    v = table.c
+    names = (v.partition_no, v.offset, voter_column(connection, table), v.model_a, v.model_b, v.outcome)
+    return (*names, flags_column(table))
+
+
+def voter_column(connection: Connection, table: sa.FromClause) -> sa.ColumnElement[Any]:
     """Return the SQL column with the voter of a vote.
 
     For a database role that may not read voters, the column is the constant 0.
     """
     if dialect.may_read(connection, "vote", "voter"):
-        return schema.vote.c.voter
+        return table.c.voter
     return sa.cast(sa.literal(0), sa.BigInteger).label("voter")
 
 
-def flags_column() -> sa.ColumnElement[Any]:
+def flags_column(table: sa.FromClause) -> sa.ColumnElement[Any]:
     """Return the SQL column with the flags of a vote, including FREQUENT_PROMPT.
 
     FREQUENT_PROMPT is stored in another table, because a seal decides about it.
     """
-    v, f = schema.vote.c, schema.frequent_vote.c
+    v, f = table.c, schema.frequent_vote.c
     frequent = sa.exists().where(f.partition_no == v.partition_no, f.offset == v.offset)
     return v.flags.bitwise_or(sa.case((frequent, FREQUENT_PROMPT), else_=0)).label("flags")
 
 
-def _is_cohort(cohort: str) -> sa.ColumnElement[bool]:
-    v = schema.vote.c
+def _is_cohort(v: Any, cohort: str) -> sa.ColumnElement[bool]:
     if cohort == "unknown":
-        return v.voter_since.is_(None)
+        return sa.and_(v.voter_since.is_(None))
     age = v.cast_at - v.voter_since
     return sa.and_(v.voter_since.is_not(None), age <= NEW_ACCOUNT if cohort == "new" else age > NEW_ACCOUNT)
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.scoring.vote_processor import PartitionVotes
+from pipeline.store.cold import cold_votes
 from pipeline.store.db import dialect, schema
 from pipeline.store.votes import partitions
 from pipeline.vocabulary.arrays import Int64
@@ -47,9 +48,11 @@ def carrying_partitions(connection: Connection, partition_no: int, appended_at: 
         appended_at: append time of the vote that is about to be the partition's first, in microseconds since 1970 UTC.
             None if there is no such vote. The time is ignored if the partition has a stored vote.
     """
-    p, v = schema.partition.c, schema.vote.c
-    first = sa.select(v.appended_at).where(v.partition_no == p.partition_no).order_by(v.offset).limit(1)
-    query = sa.select(p.partition_no, p.source_no, first.correlate(schema.partition).scalar_subquery())
+    p, v, r = schema.partition.c, schema.vote.c, schema.cold_range.c
+    hot = sa.select(v.appended_at).where(v.partition_no == p.partition_no).order_by(v.offset).limit(1)
+    cold = sa.select(r.first_appended_at).where(r.partition_no == p.partition_no).order_by(r.first_offset).limit(1)
+    first = (one.correlate(schema.partition).scalar_subquery() for one in (cold, hot))
+    query = sa.select(p.partition_no, p.source_no, sa.func.coalesce(*first))
     rows = connection.execute(query).all()
     sources = {int(part): int(source) for part, source, _ in rows}
     if len(sources) < 2 or partition_no not in sources:
@@ -80,9 +83,12 @@ def read_carried(connection: Connection, parts: Sequence[int], voters: Sequence[
 
 def began_at(connection: Connection, partition_no: int) -> int | None:
     """Return the append time of the first vote of a partition in microseconds since 1970 UTC, None without votes."""
-    v = schema.vote.c
-    query = sa.select(v.appended_at).where(v.partition_no == partition_no).order_by(v.offset).limit(1)
-    found: int | None = connection.scalar(query)
+    v, r = schema.vote.c, schema.cold_range.c
+    archived = sa.select(r.first_appended_at).where(r.partition_no == partition_no).order_by(r.first_offset).limit(1)
+    found: int | None = connection.scalar(archived)
+    if found is None:
+        query = sa.select(v.appended_at).where(v.partition_no == partition_no).order_by(v.offset).limit(1)
+        found = connection.scalar(query)
     return found
 
 
@@ -127,6 +133,7 @@ def votes_to_replay(connection: Connection, partition_no: int, first: int, end: 
 
     Votes without a voter and quarantined votes are left out, because voter detectors ignore them.
     """
+    yield from _archived_to_replay(connection, partition_no, first, end)
     v = schema.vote.c
     query = (
         sa.select(v.voter, v.offset, v.cast_at, v.model_a, v.model_b, v.outcome, v.prompt, v.flags)
@@ -138,3 +145,13 @@ def votes_to_replay(connection: Connection, partition_no: int, first: int, end: 
         table = np.array([tuple(row) for row in rows], dtype=np.int64).T
         voter, offset, at, model_a, model_b, outcome, prompt, flags = table
         yield PartitionVotes(voter, offset, at, model_a, model_b, outcome.astype(np.int8), prompt, flags)
+
+
+def _archived_to_replay(connection: Connection, partition_no: int, first: int, end: int) -> Iterator[PartitionVotes]:
+    for rows in cold_votes.blocks(connection, partition_no, first, end):
+        names = ("voter", "offset", "cast_at", "model_a", "model_b", "outcome", "prompt", "flags", "fate")
+        column = {name: rows[name].to_numpy() for name in names}
+        kept = (column["voter"] != 0) & (column["fate"] != QUARANTINED)
+        if kept.any():
+            voter, offset, at, model_a, model_b, outcome, prompt, flags = (column[name][kept] for name in names[:-1])
+            yield PartitionVotes(voter, offset, at, model_a, model_b, outcome.astype(np.int8), prompt, flags)

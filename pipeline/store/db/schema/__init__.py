@@ -9,6 +9,7 @@ votes.py      votes, duplicates, rejects, the dictionaries, and how far each par
 evidence.py   states of detectors, windows, and the snapshots in force
 alerts.py     alerts with their history, exclusions, and incidents
 ledger.py     the public ledger: the vote log and the snapshot log
+archive.py    votes that left the hot tables, and the files that hold them
 boards.py     snapshots, the verdicts that let them be published, held publications, correction notices
 registry.py   registry events and their rejects, and sweeps
 backlogs.py   evaluations of votes from before the first snapshot, and of the last weeks
@@ -16,6 +17,7 @@ operations.py facts about the store, operators' tokens and log, leases, the outb
 """
 
 from pipeline.store.db.schema.alerts import alert, alert_event, exclusion, grouping, incident, incident_event
+from pipeline.store.db.schema.archive import cold_file, cold_ids, cold_range
 from pipeline.store.db.schema.backlogs import backlog_range, backlog_run
 from pipeline.store.db.schema.base import metadata
 from pipeline.store.db.schema.boards import notice, prepared, publication_hold, snapshot, snapshot_row, verdict
@@ -65,6 +67,9 @@ __all__ = [
     "batch",
     "blind",
     "closed_window",
+    "cold_file",
+    "cold_ids",
+    "cold_range",
     "cosignature",
     "detector_state",
     "duplicate",
