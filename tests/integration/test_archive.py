@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 
 from pipeline import jobs
 from pipeline import settings as configuration
+from pipeline.devstack.postgres import binary_folder
 from pipeline.errors import MissingKey, Refuted, Unavailable
 from pipeline.jobs import restoration
 from pipeline.jobs.custody import archiving, backup, operator_actions
@@ -281,7 +282,11 @@ def _rows(connection: Connection) -> Iterator[pa.RecordBatch]:
         yield cold_votes.read_rows(connection, part, first, end)
 
 
-def test_a_backup_has_the_archive_and_is_restored_with_it(board: Board, tmp_path: Path, request: Any) -> None:
+def test_a_backup_has_the_archive_and_is_restored_with_it(
+    board: Board, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # pg_dump is not older than the server.
+    monkeypatch.setenv("PATH", str(binary_folder()), prepend=os.pathsep)
     archived(board)
     before = answers(board)
     made = backup.back_up(board.url, tmp_path / "backup.tar")
