@@ -59,7 +59,7 @@ def test_the_headline_says_what_an_open_incident_would_have_changed(tmp_path_fac
     ):
         first_screen = words(client.get("/").text)
     assert re.search(r"\d+ votes lifted dog : (today )?#\d with .*? \(\d+ excluded\)", first_screen)
-    assert "4 open incidents , until a person closes them" in first_screen
+    assert "4 open incidents , under review" in first_screen
     assert "and 2 more" in first_screen
 
 
