@@ -40,7 +40,7 @@ def restore(url: str, source: Path) -> dict[str, Any]:
 
     Raises:
         Usage: there is no backup at `source`, it was made from the other kind of database, the store exists already, or
-            the key folder is not empty.
+            the key folder, or the folder of its archived votes, is not empty.
         Refuted: a file of the backup is missing or damaged, or the ledger folder of the target is newer than the
             backup.
         MissingKey: the voter key is in none of the backup, the settings and the key folder, or a wrong key is there.
@@ -57,11 +57,12 @@ def restore(url: str, source: Path) -> dict[str, Any]:
             database_copy.expect_empty(engine)
             database_copy.expect_programs(engine, "pg_restore")
             ledger = LedgerFiles(ledger_folder(url) / str(facts["store_id"]))
+            archive = ArchiveFolder(archive_folder(url) / str(facts["store_id"]), key_folder(url))
+            _expect_no_archive(archive)
             _check_keys(backup, url, source)
             backup.check()
             _check_heads(backup, ledger)
             _write_files(backup, key_folder(url), ledger)
-            archive = ArchiveFolder(archive_folder(url) / str(facts["store_id"]), key_folder(url))
             for name in backup.listed:
                 if name.startswith(_ARCHIVE):
                     archive.put([backup.read(name)])
@@ -122,6 +123,15 @@ def _expect_no_files(folder: Path) -> None:
         raise Usage(
             f"expected no keys yet in {folder}, got some: a restore overwrites nothing. Remove them if an interrupted "
             "restore left them, else move them"
+        )
+
+
+def _expect_no_archive(archive: ArchiveFolder) -> None:
+    """Check that no other store has its archived votes in the folder: each store deletes the files that it replaced."""
+    if archive.digests():
+        raise Usage(
+            f"expected no archived votes yet in {archive.folder}, got some: they are of the store of which this is a "
+            "backup, or an interrupted restore left them. Set INTEGRITY_ARCHIVE to another folder, or move them away"
         )
 
 

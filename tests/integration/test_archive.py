@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from pipeline import jobs
 from pipeline import settings as configuration
 from pipeline.devstack.postgres import binary_folder
-from pipeline.errors import MissingKey, Refuted, Unavailable
+from pipeline.errors import MissingKey, Refuted, Unavailable, Usage
 from pipeline.jobs import restoration
 from pipeline.jobs.custody import archiving, backup, operator_actions
 from pipeline.jobs.custody.vote_export import ExportOptions, open_export
@@ -296,8 +296,11 @@ def test_a_backup_has_the_archive_and_is_restored_with_it(
         url = str(server.create_database("restored_archive"))
     else:
         url = str(tmp_path / "elsewhere" / "store.db")
+    with pytest.raises(Usage, match="expected no archived votes yet"):
+        restoration.restore(url, tmp_path / "backup.tar")
     options = {"archive": str(tmp_path / "restored archive"), "ledger": str(tmp_path / "restored ledger")}
     with configuration.override(configuration.load().model_copy(update=options)):
+        (tmp_path / "restored archive").mkdir()
         if key_folder(url).exists():
             pytest.fail("the keys of another store are in the way")
         restoration.restore(url, tmp_path / "backup.tar")

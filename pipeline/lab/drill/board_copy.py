@@ -75,8 +75,8 @@ def copied_board(url: str, to: str, scrape: int, say: Callable[[str], object]) -
         copy = to or str(folder / "copy.db")
         say("backing up the board")
         back_up(url, folder / "backup")
-        # What must not lead from the copy to the board, or stay: its ledger, its keys, its witnesses.
-        cut = {"store": copy, "ledger": str(folder / "ledger"), "witnesses": ""}
+        # What must not lead from the copy to the board, or stay: its ledger, its archive, its keys, its witnesses.
+        cut = {"store": copy, "ledger": str(folder / "ledger"), "archive": str(folder / "archive"), "witnesses": ""}
         stack.enter_context(configuration.override(configuration.load().model_copy(update=cut)))
         state = {"XDG_STATE_HOME": str(folder / "state")}
         stack.enter_context(_environment(state))
