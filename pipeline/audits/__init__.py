@@ -3,7 +3,7 @@
 An audit examines the whole board, is slower than a detector, and is a pure function of its arguments.
 
     shares            computes shares of groups, concentration (HHI), inequality (Gini)
-    board_history     finds changes between published snapshots: vote counts that fell, removed names, style ranks
+    board_history     finds falls of vote counts and removed names between snapshots, and ranks that depend on style
     common_movement   estimates the movement that all ratings share between two published snapshots
     method_changes    distinguishes changes of a published board's method from moves of single models
     renamed_models    suggests names of a published board that may be one model

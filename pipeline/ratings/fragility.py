@@ -192,7 +192,7 @@ class _Search:
         self._at_start = self._order(start.theta, start.hessian)
 
     def linear_estimate(self) -> float:
-        """Return how many votes close the gap to first order; infinite if even all votes do not close the gap."""
+        """Return how many of the largest influences sum to the rating difference; infinite if all sum to less."""
         order, influence = self._at_start
         votes = self._votes[order]
         closed, gap = np.cumsum(votes * influence[order]), self._gap(self._start.theta)

@@ -13,7 +13,10 @@ from pipeline.vocabulary.time import to_microseconds
 
 
 def battle_key(battle_id: str) -> int:
-    """Return 64 bits of SHA-256(battle_id), as a signed integer. The lowest bit chooses the side to count."""
+    """Return 64 bits of SHA-256(battle_id), as a signed integer.
+
+    Of each battle, one of the two models is counted: model a if the lowest bit of the key is 0, else model b.
+    """
     return int.from_bytes(hashlib.sha256(battle_id.encode()).digest()[-8:], "big", signed=True)
 
 

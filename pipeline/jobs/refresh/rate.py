@@ -139,8 +139,9 @@ def _estimate_beside(
 ) -> Iterator[Future[BaselineReference]]:
     """Read the votes for the reference, then estimate the reference in a second thread while the `with` block runs.
 
-    The thread sorts a million votes in numpy, which needs Python's lock only rarely. BLAS has one thread as long as the
-    block runs, so that the digits of a float do not depend on which thread is ahead.
+    The thread sorts a million votes in numpy, which needs Python's lock only rarely. BLAS is limited to one thread
+    while both run. Otherwise the number of BLAS threads, and with it the last digits of the ratings, would depend on
+    which of the two finishes first.
 
     Yields:
         A future with the reference. The thread does not use `connection`.

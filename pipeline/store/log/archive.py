@@ -55,8 +55,8 @@ def next_group(connection: Connection, sealed_before: int, after: int | None = N
 
     Args:
         connection: a transaction.
-        sealed_before: only segments that were sealed before this time, in microseconds since 1970 UTC, and only if all
-            earlier segments were.
+        sealed_before: time in microseconds since 1970 UTC. A segment is taken if it and all earlier segments were
+            sealed before this time.
         after: number of leaves whose votes are archived; None reads it from the tables.
     """
     s = schema.segment.c
