@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -26,8 +27,8 @@ from pipeline.scoring.vote_processor import PartitionVotes
 from pipeline.store import Store
 from pipeline.store.alerting import account_records, voter_record
 from pipeline.store.boards import audit_queries, erasure, excluded_votes, verdicts, voter_labels
-from pipeline.store.cold import cold_files, cold_votes
-from pipeline.store.db import archive_folder, key_files, schema
+from pipeline.store.cold import archive_file, cold_files, cold_votes
+from pipeline.store.db import archive_folder, dialect, key_files, schema
 from pipeline.store.log import archive, leaf_index, newest_votes, sealed_boards, seals
 from pipeline.store.read import page_queries, store_figures, vote_receipts
 from pipeline.store.votes import arrow_reader, backlog_columns, ingest, partitions, voter_states
@@ -391,3 +392,23 @@ def test_a_voter_of_hot_votes_alone_is_dominant(board: Board) -> None:
         found = find_dominant_voter(connection)
     assert found is not None
     assert (found.votes, found.total) == (60, 60)
+
+
+def test_a_worker_that_reads_many_chunks_does_not_idle(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(archive_file, "CHUNK_VOTES", 1)
+        patch.setattr(archive, "CHUNK_VOTES", 1)
+        archived(board)
+    unpack = archive_file.PackedRows.__init__
+
+    def slowly(rows: Any, raw: bytes) -> None:
+        time.sleep(0.01)
+        unpack(rows, raw)
+
+    monkeypatch.setattr(archive_file.PackedRows, "__init__", slowly)
+    with board.store() as store, store.write() as connection:
+        # A worker's limit is 3 s; all chunks together take 2 s, and sixteen of them .16 s.
+        dialect.execute_on_server(connection, "SET LOCAL idle_in_transaction_session_timeout = '800ms'")
+        positions = ingest.find_by_vote_id(connection, [f"vote {n}" for n in range(200)])
+        assert len(ingest.stored_bodies(connection, sorted(positions))) == 200
+        assert connection.scalar(sa.select(sa.func.count()).select_from(schema.cold_file)) == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +13,10 @@ from sqlalchemy.engine import Connection
 from pipeline.store.cold import cold_files, vote_rows
 from pipeline.store.cold.archive_file import Chunks
 from pipeline.store.cold.vote_rows import PackedRows
-from pipeline.store.db import schema
+from pipeline.store.db import dialect, schema
 from pipeline.vocabulary.arrays import Bool, Int64
+
+_CHUNKS_BETWEEN = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def _chunks(
 ) -> Iterator[tuple[pa.RecordBatch, bytes]]:
     for one in cold_files.files_of_range(connection, part, first, end):
         with one.open(cold_files.archive_of(connection)) as file:
-            for at in file.chunks.within(part, first, end):
+            for at in _without_idling(connection, file.chunks.within(part, first, end)):
                 rows = file.rows(at)
                 offset = rows.integers("offset")
                 low, high = (int(np.searchsorted(offset, bound)) for bound in (first, end))
@@ -126,8 +128,19 @@ def scan(connection: Connection, wanted: VoteFilter) -> Iterator[tuple[int, Pack
             with one.open(cold_files.archive_of(connection)) as file:
                 if wanted.voters is not None:
                     numbers = sorted(set(numbers).intersection(file.chunks_of(wanted.voters)))
-                for at in numbers:
+                for at in _without_idling(connection, numbers):
                     yield int(file.chunks.partition[at]), file.rows(at)
+
+
+def _without_idling(connection: Connection, chunks: Iterable[int]) -> Iterator[int]:
+    """Yield numbers of chunks. Between some of them, run a statement on the connection.
+
+    PostgreSQL ends the transaction of a worker that runs no statement for 3 s, and to read many chunks takes longer.
+    """
+    for nth, at in enumerate(chunks):
+        if nth % _CHUNKS_BETWEEN == 0:
+            dialect.execute_on_server(connection, "SELECT 1")
+        yield at
 
 
 def chunks_within(chunks: Chunks, offsets: Mapping[int, Int64] | None) -> Sequence[int]:

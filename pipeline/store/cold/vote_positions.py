@@ -46,7 +46,8 @@ def read_at(
     missing = {part: offsets for part, offsets in missing.items() if offsets}
     if missing and cold_files.any_archived(connection):
         wanted = VoteFilter(offsets={part: np.array(sorted(mine), dtype=np.int64) for part, mine in missing.items()})
-        for part, batch in cold_votes.find(connection, wanted):
-            values = (batch[name].to_pylist() for name in ("offset", *names))
+        for part, packed in cold_votes.scan(connection, wanted):
+            rows = np.flatnonzero(wanted.mask(part, packed))
+            values = (packed.values(name, rows) for name in ("offset", *names))
             found.update(((part, row[0]), tuple(row[1:])) for row in zip(*values, strict=True))
     return found

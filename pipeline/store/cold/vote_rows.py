@@ -7,7 +7,7 @@ lowest bytes first), because the high bytes of most columns are equal and compre
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -117,6 +117,22 @@ class PackedRows:
         """Return an integer column as int64[rows]; NO_TIME stands for a null of `voter_since`."""
         found = self._column(INTEGERS.index(name))
         return np.cumsum(found) if name in _DIFFERENCES else found
+
+    def values(self, name: str, rows: Int64) -> list[Any]:
+        """Return a column of some rows, int64[m], as Python values. This is much faster than `batch` for a few rows."""
+        if name not in INTEGERS:
+            return list(self._texts(name, rows))
+        found = self.integers(name)[rows].tolist()
+        return [None if one == NO_TIME else one for one in found] if name == "voter_since" else found
+
+    def _texts(self, name: str, rows: Int64) -> Iterator[Any]:
+        is_id = name == "vote_id"
+        lengths = self._column(len(INTEGERS) + (not is_id))
+        start = 8 * self.rows * (len(INTEGERS) + 2) + (0 if is_id else self._ids)
+        ends = start + np.cumsum(np.maximum(lengths, 0))
+        for length, end in zip(lengths[rows].tolist(), ends[rows].tolist(), strict=True):
+            raw = None if length < 0 else bytes(self._body[end - length : end])
+            yield raw.decode() if is_id and raw is not None else raw
 
     def batch(self) -> pa.RecordBatch:
         """Return all columns as a batch (ROWS)."""
