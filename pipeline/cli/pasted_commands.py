@@ -13,8 +13,8 @@ import typer
 from pipeline.vocabulary.url_passwords import without_passwords
 
 VERBS = (
-    "alerts", "audit", "backfill", "doctor", "drill", "incidents", "leaderboard", "migrate", "provider", "pseudonym",
-    "refresh", "rejects", "replay", "rotate-key", "sweep", "tokens", "verify", "work",
+    "alerts", "archive", "audit", "backfill", "doctor", "drill", "incidents", "leaderboard", "migrate", "provider",
+    "pseudonym", "refresh", "rejects", "replay", "rotate-key", "sweep", "tokens", "verify", "work",
 )  # fmt: skip
 """The commands with the option --store that messages name. A test compares them with the commands."""
 
