@@ -100,8 +100,8 @@ def _short(name: str) -> str:
 def _lift(x: float, y: float) -> float:
     """Return by how much to raise the name of the model at (x, y), where the circle of models has radius 1.
 
-    Only the names at the top and at the bottom of the circle are moved outwards. Otherwise the names beside them would
-    cover them.
+    The name at the top of the circle is raised, and the name at the bottom is lowered (a negative result). In their
+    original places, the names of the neighbouring models would cover these two names. Other names are not moved.
     """
     return 0.0 if abs(x) > 0.01 else 0.08 if y > 0 else -0.08
 

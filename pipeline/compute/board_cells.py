@@ -232,7 +232,8 @@ def within_limit(boards: Mapping[Label, Cells], known: Collection[Label]) -> Boa
     """Return the boards that are counted: the board of all votes, the known boards, and new boards up to the limit.
 
     A log counts at most MAX_LABELS categories and languages. If a segment has too many new labels, the labels with the
-    most votes are taken. A label that is refused once is never counted later, because a counted label is never dropped.
+    most votes are taken, and the others are refused. The limit is then reached for good, because a counted label is
+    never dropped. So a refused label is never counted later.
 
     Args:
         boards: counts of the votes of a segment.

@@ -41,7 +41,7 @@ from .intervals import POINTS_PER_LOGIT
 SCALES = (8.0, 30.0, 120.0)
 """Standard deviations τ of the mixture, in points."""
 WEIGHTS = (0.5, 0.3, 0.2)
-"""Weights of the scales."""
+"""Weights w of the normal distributions in the mixture, in the order of SCALES. Their sum is 1."""
 # The smallest class of boards for sure ranks, and Newton steps for c².
 _SMALLEST_BOARD, _STEPS = 64, 10
 # Points; a smaller standard error is rounding.

@@ -148,9 +148,9 @@ class VoteBurst:
         return {**_pruned(columns, kind), "board": board, "spread": spread, "sittings": np.ones(1)}, ended + signals
 
     def _without_networks(self, state: WindowState, window: Window) -> tuple[KeyedColumns, list[Signal]]:
-        """Drop the networks from a state of an older version, which learned votes of networks, and end their alerts.
+        """Convert a state in which the shares of networks were learned from votes. They are now learned from sittings.
 
-        The sittings of networks are learned anew.
+        Networks and the entries _OF_BOARD are dropped and learned anew. Each open alert about a network is ended.
         """
         columns = {name: values for name, values in state.items() if name not in _OF_BOARD}
         if "kind" not in columns:

@@ -224,7 +224,7 @@ def _ratings(given: RatingInput, view: str, options: Settings) -> Mapping[str, f
 
 
 def read_counted_votes(connection: Connection, files: LedgerFiles, by: PublishedSnapshot) -> RatingInput:
-    """Read the votes that a snapshot counts, for its views but not for its boards by category and language."""
+    """Read the votes that a snapshot counts in its views. Its boards by category and language are not read."""
     return _input(connection, files, by.log_size, by, stated_method(by.body), [ALL])
 
 

@@ -234,9 +234,14 @@ def _task(task: str, table: str, runs: list[EngineRun]) -> ComparedTask:
 
 
 def _error(found: Mapping[str, Any], exact: Mapping[str, Any]) -> float:
-    """Return the largest absolute difference between two ratings of a model, in points.
+    """Return the error of an engine's ratings: the largest error of a model's rating, over all models, in points.
 
-    The mean over the models is first subtracted from the ratings of each engine.
+    First the mean over the models is subtracted from each rating, in `found` and in `exact` separately. The error of a
+    model's rating is then the absolute difference between the model's rating in `found` and its rating in `exact`.
+
+    Args:
+        found: the engine's document; "theta" is name of a model → rating in logits.
+        exact: the document with the exact optimum, in the same form.
     """
     names = sorted(exact["theta"])
     given, wanted = (np.array([one["theta"][name] for name in names]) for one in (found, exact))

@@ -1,4 +1,4 @@
-"""Decides, when votes are sealed, which votes on frequent prompts are in the sample that counts.
+"""Decides, when votes are sealed, which votes on a frequent prompt are in the sample of that prompt.
 
 `pipeline.ratings.prompt_samples` defines which prompts are frequent, and how many votes each sample has.
 

@@ -205,7 +205,17 @@ def _steps(votes: EvaluatedVotes, band: Int64, reference_of: Callable[[int], Ref
 
 
 def _target_sums(joined: JoinedVotes, steps: Int64) -> tuple[Int64, Int64]:
-    """Return the log-ratio sums after each row, int64[2n, 6], and each vote's change of the e-value, int64[n]."""
+    """Add the log-ratios of n votes to the sums of their models.
+
+    Args:
+        joined: the n votes. Each has two rows: model a, then model b.
+        steps: int64[2n, 6], the log-ratios of each row (`_steps`).
+
+    Returns:
+        Two arrays. The first is int64[2n, 6]: for each row, the sums about the row's model after the vote. The columns
+            are the six alternatives about a model: promotes by each δ, then demotes by each δ. The second is int64[n]:
+            by how much each vote changes the e-value's part about models, in units of 2⁻²⁴.
+    """
     targets, rows = joined.targets, joined.rows
     order = np.argsort(rows, kind="stable")
     group, before = rows[order], joined.before[order]

@@ -63,8 +63,11 @@ class MixtureEvidence:
     Attributes:
         path: the votes of the batch, and what the other part of `voter_bias` has computed from them.
         providers: counts of the voters' earlier votes on each provider.
-        reference_of: returns the reference of a snapshot, given its sequence number.
-        reference: the reference of the new votes.
+        reference_of: returns the reference of a snapshot, given the sequence number of the snapshot. A reference holds
+            what a snapshot predicts about honest voters: strengths of the models with their covariance, the share of
+            ties, and how much voters differ in taste.
+        reference: the reference that evaluates the new votes of the batch. The other votes of the batch are earlier
+            votes from the voters' states.
         looks: int64, positions of the votes after which the evidence may be needed, ascending.
     """
 
