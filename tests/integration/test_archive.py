@@ -27,7 +27,7 @@ from pipeline.scoring.vote_processor import PartitionVotes
 from pipeline.store import Store
 from pipeline.store.alerting import account_records, voter_record
 from pipeline.store.boards import audit_queries, erasure, excluded_votes, verdicts, voter_labels
-from pipeline.store.cold import archive_file, cold_files, cold_votes
+from pipeline.store.cold import archive_file, cold_files, cold_votes, vote_rows
 from pipeline.store.db import archive_folder, dialect, key_files, schema
 from pipeline.store.log import archive, leaf_index, newest_votes, sealed_boards, seals
 from pipeline.store.read import page_queries, store_figures, vote_receipts
@@ -399,13 +399,13 @@ def test_a_worker_that_reads_many_chunks_does_not_idle(board: Board, monkeypatch
         patch.setattr(archive_file, "CHUNK_VOTES", 1)
         patch.setattr(archive, "CHUNK_VOTES", 1)
         archived(board)
-    unpack = archive_file.PackedRows.__init__
+    unpack = vote_rows.PackedRows.__init__
 
     def slowly(rows: Any, raw: bytes) -> None:
         time.sleep(0.01)
         unpack(rows, raw)
 
-    monkeypatch.setattr(archive_file.PackedRows, "__init__", slowly)
+    monkeypatch.setattr(vote_rows.PackedRows, "__init__", slowly)
     with board.store() as store, store.write() as connection:
         # A worker's limit is 3 s; all chunks together take 2 s, and sixteen of them .16 s.
         dialect.execute_on_server(connection, "SET LOCAL idle_in_transaction_session_timeout = '800ms'")

@@ -184,7 +184,7 @@ def test_page_api_and_command_show_the_intervals(tmp_path: Path, monkeypatch: py
             assert float(cells["defended_sequence_lower"]) == expected[0]["sequence_lower"]
             assert cells["style_sure_best"] == ""
             page = client.get("/").text
-            assert "with 95% certainty, for all models and all snapshots at once" in page
+            assert "with 95% certainty, for all models and all updates of the board together" in page
             sure = f">{expected[0]['sure_best']}–{expected[0]['sure_worst']}</td>"
             assert page.index(sure) < page.index("</tr>", page.index("<tbody>"))
             low, high = (f"{expected[0][f'clustered_{side}']:,.1f}" for side in ("lower", "upper"))

@@ -18,19 +18,21 @@ import hashlib
 import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from pipeline.errors import MissingKey, Refuted
 from pipeline.ledger.merkle import WIDTH
-from pipeline.store.cold import vote_rows
-from pipeline.store.cold.vote_rows import PackedRows
 from pipeline.store.db.archive_folder import ArchiveFolder
 from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.packing import pack_integers, unpack_integers
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from pipeline.store.cold.vote_rows import PackedRows
 
 CHUNK_VOTES = 2_048
 """Largest number of votes of a chunk: what is decrypted to read one vote."""
@@ -99,7 +101,7 @@ class WrittenFile:
     chunks: Chunks
 
 
-Part = tuple[int, pa.RecordBatch, bytes]
+Part: TypeAlias = "tuple[int, pa.RecordBatch, bytes]"
 """(partition_no, n votes with the columns `vote_rows.ROWS`, 32·n bytes of blinds)"""
 
 
@@ -122,6 +124,8 @@ def write(folder: ArchiveFolder, chunks: Iterable[Part]) -> WrittenFile:
         MissingKey: there is no archive key.
         Refuted: what was read back differs from what was written.
     """
+    from pipeline.store.cold import vote_rows  # noqa: PLC0415 - imports Arrow, which short commands do not need
+
     wrapped, key = _new_key(folder.key())
     listed: list[tuple[int, ...]] = []
     plain: list[bytes] = []
@@ -199,6 +203,8 @@ class ArchiveFile:
 
     def rows(self, at: int) -> PackedRows:
         """Return the rows of a chunk."""
+        from pipeline.store.cold.vote_rows import PackedRows  # noqa: PLC0415 - imports Arrow, which short commands do not need
+
         return PackedRows(self.packed(at))
 
     def blinds(self, at: int) -> bytes:

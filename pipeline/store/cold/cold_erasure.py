@@ -11,18 +11,22 @@ because they would say which votes belong together, and because a vote's key wou
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.ledger.merkle import WIDTH
-from pipeline.store.cold import archive_file, cold_files, cold_votes, vote_rows, vote_table
+from pipeline.store.cold import archive_file, cold_files, cold_votes, vote_table
 from pipeline.store.cold.archive_file import ArchiveFile, Part
 from pipeline.store.cold.cold_files import ColdFile
 from pipeline.store.db import schema
 from pipeline.vocabulary.arrays import Bool, Int64
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 
 _Position = tuple[int, int]
 
@@ -98,6 +102,10 @@ def _rewritten(
 def _without_fields(
     batch: pa.RecordBatch, part: int, mine: Bool, fields: Mapping[_Position, Mapping[str, int | None]]
 ) -> pa.RecordBatch:
+    import pyarrow as pa  # noqa: PLC0415 - slow to import, and short commands do not need it
+
+    from pipeline.store.cold import vote_rows  # noqa: PLC0415 - imports Arrow, which short commands do not need
+
     columns = {name: batch[name].to_pylist() for name in batch.schema.names}
     for row in np.flatnonzero(mine).tolist():
         for name, value in fields[part, columns["offset"][row]].items():

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from pipeline.store.cold import cold_files, vote_rows
+from pipeline.store.cold import cold_files
 from pipeline.store.cold.archive_file import Chunks
-from pipeline.store.cold.vote_rows import PackedRows
 from pipeline.store.db import dialect, schema
 from pipeline.vocabulary.arrays import Bool, Int64
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from pipeline.store.cold.vote_rows import PackedRows
+
 
 _CHUNKS_BETWEEN = 16
 
@@ -58,6 +63,8 @@ class VoteFilter:
 
 def read_rows(connection: Connection, part: int, first: int, end: int) -> pa.RecordBatch:
     """Return the archived votes at offsets [first, end) of a partition (`vote_rows.ROWS`), in their order."""
+    from pipeline.store.cold import vote_rows  # noqa: PLC0415 - imports Arrow, which short commands do not need
+
     return vote_rows.joined(batch for batch, _ in _chunks(connection, part, first, end, blinds=False))
 
 
@@ -69,6 +76,8 @@ def read_blinds(connection: Connection, part: int, first: int, end: int) -> byte
 def _chunks(
     connection: Connection, part: int, first: int, end: int, *, blinds: bool
 ) -> Iterator[tuple[pa.RecordBatch, bytes]]:
+    from pipeline.store.cold import vote_rows  # noqa: PLC0415 - imports Arrow, which short commands do not need
+
     for one in cold_files.files_of_range(connection, part, first, end):
         with one.open(cold_files.archive_of(connection)) as file:
             for at in _without_idling(connection, file.chunks.within(part, first, end)):
@@ -116,7 +125,7 @@ def find(connection: Connection, wanted: VoteFilter) -> Iterator[tuple[int, pa.R
     """
     for part, rows in scan(connection, wanted):
         if (mask := wanted.mask(part, rows)).any():
-            yield part, rows.batch().filter(pa.array(mask))
+            yield part, rows.batch().filter(mask)
 
 
 def scan(connection: Connection, wanted: VoteFilter) -> Iterator[tuple[int, PackedRows]]:

@@ -9,16 +9,15 @@ lasts until the transaction ends; votes that an earlier query of the transaction
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Connection
 from sqlalchemy.schema import CreateTable
 
-from pipeline.store.cold import cold_files, cold_votes, vote_rows
+from pipeline.store.cold import cold_files, cold_votes
 from pipeline.store.cold.cold_votes import VoteFilter
 from pipeline.store.db import dialect, schema
 from pipeline.vocabulary.arrays import Int64
@@ -37,6 +36,9 @@ _table = sa.Table(
     prefixes=["TEMPORARY"],
     sqlite_with_rowid=False,
 )
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def votes_where(connection: Connection, wanted: VoteFilter) -> sa.FromClause:
@@ -82,6 +84,8 @@ def forget(connection: Connection) -> None:
 
 def _from_arrays(found: Sequence[tuple[int, pa.RecordBatch]]) -> sa.Select[Any]:
     """Return a query of the given votes whose values are its parameters."""
+    from pipeline.store.cold import vote_rows  # noqa: PLC0415 - imports Arrow, which short commands do not need
+
     parts = [vote_rows.table_columns(batch, part) for part, batch in found]
     arrays, columns, values = [], [], []
     for name in _NAMES:
@@ -104,6 +108,8 @@ def _plain(values: Any) -> list[Any]:
 
 def _from_table(connection: Connection, found: Sequence[tuple[int, pa.RecordBatch]]) -> sa.Select[Any]:
     """Write votes to the temporary table, without those that are in it, and return a query of all its rows."""
+    from pipeline.store.cold import vote_rows  # noqa: PLC0415 - imports Arrow, which short commands do not need
+
     transaction, loaded = connection.info.get(_LOADED, (None, {}))
     if transaction is not connection.get_transaction():
         # SQLite keeps the table after the transaction, and with it votes that may be erased by now.
@@ -113,7 +119,7 @@ def _from_table(connection: Connection, found: Sequence[tuple[int, pa.RecordBatc
         connection.info[_LOADED] = connection.get_transaction(), loaded
     for part, batch in found:
         known = loaded.get(part, np.zeros(0, dtype=np.int64))
-        new = batch.filter(pa.array(~np.isin(batch["offset"].to_numpy(), known)))
+        new = batch.filter(~np.isin(batch["offset"].to_numpy(), known))
         columns = vote_rows.table_columns(new, part)
         dialect.load(connection, _table, {name: columns[name] for name in _NAMES})
         loaded[part] = np.append(known, new["offset"].to_numpy())
