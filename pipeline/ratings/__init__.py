@@ -14,7 +14,8 @@ Modules:
     tie_only_models     computes standard errors of models that only tied
     clustered_sandwich  computes a covariance clustered by voter
     prompt_samples      decides which votes on frequent prompts are left out of a rating
-    voter_scores        sums the scores of voters, and updates the sums for a log that has grown
+    voter_scores        holds the sums of the scores of voters, and updates them for a log that has grown
+    voter_score_sums    computes these sums from votes
     voter_intervals     computes a board's intervals clustered by voter, with confidence sequences
     confidence_sequences computes intervals that contain the true value at every snapshot of a board, and sure ranks
     bootstrap           estimates ratings from multinomial resamples of the votes

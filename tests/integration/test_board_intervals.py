@@ -20,7 +20,7 @@ from pipeline.jobs.refresh import board_intervals
 from pipeline.ledger import interval_rows, voter_scores_file
 from pipeline.ledger.bundle_verification import verify_bundle
 from pipeline.ratings import PairCounts, fit
-from pipeline.ratings.voter_scores import VoterBattles, sum_voter_scores
+from pipeline.ratings.voter_score_sums import VoterBattles, sum_voter_scores
 from pipeline.store.boards import board_listing, exclusion_list, snapshot_intervals, snapshots
 from pipeline.store.log import newest_votes, voter_sums
 from pipeline.store.votes import dictionary

@@ -25,7 +25,8 @@ from pipeline.ledger import canonical_json, published_intervals, voter_scores_fi
 from pipeline.ledger.interval_rows import IntervalRow, PublishedIntervals
 from pipeline.ratings import Fit, PairCounts, fit, select_rated_models
 from pipeline.ratings.method import Method
-from pipeline.ratings.voter_scores import VoterBattles, VoterScores, carry_on, sum_voter_scores, vote_scatter
+from pipeline.ratings.voter_score_sums import VoterBattles, sum_voter_scores
+from pipeline.ratings.voter_scores import VoterScores, carry_on, vote_scatter
 from pipeline.settings import Settings
 from pipeline.store.db.ledger_files import LedgerFiles
 from pipeline.store.log import newest_votes, retractions, voter_sums

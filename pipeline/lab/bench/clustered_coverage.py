@@ -15,7 +15,7 @@ from pipeline.lab.bench.taste_boards import draw_votes, true_strengths
 from pipeline.ratings import PairCounts, compute_leaderboard, fit
 from pipeline.ratings.intervals import MEAN_RATING, POINTS_PER_LOGIT
 from pipeline.ratings.voter_intervals import voter_intervals
-from pipeline.ratings.voter_scores import VoterBattles, sum_voter_scores
+from pipeline.ratings.voter_score_sums import VoterBattles, sum_voter_scores
 
 TASTES = (0.0, 0.5, 1.0)
 LEAST, MOST = 0.94, 0.96

@@ -15,7 +15,8 @@ from pipeline.ratings.bradley_terry import sandwich_covariance
 from pipeline.ratings.confidence_sequences import SCALES, WEIGHTS, confidence_sequences, critical_values, pair_level
 from pipeline.ratings.intervals import POINTS_PER_LOGIT
 from pipeline.ratings.voter_intervals import voter_intervals
-from pipeline.ratings.voter_scores import VoterBattles, VoterScores, carry_on, sum_voter_scores, vote_scatter
+from pipeline.ratings.voter_score_sums import VoterBattles, sum_voter_scores
+from pipeline.ratings.voter_scores import VoterScores, carry_on, vote_scatter
 
 K = 6
 NAMES = tuple(f"m{i}" for i in range(K))
@@ -40,7 +41,7 @@ def test_the_sums_give_the_covariance_clustered_by_voter(monkeypatch: pytest.Mon
     )
     sums = sum_voter_scores(fitted, NAMES, votes)
     assert sandwich_covariance(fitted.hessian, sums.scatter) == pytest.approx(expected.covariance, rel=1e-9)
-    monkeypatch.setattr("pipeline.ratings.voter_scores._BLOCK", 100)
+    monkeypatch.setattr("pipeline.ratings.voter_score_sums._BLOCK", 100)
     assert sum_voter_scores(fitted, NAMES, votes).scatter == pytest.approx(sums.scatter, rel=1e-12)
     alone = sum_voter_scores(fitted, NAMES, replace(votes, voter=np.zeros_like(votes.voter)))
     assert alone.scatter == pytest.approx(vote_scatter(fitted, counted(votes)), rel=1e-9)

@@ -19,7 +19,7 @@ from pipeline.lab.bench.taste_boards import draw_votes, true_strengths
 from pipeline.ratings import PairCounts, compute_leaderboard, fit
 from pipeline.ratings.confidence_sequences import critical_values
 from pipeline.ratings.voter_intervals import voter_intervals
-from pipeline.ratings.voter_scores import VoterBattles, sum_voter_scores
+from pipeline.ratings.voter_score_sums import VoterBattles, sum_voter_scores
 
 
 def test_boards_that_grow_together_have_the_product_s_sequences() -> None:
