@@ -281,7 +281,7 @@ def _still_counting(incident: Mapping[str, Any], standing: IncidentStanding | No
 
 
 def _besides(incident: Mapping[str, Any], standing: IncidentStanding) -> str:
-    """Return a clause if votes of accounts that still count are left out one by one; otherwise ""."""
+    """Return a clause if more votes are left out than those of the accounts that do not count; otherwise ""."""
     without = sum(one.votes for one in standing.accounts if not one.counts_next)
     return "; some of these votes are left out one by one" if incident["votes_left_out"] > without else ""
 

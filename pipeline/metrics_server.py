@@ -55,7 +55,7 @@ class _Server(ThreadingMixIn, WSGIServer):
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Serve a connection, and close it after `_SECONDS`. The socket's timeout limits only the wait for one byte."""
+        """Serve a connection. Close it if it is still open after `_SECONDS`, however slowly the client sends."""
         end = Timer(_SECONDS, _hang_up, (request,))
         end.daemon = True
         end.start()

@@ -141,7 +141,7 @@ class ResponseCache:
         response = None
 
         def decided() -> None:
-            """Wake the waiting requests. If the response may not be cached, this happens before it is sent."""
+            """Wake the waiting requests. A response that may not be cached is sent only after this call."""
             if not future.done():
                 del self._computing[key]
                 future.set_result(response)

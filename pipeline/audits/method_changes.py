@@ -240,9 +240,14 @@ def _count_changes(earlier: PublishedBoard, later: PublishedBoard) -> list[Metho
 
 
 def _common_factor(logs: Float64) -> tuple[int, float]:
-    """Return how many models have about the same factor, and that factor.
+    """Find the factor by which the interval widths of most models changed together.
 
-    `logs` has ln of each model's factor. The number is 0 if the common factor does not differ significantly from 1.
+    Args:
+        logs: ln of the factor of each model's width.
+
+    Returns:
+        The number of models near the median factor, and the median factor. The number is 0 if the mean of these models'
+        logarithms is not significantly different from 0.
     """
     center = float(np.median(logs))
     distance = np.abs(logs - center)

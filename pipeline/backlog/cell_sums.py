@@ -55,7 +55,7 @@ def count_rows(
 
 
 def join_counts(parts: Sequence[CellCounts]) -> CellCounts:
-    """Return the counts of the cells of all items of `parts`, at least one, in the same order."""
+    """Concatenate the counts of one or more groups of cells, in the order of `parts`."""
     return CellCounts(*(np.concatenate([getattr(p, one.name) for p in parts]) for one in fields(CellCounts)))
 
 

@@ -23,7 +23,9 @@ _NAMED, _MAX_LOG = 3, 600.0
 
 
 def explain_voters(evaluator: VoterEvaluator, reference: Reference, who: Bool) -> dict[int, list[dict[str, Any]]]:
-    """Find the alternatives that contribute most to each voter's e-value (the average of its two e-values).
+    """Find the alternatives that contribute most to each voter's e-value.
+
+    A voter has two e-values, and this function explains their average.
 
     Args:
         evaluator: has the votes and their cells.

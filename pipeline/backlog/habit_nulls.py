@@ -31,7 +31,7 @@ WIDE_SHARE, WIDE = 0.1, 1.5
 """The share WIDE_SHARE of the honest voters has WIDE times the standard deviation of the other honest voters."""
 
 BIASED = (1.5, 6.0)
-"""The range of b for voters with a habit: by how many logits their chance to show it exceeds that of other voters."""
+"""The range of b for voters with a habit. b is the logit that is added to an honest voter's chance of the habit."""
 
 _MOST_SPREAD = 2.5
 _READINESS = np.arange(-9.0, 9.01, 0.1)

@@ -192,7 +192,7 @@ class VoterPools:
         return pool_models(PooledCells.join(parts), stratum, self.evaluator.votes.models)
 
     def _half_references(self, fitter: ReferenceFitter, excluded: Bool) -> list[Reference | None]:
-        """Return the reference of each half, fitted on the other half."""
+        """Return a reference for each half of the voters, fitted on the votes of the other half."""
         return fitter.fit_without([[p for p in _PARTS if p // BLOCKS == k] for k in range(HALVES)], excluded)
 
     @cached_property
@@ -205,9 +205,9 @@ class VoterPools:
     ) -> PooledFinding:
         """Find the members of a group in steps.
 
-        Each step fits references without the members that the step before found, and finds the members again. The steps
-        end when the members stay the same, after _MOST_STEPS steps, or when references can be fitted for fewer halves
-        of the voters than before.
+        Each step fits references without the members that the step before found, and finds the members again. Each half
+        of the voters is evaluated with a reference from the other half. The steps end when the members stay the same,
+        after _MOST_STEPS steps, or when one reference less than before can be fitted.
 
         Args:
             fitter: fits the references.

@@ -31,7 +31,7 @@ LEAST_VOTES, MOST_VOTES = 3, 12
 """A cell counts from LEAST_VOTES votes on, with its first MOST_VOTES votes."""
 
 RAISED = 0.1
-"""Number of logits by which an honest voter's chances of a win are raised before a test."""
+"""Logits that are added to an honest voter's chance of a win, so that small errors of the reference raise no alert."""
 
 SIDES = ("promotes", "demotes")
 _ALTERNATIVES = WEIGHTS.size // len(SIDES)

@@ -101,16 +101,16 @@ class VoterEvaluator:
         into.cells[who] = exact[who]
 
     def weighted_cells(self, reference: Reference, who: Bool, ranked: RankedCells) -> list[WeightedCells]:
-        """Return the counts and weights of cells: one item for cells of models, and one for cells of providers.
+        """Count the votes of cells and weight the cells.
 
-        A cell has the votes of one voter on one model, or on the models of one provider.
-
-        The second item is missing if no provider is known.
+        Returns:
+            One or two items. The first has the cells of voters and models, the second the cells of voters and
+            providers. The second is missing if no provider is known.
 
         Args:
-            reference: the reference that gives the chances of the counts.
+            reference: the ratings from which an honest voter's chances are computed.
             who: bool[v], the voters whose cells are returned.
-            ranked: the ranked cells of these voters.
+            ranked: the ranked cells of these voters on models.
         """
         whole = TARGET_WEIGHT * (1 - PROVIDER_WEIGHT) if self.of_providers is not None else TARGET_WEIGHT
         parts = [WeightedCells.of(self.votes, self.cells, ranked.rows, reference, whole)]

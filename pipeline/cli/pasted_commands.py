@@ -16,7 +16,7 @@ VERBS = (
     "alerts", "archive", "audit", "backfill", "doctor", "drill", "incidents", "leaderboard", "migrate", "provider",
     "pseudonym", "refresh", "rejects", "replay", "rotate-key", "sweep", "tokens", "verify", "work",
 )  # fmt: skip
-"""The commands with the option --store that messages name. A test compares them with the commands."""
+"""Commands that messages may name and that have the option --store. A test compares this list with the command line."""
 
 _VERB = f"integrity (?:{'|'.join(VERBS)})"
 # A command is between backticks, or it is a whole line. `verify DIR` reads files and no store.

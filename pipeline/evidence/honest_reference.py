@@ -48,8 +48,10 @@ clicks would never be found. Of 3,000 honest voters, 1.0% raise an alert at α =
 band. Random clicks are found after 79 votes with the band and after 70 votes without it."""
 
 EXPECTED_UNIT = 2.0**-10
-"""The unit of the expected wins that are summed over a window. Each summand is rounded up to this unit. This weakens
-the evidence slightly, which stays valid, and the sums compress to a few bytes."""
+"""The unit of the expected wins that are summed over a window. Each summand is rounded up to this unit.
+
+Rounding up makes the evidence slightly weaker, but never invalid. In whole units, the sums compress to a few bytes.
+"""
 
 CHANCE_UNIT = 2.0**-16
 """The unit of the chances that are summed over a voter's votes on a model (`cells`)."""

@@ -42,10 +42,10 @@ _GROUPS = 10
 _LEAST_PAIRS = 25.0
 _MAX_SD = 2.0
 USUAL_SQUARE = 0.1
-"""Mean of s² over boards, before anything is known about a board.
+"""The value of s² that is assumed for a board without votes; s is the taste, in logits.
 
-Measured: s was 0.04 to 0.25 on boards of expert judges, and 0.48 in a crowd of paid workers. A board of a few thousand
-votes says little about its own s."""
+Measured: s was 0.04 to 0.25 on boards of expert judges, and 0.48 in a crowd of paid workers. A few thousand votes of a
+board say little about its s."""
 
 _TAIL, _LEAST_ERROR = 0.16, 1e-6
 
@@ -184,9 +184,8 @@ def estimate_tie_habits(votes: Int64, ties: Int64) -> TieHabits | None:
     """Estimate the distribution of voters' shares of ties by moments.
 
     The mean is Σ k(n − 1) / Σ n(n − 1) and the second moment Σ k(k − 1) / Σ n(n − 1), for k ties among a voter's n
-    votes. A voter has one weight, the same in both moments. With the weights n for the mean and n(n − 1) for the second
-    moment, the result would depend on busy voters. The distribution would be too wide if busy voters tie more than
-    others, and too narrow if they tie less.
+    votes. In both moments, a voter has the weight n(n − 1). If the weights differed, the distribution would be too wide
+    when voters with many votes tie more often than others, and too narrow when they tie less often.
 
     Args:
         votes, ties: int64[v], number of votes and ties of each voter over the whole history.

@@ -1,4 +1,4 @@
-"""Tabulates log-likelihood ratios for whether a battle was a tie, by the honest probability of a tie.
+"""Tabulates the log-likelihood ratios of a tie and of a decisive vote, for each honest probability of a tie.
 
 A ratio compares an alternative, such as a voter who favours one model, with an honest voter. The honest probability of
 a tie is the caller's prediction for the voter, rounded down to one of TIE_LEVELS levels. Under every alternative, the

@@ -123,7 +123,7 @@ class IdentityLeaks:
         )
 
     def may_leak(self, models: Iterable[str], answers: Sequence[str]) -> Bool:
-        """Return bool[n], false for each answer that reveals nothing, whichever of the models wrote it.
+        """Return bool[n], whether an answer may name a model. False means that the answer certainly names none.
 
         Args:
             models: the names of all models.
@@ -253,7 +253,9 @@ class LeakCheck:
         ]
 
     def of_records(self, records: Sequence[Record], fields: Sequence[Fields]) -> list[Fields]:
-        """Return what a call returns for each of several records, several times as fast.
+        """Check several records, several times as fast as by calling the object for each record.
+
+        The results are the same as those of the calls.
 
         Args:
             records: the records with their texts.

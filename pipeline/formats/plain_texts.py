@@ -2,8 +2,7 @@
 
 These are columns whose texts hardly repeat, such as ids. A Parquet writer stops using a dictionary when it grows too
 large, and writes the other texts plainly. If such a column is read as codes, a dictionary of a whole row group must be
-built. If a column with a dictionary is read as plain texts, each repeated text is copied. So the longest text of each
-dictionary is checked first.
+built. If a column with a dictionary is read as plain texts, each repeated text is copied.
 """
 
 from collections.abc import Collection, Sequence

@@ -180,8 +180,9 @@ def map_json(raw: bytes, read: Callable[[Record], Fields], check: RecordCheck | 
             texts that are not fields of a vote, such as a conversation.
 
     Returns:
-        The fields of the vote, with the fields of `check` under the key CHECKED. A record without an id whose `schema`
-            is a whole number already has the fields of a vote, and is not mapped. SKIPPED if the record is not a vote.
+        The fields of the vote, with the fields of `check` under the key CHECKED. A record that has no id, and whose
+        field `schema` is a whole number, already has the fields of a vote and is not mapped. SKIPPED if the record is
+        not a vote.
 
             The result is bytes in three cases. An event of this project with an id is returned with the fields of
             `check` added. A record that is not a JSON object, or whose `schema` is not a whole number, is returned

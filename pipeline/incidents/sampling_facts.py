@@ -16,8 +16,10 @@ SAMPLING = Claim(FACT, "sampling")
 """The claim under which facts about sampling are joined."""
 
 SAMPLING_GAP = 30 * DAY
-"""The longest pause between facts about sampling that are one group, in microseconds. Rarely drawn models show a fact
-late."""
+"""The longest pause between facts about sampling in one group, in microseconds.
+
+The pause is long because a fact about a rarely drawn model is found late.
+"""
 
 _DETECTORS = frozenset({"sampling_skew", "silent_deprecation", "sampling_fairness"})
 _BOARD = "board"

@@ -92,10 +92,7 @@ def _extra(connection: Mapping[str, Any], place: str) -> dict[str, Any]:
 
 
 def _public(found: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """Return the settings from a place that others can read.
-
-    An error is raised if one of them is a secret or the store.
-    """
+    """Return the settings from a place that others can read. Refuse keys, passwords and the address of a store."""
     _expect_settings(found, place)
     for name in found:
         if name == "store" or shown(name, "value") != "value":

@@ -121,7 +121,7 @@ class BundleArchive(BundleFiles):
 
 
 def _require_small_directory(path: Path) -> None:
-    """Refuse a list of files that needs much memory, since `zipfile` reads the whole list."""
+    """Refuse a ZIP archive with a large directory (list of files), since `zipfile` reads the whole directory."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - _END.size))

@@ -149,7 +149,10 @@ def _check(table: pa.Table, where: str, first: int, size: int) -> None:
 
 
 def _texts(table: pa.Table) -> dict[str, pa.DictionaryArray]:
-    """Return the texts of the columns `categories` and `language`. The texts of all lists of categories are joined."""
+    """Return the texts of the columns `categories` and `language`, in the order of the rows.
+
+    A row has one language, but a list of categories. The categories of all rows are in one array.
+    """
     flat = pa.chunked_array([one.flatten() for one in table["categories"].chunks], _TERM)
     return {"categories": _coded(flat), "language": _coded(table["language"])}
 

@@ -230,10 +230,10 @@ class _Cells:
         self._factor = cho_factor(fitted.hessian + gauge, check_finite=False)
 
     def draw(self, stream: np.random.SeedSequence) -> tuple[Float64, list[tuple[str, ...]]]:
-        """Draw votes until they have an estimate, but at most `_MAX_DRAWS` times.
+        """Draw votes with replacement until every model is connected by wins both ways, at most `_MAX_DRAWS` times.
 
         Returns:
-            Two values: the votes of the last draw; and for each failed draw some of its disconnected models.
+            The number of votes drawn from each cell; and for each failed draw the names of some disconnected models.
         """
         rng = np.random.default_rng(stream)
         failed: list[tuple[str, ...]] = []

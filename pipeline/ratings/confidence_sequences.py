@@ -39,7 +39,7 @@ from . import validation
 from .intervals import POINTS_PER_LOGIT
 
 SCALES = (8.0, 30.0, 120.0)
-"""Standard deviations τ of the mixture, in points."""
+"""Standard deviations τ of the normal distributions in the mixture, in points."""
 WEIGHTS = (0.5, 0.3, 0.2)
 """Weights w of the normal distributions in the mixture, in the order of SCALES. Their sum is 1."""
 # The smallest class of boards for sure ranks, and Newton steps for c².

@@ -192,7 +192,7 @@ class _Search:
         self._at_start = self._order(start.theta, start.hessian)
 
     def linear_estimate(self) -> float:
-        """Return how many of the largest influences sum to the rating difference; infinite if all sum to less."""
+        """Return how many dropped votes close the gap if influences add up; infinite if all votes do not."""
         order, influence = self._at_start
         votes = self._votes[order]
         closed, gap = np.cumsum(votes * influence[order]), self._gap(self._start.theta)

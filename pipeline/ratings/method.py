@@ -131,8 +131,8 @@ def apply_method(battles: BattleColumns, method: Method) -> tuple[BattleColumns,
         method: the method.
 
     Returns:
-        Two values: the votes that the method keeps; and rule → number of votes that the rule left out. A rule is
-        missing from the numbers if no vote states its flag.
+        Two values: the votes that the method keeps; and rule → number of votes that the rule left out. If the votes do
+        not have the flag that a rule reads, the rule is missing from the second value.
     """
     counts, left_out = find_counted(battles.flags, len(battles), method)
     return (battles if counts.all() else battles.select(counts)), left_out

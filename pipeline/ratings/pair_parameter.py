@@ -46,7 +46,7 @@ class RowTerms:
 
 
 Likelihood = Callable[[Float64, float], RowTerms]
-"""Computes the terms of R rows from d (float64[R]) and φ."""
+"""A function that computes the log-likelihood of R rows and its derivatives, from d (float64[R]) and the number φ."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -144,7 +144,9 @@ def _distribution(n: int, kept: float) -> tuple[Float64, float, float]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FamilyIntervals:
-    """Estimated qualities of the N variants of a family and their intervals, in points, given the scores of all.
+    """Estimated qualities of the N variants of a family and their intervals, in points.
+
+    An estimate uses the scores of all variants.
 
     Attributes:
         score: float64[N], posterior means.

@@ -243,14 +243,14 @@ class VoteRows:
         return float(np.abs(self._along(theta, gamma)).max(initial=0.0))
 
     def contradicts(self, theta: Float64, gamma: Float64, slack: float) -> bool:
-        """Return whether a step in a direction makes a vote less likely.
+        """Return whether a step of θ and γ makes any vote less likely.
 
         A vote with a winner becomes less likely if its log-odds move away from the winner by more than `slack`. A tie
         becomes less likely if its log-odds move by more than `slack` either way.
 
         Args:
-            theta: float64[K], the direction of the strengths.
-            gamma: float64[F], the direction of the coefficients.
+            theta: float64[K], the step of the strengths θ.
+            gamma: float64[F], the step of the coefficients γ.
             slack: the change of log-odds up to which a vote counts as unchanged.
         """
         eta = self._along(theta, gamma)

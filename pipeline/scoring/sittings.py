@@ -137,7 +137,9 @@ class SittingCounter:
         self._recent: deque[tuple[int, WindowVoters]] = deque()
 
     def read(self, number: int, parts: Sequence[WindowVoters]) -> SittingCounts:
-        """Count the sittings that begin in a window, and remember the window's voters for later calls.
+        """Count the sittings (series of votes without a long pause) that begin in a window.
+
+        The voters of the window are remembered for later calls.
 
         Args:
             number: number of the window, counted from 1970 UTC. Numbers must ascend from call to call.

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 
 class BandIndex:
-    """Finds stored signatures that share a band with a given one. A band is a run of numbers of a MinHash signature."""
+    """Finds the stored MinHash signatures that have a band in common with a given signature."""
 
     def __init__(self, bands: int, rows: int) -> None:
         """Create an empty index.

@@ -154,7 +154,7 @@ def _rows_of_other_keys(
 
 
 def _other_key(screen: RecordScreen, key: str, votes: VoteBatch, row: int) -> AlertSignal:
-    """Return the alert that a record has a pseudonym that was made with another key."""
+    """Return an alert about a vote whose pseudonym was not made with this store's voter key."""
     what = "votes were published with pseudonyms of another voter key: one voter may have two pseudonyms here"
     return AlertSignal(
         detector="voter_key",

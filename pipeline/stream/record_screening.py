@@ -150,7 +150,7 @@ def decode_marked_votes(
 ) -> MarkedVotes:
     """Decode records into votes, and find the pseudonyms of their voters and sessions.
 
-    A record becomes a reject if a header states that it has pseudonyms, but it has another text in their place.
+    If a header of a record says that its ids are pseudonyms, but an id is no pseudonym, the record becomes a reject.
 
     Args:
         values: the records, None for a record without a value.

@@ -124,7 +124,7 @@ class VoterStateCache:
     def mark_written(self) -> None:
         """Mark all states as written, so that they may be dropped.
 
-        The cache also forgets which other partitions may have states of new voters. `get` asks the store again.
+        The list of partitions with older states of new voters is emptied too; `get` reads it from the store again.
         """
         self._carrying.clear()
         for part, group in self._unwritten.items():

@@ -175,7 +175,7 @@ def _require_voters(battles: BattleColumns, needs: RatingOptions | None, file: B
 
 
 def _needed(needs: RatingOptions | None, rules: Method, more: frozenset[str]) -> NeededColumns:
-    """Return the columns that are collected while the file is read."""
+    """Return the columns to collect: those that the rating options, the exclusion rules and `more` need."""
     prompts = "frequent_prompt" in rules.rules or bool(more)
     if needs is None:
         return replace(ALL_COLUMNS, prompts=prompts, numbers=more)

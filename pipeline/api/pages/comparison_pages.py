@@ -48,7 +48,7 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork) ->
         size: Literal["wide", "narrow"] = "wide",
         theme: Theme = "light",
     ) -> Response:
-        """The histories of two models up to a snapshot."""
+        """A picture (SVG) of the ratings of two models in the snapshots up to a given one."""
         width = charts.WIDE if size == "wide" else charts.NARROW
 
         def draw() -> bytes:

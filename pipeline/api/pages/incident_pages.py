@@ -162,7 +162,7 @@ def _incident_values(
 
 
 def _ratings(reader: StoreReader, connection: Connection, model: str) -> list[dict[str, Any]]:
-    """Return the newest rows of a model as {"defended", "raw"}, newest first, so that the page shows them as text."""
+    """Return {"defended", "raw"}, a model's rows in both views, for each of the newest snapshots, newest first."""
     raw = {row["sequence"]: row for row in model_history(reader, connection, model, "raw")}
     defended = model_history(reader, connection, model, "defended")[-_POINTS:]
     return [{"defended": row, "raw": raw.get(row["sequence"])} for row in reversed(defended)]

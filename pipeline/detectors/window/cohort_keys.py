@@ -86,10 +86,9 @@ def _contains(ascending: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> Bool:
 
 
 def without_weakest(columns: KeyedColumns, mixed: Int64) -> KeyedColumns:
-    """Drop the keys with the least evidence for their number of steps, if there are too many keys.
+    """Keep at most MAX_KEYS keys: those with an open alert first, then those with the largest evidence per step.
 
-    At most MAX_KEYS keys are kept. Both keys of a cell are kept or none of them. Keys with an open alert are kept
-    first.
+    The two keys of a cell (a cohort with a model: promoted, demoted) are kept together or dropped together.
 
     Args:
         columns: the k keys.

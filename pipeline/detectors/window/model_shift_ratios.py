@@ -49,7 +49,8 @@ class ShiftRatios:
         logs: float64[m, 2, s], ln of the ratio, averaged over the sizes of the change. The second axis is the
             directions "better" and "worse", the third the slot in which the change may have begun. An entry with too
             few votes is −∞.
-        spread: float64[s], φ for each slot in which the change may have begun.
+        spread: float64[s], for each slot the factor φ, by which the variance of a model's results is larger than for
+            independent votes.
     """
 
     logs: Float64

@@ -169,9 +169,9 @@ def _results(cells: GroupedModelCounts) -> tuple[Float64, Float64]:
 
 
 def _in_groups(name: str, values: Any) -> Any:
-    """Convert a column of a state in which an older version kept four groups of networks; return others unchanged.
+    """Split the sums of a state with four groups of networks, from an older version, among the groups of today.
 
-    The sums of each old group are divided equally over its new groups.
+    Each new group gets an equal part of the sums of its old group. Other columns are returned unchanged.
     """
     if not name.startswith(_BY_STRATUM) or name.endswith("_before") or values.shape[-1] == STRATA:
         return values

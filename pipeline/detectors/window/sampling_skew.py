@@ -106,7 +106,7 @@ class SamplingSkew:
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
         """Return the state after a window and its signals, given the state before it; `context` has the registry.
 
-        Nothing is tested without votes or declared shares. Cost per model: gammaln twice, betaln twice, 60 clips.
+        Nothing is tested without votes or declared shares.
         """
         declared = _declared_shares(context.registry)
         if declared is None:
@@ -219,7 +219,7 @@ class SamplingSkew:
 
 
 def _with_other(columns: KeyedColumns, given: Mapping[str, float]) -> KeyedColumns:
-    """Return the columns with the shares by the other rule. Those that are missing come from `given`, or else are θ."""
+    """Fill in missing shares by the second sampling rule, from `given` or else from the shares by the first rule."""
     theta = columns["theta"]
     other = columns.get("other", np.zeros(len(theta)))
     missing = (theta > 0) & (other == 0)

@@ -278,7 +278,7 @@ def _learn(columns: KeyedColumns, x: Float64, n: Int64, hour: int) -> None:
 
 
 def _spread(spread: Float64, x: Float64, n: Int64, share: Float64, kind: Int64, quiet: Bool) -> Float64:
-    """Add the window to each kind's Σ [(x − nπ̂)²/(nπ̂) − 1] and Σ n, over quiet keys that expect a vote or more."""
+    """Add the window's excess of variance and number of votes to each kind's sums, over keys without an alert."""
     after = spread.copy()
     for one in range(3):
         rows = quiet & (kind == one) & (share * n >= 1)

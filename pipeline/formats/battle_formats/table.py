@@ -131,11 +131,11 @@ def with_columns(form: BattleFormat, chosen: Mapping[str, str], *, winner_is_nam
 
 
 def _outcome(columns: Mapping[str, str], otherwise: OutcomeRule | None = None) -> OutcomeRule:
-    """Return how the outcome is read: from one column, or else from one column for each outcome.
+    """Return the rule that reads the outcome: from one column, or else from one column for each outcome.
 
     Args:
         columns: our field → its column.
-        otherwise: the result if the table has no such columns; None for a rule with the column "".
+        otherwise: the rule if the table has neither; None for a rule that reads a column named "".
     """
     if columns.get("winner"):
         return SpelledOutcome(columns["winner"])

@@ -154,7 +154,8 @@ def _numbers(piece: BoardPiece, rows: int) -> dict[str, Float64]:
 def _board_names(texts: Mapping[str, list[str]], board: Int32, category: Int32) -> tuple[list[str], Int32]:
     """Return the names of the boards, and int32[n], the position of each row's board among them.
 
-    A name is "board/category". If one of the two is empty, it is the other one; if both are, it is "board".
+    A name has the form BOARD/CATEGORY. An empty part is left out with the slash. If both parts are empty, the name is
+    "board".
     """
     pairs = board.astype(np.int64) * max(1, len(texts["category"])) + category
     distinct, positions = np.unique(pairs, return_inverse=True)

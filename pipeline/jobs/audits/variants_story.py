@@ -90,7 +90,7 @@ def _sentence_as_json(one: StorySentence) -> dict[str, Any]:
 
 
 def _verdicts(audited: ProviderAudits) -> Sequence[dict[str, Any]]:
-    """Return rule, verdict and sentence of each rule of the policy in the settings; empty if it cannot be read."""
+    """Return rule, verdict and sentence of each rule of the policy in force; empty if the policy cannot be read."""
     named = configuration.load().policy
     try:
         rules = read_policy(Path(named) if named else None)

@@ -75,8 +75,8 @@ def backfill(
 def backfill_before_first_snapshot(url: str, log_size: int, progress: Progress = no_progress) -> dict[str, Any] | None:
     """Evaluate the sealed votes if the store has no snapshot yet and some of these votes are not evaluated.
 
-    With the setting `backfill` at "strict", the nested form is computed if the first evaluation finds a voter to
-    exclude. With `backfill` at "off", nothing is done.
+    If the setting `backfill` is "strict" and a voter would be excluded, the votes are evaluated again in the nested
+    form, in which a voter's votes cannot influence the voter's reference. If `backfill` is "off", nothing is done.
 
     Args:
         url: address of the store.

@@ -35,10 +35,11 @@ def archive_votes(url: str, older_than_days: float | None = None, *, dry_run: bo
         dry_run: whether to count what would be moved, and to write nothing.
 
     Returns:
-        {"votes", "files", "hot", "archived", "database_bytes", "archive_bytes", "space", "dry_run"}. "votes" and
-        "files" are what this run moved and wrote, or would; "hot" and "archived" are numbers of votes afterwards (of a
-        dry run: now). "database_bytes" is {"before", "after"}, "archive_bytes" the size of the archive's files. "space"
-        is GIVEN_BACK, REUSABLE or IN_USE; None if nothing was moved.
+        {"votes", "files", "hot", "archived", "database_bytes", "archive_bytes", "space", "dry_run"}. "votes" is the
+        number of moved votes and "files" the number of written files; a dry run counts what would be moved and written.
+        "hot" and "archived" are the numbers of votes that are in the hot tables and in the archive afterwards.
+        "database_bytes" is {"before", "after"}, "archive_bytes" the size of the archive's files. "space" is GIVEN_BACK,
+        REUSABLE or IN_USE; None if nothing was moved.
 
     Raises:
         Refuted: the hot tables do not have what the log has. Nothing more is moved.

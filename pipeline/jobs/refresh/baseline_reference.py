@@ -36,7 +36,7 @@ NEWEST_VOTES = 1_000_000
 """Number of the newest votes that a reference is estimated from."""
 
 CAPS = (3, 12, 48, 2**62)
-"""Numbers of votes of one voter on one model that may count. The smallest with which all models are rated is used."""
+"""Limits on the number of votes of a voter on a model. The smallest limit with which all models are rated is used."""
 
 # With fewer voters the clustered variance is too small (see `clustered_sandwich`).
 _LEAST_CLUSTERS = 50

@@ -170,10 +170,10 @@ def _difference(first: float, second: float) -> float:
 
 
 class _StepRatings:
-    """Rates the votes after each step; a step that changes nothing keeps the ratings before it.
+    """Rates the votes after each step from an older snapshot to a newer one. A step without changes keeps the ratings.
 
     Attributes:
-        reason: why a step has no rating, "" if each has one.
+        reason: why the votes after a step cannot be rated; "" if they can after each step.
     """
 
     def __init__(self, start: Mapping[str, float], view: str, options: Settings) -> None:

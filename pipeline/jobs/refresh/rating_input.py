@@ -187,7 +187,12 @@ class _NamedVotes:
 def _boards(
     counts: LabelCounts, excluded: LabelCounts, models: ModelAxis, method: Method, fates: Sequence[int]
 ) -> tuple[dict[str, PairCounts], dict[str, int]]:
-    """Return name of a board → its counts, and name of a label with too few votes for a board → its number of votes."""
+    """Return the counts of the boards by category and language.
+
+    Returns:
+        Two mappings: name of a board → its counts; and name of a label with too few votes for a board → its number of
+        votes.
+    """
     large, small = method_counts.labels_by_size(counts, method, fates)
     found = {}
     for label, rows in large.items():

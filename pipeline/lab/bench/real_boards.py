@@ -57,15 +57,15 @@ class RealVotes:
 
 @dataclass(frozen=True)
 class RealBoard:
-    """All votes of real people on one board, in the order of its file. `draw` selects independent ones.
+    """All votes of real people on one board, in the order of its file.
 
     Attributes:
         name: name of the board.
         votes: the votes.
         ranking: int64[n], number of the ranking from which each vote comes. A ranking is one person's order of several
             answers.
-        sides: whether model a is known to be the left one of each vote. If not, a draw swaps the two models of each
-            vote with probability one half.
+        sides: whether model a of every vote was shown on the left. If this is not known, `draw` swaps models a and b of
+            each vote with probability one half.
     """
 
     name: str

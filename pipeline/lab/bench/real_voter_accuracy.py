@@ -4,8 +4,8 @@ The voters are the crowd workers of llmfao and, if their file is present, the ju
 (`real_boards`). Nobody knows whether these people are honest. So each worker's decisive votes are compared with a board
 that is rated without the worker. The comparison is a logistic regression of the votes on the board's logits; a worker
 with a slope below 0.3 counts as careless. To measure power, attackers are added to the real voters (`planted_attacks`).
-Each figure is an average over random orders of the votes. Beside the power stands that of an oracle that knows the
-attack (`attack_oracle`).
+Each figure is an average over random orders of the votes. The power of an oracle that knows the attack
+(`attack_oracle`) is reported too.
 
 Published rules and the published method am-ELO are evaluated for comparison. The rules get the votes after the first
 snapshot, and the reference of the last snapshot; am-ELO gets all votes. The rule "30 an hour" is left out, since these
@@ -68,7 +68,7 @@ def _no_step(_: str) -> None:
 
 @dataclass
 class _People:
-    """Sums over the draws of one group of boards, without attackers."""
+    """Collects what the detectors find among real voters alone, in several random orders of their votes."""
 
     people: list[int] = field(default_factory=list)
     seen: list[Int64] = field(default_factory=list)

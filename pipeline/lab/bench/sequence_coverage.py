@@ -134,7 +134,7 @@ def _critical(alpha: float) -> Float64:
 
 
 class _GrowingBoards:
-    """Boards that grow together. The arrays have one row for each board."""
+    """Simulated boards, to which votes are added step by step. The arrays have one row for each board."""
 
     def __init__(self, drawn: list[TasteVotes]) -> None:
         self._voter, self._a, self._b, self._outcome = (

@@ -1,4 +1,4 @@
-"""Draws and runs mixes of two or three simultaneous attacks, each of which must become an incident of its own."""
+"""Runs the detectors over two or three simultaneous attacks, each of which must become an incident of its own."""
 
 from __future__ import annotations
 

@@ -19,7 +19,10 @@ _LENGTH = 5
 
 
 class RandomLabels:
-    """The random labels of a report. A label is drawn when its subject is named for the first time."""
+    """The random labels of a report, one for each voter or other private subject.
+
+    A label is drawn when the report first names its subject.
+    """
 
     def __init__(self, seed: int, files: str) -> None:
         """Begin without labels.

@@ -2,11 +2,11 @@
 
 A pair of models is decided if one of them won more of their decisive votes than the other. A triad of models is cyclic
 if a beats b, b beats c and c beats a in this sense (Kendall & Babington Smith 1940, Biometrika 31). Some cycles occur
-by chance. The figure is the share of cyclic triads among triads with three decided pairs, minus the mean of
-this share over random draws. The draws come from the Bradley-Terry fit of the decisive votes, with the same number of
-votes for each pair. Ties are left out of the fit, since cycles are counted among wins only. The bounds of the interval
-are percentiles of the difference between the share of the votes and the share of a draw. The probe fires if the whole
-99.5% interval is above 0.02.
+by chance. The figure is the share of cyclic triads among triads with three decided pairs, minus the mean of this share
+over random draws. The draws come from the Bradley-Terry fit of the decisive votes, with the same number of votes for
+each pair. Ties are left out of the fit, since cycles are counted among wins only. The bounds of the interval are
+percentiles, over the draws, of the share of the votes minus the share of the draw. The probe fires if the whole 99.5%
+interval is above 0.02.
 """
 
 from __future__ import annotations

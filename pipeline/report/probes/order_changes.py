@@ -35,7 +35,7 @@ def separated_pairs(board: ReportBoard) -> Bool:
 def reversed_pairs(board: ReportBoard, theta: Float64) -> list[tuple[str, str]]:
     """Return the pairs (above, below) of the board that another fit orders the other way round.
 
-    A pair is compared only if the votes separate it when all pairs are tested together.
+    A pair counts only if the ratings of the two models on the board differ significantly, in a joint test of all pairs.
 
     Args:
         board: the board.

@@ -105,8 +105,8 @@ def replace_all(connection: Connection, incidents: Iterable[StoredIncident]) -> 
 def read_public(connection: Connection) -> list[dict[str, Any]]:
     """Return the field `body` of every stored incident, the newest incident first.
 
-    A database role that only reads gets no `alert_ids` and no `former_ids`. From these fields one could learn which
-    alerts are about one voter.
+    The fields `alert_ids` and `former_ids` are not read, because they would tell which alerts are about one voter. So a
+    database role without access to them can call this function.
     """
     i = schema.incident.c
     query = sa.select(i.body).order_by(i.opened_at.desc(), i.incident_id)

@@ -1,4 +1,8 @@
-"""Counts and lists votes for an alert: a voter's votes on the models that it names, or the votes of a selection."""
+"""Counts and lists the votes of an alert.
+
+These are the votes of the alert's voter on the models that the alert names, or the votes that an alert about windows
+selects.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -17,7 +17,7 @@ from pipeline.store.db import dialect, schema
 from pipeline.store.db.archive_folder import ArchiveFolder
 
 LOCK = 0xA2C1
-"""Held by a transaction that moves votes to the archive, or changes archived votes."""
+"""Number of the lock that a transaction holds while it moves votes to the archive or changes archived votes."""
 
 OPTION = "archive"
 """Name of the execution option by which each connection of a store knows the store's archive."""
@@ -136,9 +136,9 @@ def missing(connection: Connection) -> list[str]:
 
 
 def delete_unnamed(connection: Connection) -> int:
-    """Delete files of the archive that no row names and that are older than an hour; return their number.
+    """Delete archive files that no row of the store names and that are older than an hour; return their number.
 
-    A killed process left them, or an erasure or a later file of ids replaced them. The transaction must have begun
-    after the one that replaced them ended.
+    A killed process leaves such files. So does an erasure, or a new file of ids, when it replaces a file. The given
+    transaction must begin after the replacing transaction has ended.
     """
     return archive_of(connection).delete_unnamed(names(connection))

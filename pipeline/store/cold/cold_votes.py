@@ -26,14 +26,14 @@ _CHUNKS_BETWEEN = 16
 
 @dataclass(frozen=True, slots=True)
 class VoteFilter:
-    """A condition on votes. A vote meets it if it meets every part that is given.
+    """A condition on votes. A vote must meet every attribute that is not None.
 
     Attributes:
-        voters: pseudonyms of its voter, int64[n].
-        offsets: partition number (partition_no) → its offsets, int64[n].
-        first_at, end_at: it was cast in [first_at, end_at), in microseconds since 1970 UTC.
-        network: term number (term_no) of its network.
-        model: model number (model_no) of one of its models.
+        voters: pseudonyms of the allowed voters, int64[n].
+        offsets: partition number (partition_no) → the allowed offsets in the partition, int64[n].
+        first_at, end_at: the vote was cast in [first_at, end_at), in microseconds since 1970 UTC.
+        network: term number (term_no) of the vote's network.
+        model: model number (model_no) of one of the vote's two models.
     """
 
     voters: Int64 | None = None

@@ -107,7 +107,7 @@ def _plain(values: Any) -> list[Any]:
 
 
 def _from_table(connection: Connection, found: Sequence[tuple[int, pa.RecordBatch]]) -> sa.Select[Any]:
-    """Write votes to the temporary table, without those that are in it, and return a query of all its rows."""
+    """Add votes to the temporary table, each vote once, and return a query of all rows of the table."""
     from pipeline.store.cold import vote_rows  # noqa: PLC0415 - imports Arrow, which short commands do not need
 
     transaction, loaded = connection.info.get(_LOADED, (None, {}))

@@ -50,7 +50,7 @@ class StyledLog:
     models: Int64 = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def __len__(self) -> int:
-        """Return the number of parts."""
+        """Return the number of parts into which the log is divided for reading."""
         return len(self.leaves)
 
     def without_models(self, numbers: Collection[int]) -> StyledLog:

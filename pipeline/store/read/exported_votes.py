@@ -62,12 +62,12 @@ class VoterLabels:
 class ExportNames:
     """Translates the numbers in stored votes to names, for one export.
 
-    Each array has the name with number i at index i, and null at index 0.
+    In each array, index i has the name (or list of names) that is stored as number i. Index 0 is null.
 
     Attributes:
         models, languages, category: names of models, languages and categories.
-        category_lists: for each number of a category, a list with this category alone.
-        categories: for each number of a list of categories, the list.
+        category_lists: like `category`, with each name as a list of one item.
+        categories: lists of categories, for votes that were stored with several.
     """
 
     models: pa.Array

@@ -30,8 +30,8 @@ class LogBatch:
             log: the log, with its position before these lines.
             lines: the lines, without blank ones.
             mapping: maps a line to an event, or to None if the line has no event.
-            ids: derives the ids of votes whose lines state none. Logs that had the same name one after another share
-                this object.
+            ids: derives the ids of votes whose lines state no id. After a rotation, pass the same object for the new
+                log of the same name.
 
         Returns:
             The events with their record numbers. Lines without an event are left out.

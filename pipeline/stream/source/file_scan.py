@@ -39,7 +39,7 @@ class FileScan:
         self.conversations: list[str] = []
 
     def take(self, limit: int) -> list[bytes]:
-        """Return the next records of the file. The digest then includes these records.
+        """Return the next records of the file, and add them to the digest by which the file is recognised.
 
         At most `limit` records are returned, and at most 5,000. The list is empty at the end of the file.
         """

@@ -120,15 +120,16 @@ class CellHistory:
         return cls(votes, targets, rows, joined, provider_rows, steps.reshape(-1, COUNTS))
 
     def folded(self, kept: Bool) -> tuple[Int64, ProviderCells]:
-        """Return the counts of the voters' cells after some of the votes were added.
+        """Return the counts of the voters' cells, with the selected votes added.
 
-        A provider is left out if it had no counts before and no selected vote is on one of its models.
+        A cell of a provider is left out if all its counts are 0.
 
         Args:
             kept: bool[n], the selected votes.
 
         Returns:
-            Two values: int64[t, COUNTS], the counts of the targets; and the cells of providers.
+            Two values: int64[t, COUNTS], the counts of the cells of models, in the order of `targets`; and the cells of
+            providers.
         """
         rows = np.repeat(kept, 2)
         counts = self.targets.cells + _sum_rows(self.rows[rows], self.steps[rows], len(self.targets.voter))

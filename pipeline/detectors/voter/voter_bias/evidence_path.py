@@ -235,7 +235,10 @@ def _target_sums(joined: JoinedVotes, steps: Int64) -> tuple[Int64, Int64]:
 
 
 def _average(sums: Int64) -> Float64:
-    """Return the average ratio of each model's six alternatives, float64[n], summed in a fixed order of columns."""
+    """Return the weighted average of each model's six likelihood ratios, float64[n], given `sums`, their logarithms.
+
+    The columns are added in a fixed order, so that the result is the same on every machine.
+    """
     average = np.zeros(len(sums))
     for weight, column in zip(_ALTERNATIVES.tolist(), sums.T, strict=True):
         average += weight * np.exp(np.minimum(column * LOG_UNIT, _MAX_LOG))

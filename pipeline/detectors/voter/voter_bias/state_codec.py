@@ -66,7 +66,7 @@ _BARE_MARKER = bytes([0, 0, 0, 0, _MARKER])
 
 @dataclass
 class StateHeads:
-    """The heads of the states of the v voters of a call: arrays of length v.
+    """The fixed-length first parts of v voters' states, as arrays of length v.
 
     Attributes:
         folded: bool[v], whether some votes are folded, which means added to sums (components) and then dropped.
@@ -78,8 +78,9 @@ class StateHeads:
             unit.
         tie: exact sum, over all votes, of the log-likelihood ratio of "each vote is a tie with probability ½", in the
             same unit.
-        snapshot: sequence number of the snapshot that evaluates the pending votes after the last marker.
-        pending: number of pending entries, markers included.
+        snapshot: sequence number of the snapshot against which the newest pending votes are evaluated.
+        pending: number of pending entries. An entry is a vote, or a marker that names the snapshot of the votes before
+            it.
     """
 
     folded: Bool
@@ -165,7 +166,7 @@ def snapshot_marker(snapshot: int) -> bytes:
 
 @dataclass(frozen=True)
 class PendingVotes:
-    """The pending votes of m voters without markers: arrays of length n, sorted by voter.
+    """The n pending votes of m voters (without the markers between them): arrays of length n, sorted by voter.
 
     Attributes:
         voter: position of the voter among the m voters.
