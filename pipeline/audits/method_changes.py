@@ -108,7 +108,7 @@ class SingleMove:
 
 @dataclass(frozen=True, slots=True)
 class MethodHistory:
-    """The changes of the method and the single moves of one board.
+    """The changes of the method of one board, and its single moves (ratings of single models that moved far).
 
     Attributes:
         changes: changes of the method, oldest first.

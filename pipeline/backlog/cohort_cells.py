@@ -275,7 +275,7 @@ class PairNumbers:
         return cls(cohorts, code[tested], voters[tested])
 
     def __call__(self, part: Int64, model: Int64) -> Int64:
-        """Return the number of each pair, given parts and models; `len(code)` for untested pairs."""
+        """Return the number of each pair of a part's cohort and a model; `len(code)` for a pair that is not tested."""
         whole = self.cohorts.group[part] * self.cohorts.votes.models + model
         place = np.searchsorted(self.code, whole)
         known = np.append(self.code, -1)[place] == whole

@@ -135,10 +135,10 @@ def monitor(
 
 
 def _expect_source(given: str, topic: str | None, options: Settings) -> None:
-    """Check what can be checked without a connection.
+    """Check the address of the source as far as that is possible without a connection.
 
     Raises:
-        Usage: a URL that is not understood, or settings of security that contradict each other.
+        Usage: the address is not a known kind of URL, or the security settings contradict each other.
     """
     if is_kafka_url(given):
         chosen_topic(topic, parse_kafka_url(given)[1], options)

@@ -33,7 +33,7 @@ class FileRecords(Sequence[str | None]):
     def __getitem__(self, row: slice) -> "FileRecords": ...
 
     def __getitem__(self, row: int | slice) -> "str | FileRecords | None":
-        """Return one origin, or the origins of a slice."""
+        """Return the origin (file and record number) of the record in this row, or the origins of a slice of rows."""
         if isinstance(row, slice):
             return FileRecords(self.name, self.reading, self.numbers[row])
         return f"{self.name}#{self.numbers[row]}"

@@ -75,9 +75,9 @@ class Taste:
     def upper(self) -> float:
         """The standard deviation of tastes in the null hypothesis of `cells`, in logits.
 
-        It is the value that s exceeds with probability 0.16, given the estimate. Before the estimate, s² has an
-        exponential distribution with the mean `USUAL_SQUARE`, which counts only where the error is large: an exact
-        estimate s gives s + error. An assumed taste gives `sd` + `error`.
+        It is the 84% quantile of the posterior of s. The prior of s² is an exponential distribution with the mean
+        `USUAL_SQUARE`; with a small error, it hardly matters and the result is about `sd` + `error`. A taste that was
+        assumed and not estimated gives exactly `sd` + `error`.
         """
         highest = min(self.sd + self.error, _MAX_SD)
         square, above = np.interp([self.sd, highest], _GRID, _LINEAR)

@@ -1,7 +1,7 @@
 """Finds the votes whose id is also the id of an earlier vote.
 
-Instead of each id, two hashes of it are stored, 12 bytes together. The ids as texts would take most of the memory while
-a file is read, because every vote has one.
+Two hashes of each id are stored, 12 bytes together, instead of the id. Ids as texts would take most of the memory while
+a file is read.
 """
 
 import numpy as np

@@ -195,7 +195,7 @@ def _same(claim: Claim) -> Claim:
 
 
 def _sum(groups: Sequence[Campaign]) -> Campaign:
-    """Join groups into one. Its claim is the one with the most evidence.
+    """Join groups into one group, which gets the claim with the most evidence.
 
     A fact about sampling on the whole board is the claim only if there is no other claim.
     """

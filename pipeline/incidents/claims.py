@@ -19,7 +19,7 @@ AT_RANDOM = frozenset({"votes at random", "clicks at random"})
 """Habits of a voter whose votes show no aim."""
 
 AIMLESS = AT_RANDOM | {"votes against the rating"}
-"""Habits of a voter whose votes do not depend on which model is better. A voter's votes hardly show which one it is."""
+"""Habits of a voter whose votes do not depend on which model is better. A few votes hardly tell these habits apart."""
 
 # Detectors of votes that come in numbers. Their votes may be honest, and what they share is only the moment.
 _CROWDS = frozenset({"vote_burst", "traffic"})
@@ -82,7 +82,7 @@ def claim_of(alert: Mapping[str, Any]) -> Claim:
 
 
 def shift_of(claim: Claim) -> Claim | None:
-    """Return the claim of the attack that would explain a FACT about changed results of a model; otherwise None."""
+    """Return the claim that a model is attacked, given the claim that its results changed; None for any other claim."""
     detector, _, model = claim.name.partition(" ")
     effect = _RESULTS.get(" ".join(claim.effect.split()[:2]))
     return Claim(MODEL, model, effect) if claim.kind == FACT and detector == "model_shift" and effect else None
@@ -96,7 +96,7 @@ def _effect_of_results(alert: Mapping[str, Any]) -> str | None:
 
 
 def _explanation(best: Mapping[str, Any]) -> Claim:
-    """Return the claim of the best explanation of a voter's votes."""
+    """Return the claim of the best explanation: about the model or provider that it names, or else about a habit."""
     effect = _VERBS.get(str(best["what"]).partition(" ")[0])
     if effect is not None:
         for kind in (MODEL, PROVIDER):

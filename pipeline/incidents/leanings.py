@@ -17,10 +17,10 @@ LEAST_SHARE = 0.08
 """A voter leans for or against a model only if at least this share of the voter's votes are for or against it."""
 
 MOST = 0.5
-"""The least share of a voter's votes for or against a model that no habit explains."""
+"""If at least this share of a voter's votes is for or against a model, the model is an aim even beside a habit."""
 
 LEAST_VOTES = 5
-"""The least number of votes for or against a model that is a leaning."""
+"""A voter with fewer votes for or against a model has no leaning about the model."""
 
 _TIMES = 5.0
 # An honest voter's votes for a model are one of as many as there are models; more for a strong or a new one.

@@ -78,7 +78,7 @@ def preview(connection: Connection, action: str, targets: Sequence[ExclusionTarg
 def preview_resolution(connection: Connection, alert_ids: Sequence[str]) -> ExclusionPreview:
     """Return what would change if these alerts were resolved.
 
-    Policies would then no longer exclude voters because of them.
+    An alert that is resolved no longer causes a policy to exclude its voter.
 
     Args:
         connection: reads the store, with a role that may read voters.

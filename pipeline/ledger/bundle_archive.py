@@ -38,7 +38,7 @@ def write(out: BinaryIO, files: BundleFiles) -> None:
 
 
 class _ForwardOnly:
-    """A stream that cannot seek. `zipfile` writes other bytes if it can seek, so a file and a socket would differ."""
+    """A stream that cannot seek, so that `zipfile` writes the same bytes to a file as to a socket."""
 
     def __init__(self, write: Callable[[bytes], object]) -> None:
         self._write = write

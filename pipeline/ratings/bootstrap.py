@@ -249,7 +249,7 @@ class _Cells:
         return votes, failed
 
     def chord_newton(self, votes: Float64) -> tuple[Float64, list[int]]:
-        """Fit R draws of votes at once. Every step uses the information of the fit, not of the draw.
+        """Fit R draws of votes at once. Every step uses the information matrix of the fit of all votes.
 
         Args:
             votes: float64[R, 3P], one row for each draw, as `draw` returns them.

@@ -289,7 +289,7 @@ def _with_episode(columns: KeyedColumns, at: Int64, table: Float64, start: int) 
 
 
 def _with_own_ties(columns: KeyedColumns, at: Int64, table: Float64) -> KeyedColumns:
-    """Add the window to the votes and ties on each key's model, which later are subtracted from the cohort's sums."""
+    """Add the window's votes and ties to the sums of each key, the cohort's votes on the key's own model."""
     votes, ties = columns["own_votes"] * baseline.KEPT, columns["own_ties"] * baseline.KEPT
     votes[at] += table[:, baseline.N]
     ties[at] += table[:, baseline.N] - table[:, baseline.WON] - table[:, baseline.LOST]

@@ -7,8 +7,7 @@ A cohort of new accounts is followed from its first vote on a model. There are m
 open only at the second vote on the model, in the window of the first vote or later. If the second vote is in a later
 window, the first vote is no evidence. Cells with one vote are remembered by a hash, at most the newest 20,000.
 
-If there are too many keys, the keys with the least evidence for their number of steps are dropped. This can only lose
-evidence.
+If there are too many keys, the keys with the least evidence per step are dropped. This can only lose evidence.
 """
 
 import hashlib

@@ -128,7 +128,7 @@ class SamplingSkew:
     def _begin_policy(
         self, columns: KeyedColumns, declared: _DeclaredShares, window: Window
     ) -> tuple[KeyedColumns, list[Signal]]:
-        """Close the factors of the previous policy, clear its alerts, and store the shares of the new policy."""
+        """Store the Bayes factors of the previous policy, clear its alerts, and store the shares of the new policy."""
         signals: list[Signal] = []
         if KEY in columns:
             columns = _with_other(columns, {})

@@ -98,10 +98,9 @@ class SilentDeprecation:
     name = "silent_deprecation"
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
-        """Compute the state of the detector after a window, and the signals about what is irregular in it.
+        """Compute the state of the detector after a window, and the signals that the window causes.
 
-        Silences are not tested in a window without accepted votes, nor in a window in which the policy changes. Cost: a
-        few vector operations on all models.
+        Silences are not tested in a window without accepted votes, nor in a window in which the policy changes.
 
         Args:
             window: the next window, in order of time.

@@ -193,7 +193,7 @@ def _distinct(cells: Cells, read: Callable[[Any], Any], empty: Any) -> tuple[lis
 def _keys(cells: Any) -> tuple[list[Any], npt.NDArray[np.int64]]:
     """Return the distinct cells, and int64[n], the position of each cell among them.
 
-    A null in an Arrow array is not among the distinct cells: its position is their number.
+    Nulls of an Arrow array are not among the distinct cells. The position of a null is the number of distinct cells.
     """
     if not isinstance(cells, pa.Array) and set(map(type, cells)) == {str}:
         with suppress(UnicodeEncodeError):  # half a surrogate pair

@@ -95,7 +95,7 @@ class AuditInput:
         return DailyAppearances(self.models, labels, sums.battles, sums.appearances, declared)
 
     def _declared(self, start: int) -> list[float]:
-        """Return the declared share of each model; NaN on a day without a policy or with a change of policy."""
+        """Return each model's declared share on the day that begins at `start`; NaN if the policy is not constant."""
         policy = self.registry.as_of(start).policy
         if policy is None or not policy.appearance or self.registry.has_policy_change(start, start + DAY):
             return [float("nan")] * len(self.models)

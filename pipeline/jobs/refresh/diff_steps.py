@@ -100,7 +100,7 @@ class StepInputs:
 
 
 def _counted_by(snapshot: PublishedSnapshot) -> tuple[Any, ...]:
-    """Return what determines which votes of a log a snapshot counts, apart from the method."""
+    """Return by what a snapshot decides which votes count, except its method: exclusions, models and fates."""
     body = snapshot.body
     return body["exclusions"], body.get("unregistered", []), counted_fates(body)
 

@@ -81,7 +81,13 @@ def _carry(stream: SimulatedStream, first: RaisedAlert, last: RaisedAlert, order
 
 
 def _rows_of(voter: int, order: Int64, codes: Int64) -> Int64:
-    """Return the rows of the evaluated votes of a voter, ascending."""
+    """Return the rows of a voter's evaluated votes, ascending.
+
+    Args:
+        voter: code of the voter.
+        order: the rows of all evaluated votes, sorted by voter.
+        codes: the voter of each row in `order`.
+    """
     return np.sort(order[np.searchsorted(codes, voter) : np.searchsorted(codes, voter, side="right")])
 
 

@@ -57,7 +57,7 @@ class BoardCosts:
     Attributes:
         votes: number of votes.
         stages: the cost of each stage, in the order of STAGES.
-        sizes: one of STORED → its bytes on disk.
+        sizes: kind of data (STORED) → number of bytes on disk.
     """
 
     votes: int

@@ -3,8 +3,8 @@
 An alert about a voter is about all counted votes of the voter. An alert about windows is about the votes that its
 evidence selects.
 
-One pass reads the votes for all alerts about windows. A second query reads the votes of all voters with an alert, and
-of those who may have voted as an alert about windows claims.
+One pass reads the votes for all alerts about windows. A second query reads the votes of single voters: those with an
+alert, and those who may be followers of an alert about windows.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ class RefreshRhythm:
     overdue: bool
 
     def sentence(self, at: str) -> str:
-        """Return a sentence for people, without a full stop; `at` is the expected time in the form for these people."""
+        """Say when the next refresh is expected, without a full stop; `at` is the expected time as text."""
         if self.overdue:
             return f"the next refresh was expected about {at} ({self.every}) and has not come"
         return f"the next refresh is expected about {at} ({self.every})"

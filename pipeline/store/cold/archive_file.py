@@ -162,16 +162,16 @@ class ArchiveFile:
 
     @classmethod
     def open(cls, folder: ArchiveFolder, sha256: str, data_key: bytes, chunks: Chunks) -> ArchiveFile:
-        """Open a file.
+        """Open an archive file.
 
         Args:
             folder: the archive.
             sha256: SHA-256 of the file.
-            data_key: its key, encrypted with the archive key.
-            chunks: its directory.
+            data_key: key of the file, encrypted with the archive key.
+            chunks: directory of the file.
 
         Raises:
-            MissingKey: there is no archive key, or it is another one.
+            MissingKey: there is no archive key, or the file was written with another archive key.
             Unavailable: the file is missing.
         """
         from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap  # noqa: PLC0415

@@ -19,7 +19,7 @@ them."""
 
 
 class EarlierPosition(msgspec.Struct, frozen=True):
-    """An earlier reading position of a log. A copy of the log that ends here is recognised by it.
+    """An earlier reading position of a log, by which a copy of the log that ends at this position is recognised.
 
     Attributes:
         offset: number of bytes before the position.
