@@ -201,7 +201,10 @@ def _part(incident: Mapping[str, Any]) -> str:
 
 
 def _standing(incident: Mapping[str, Any]) -> str:
-    """Return a clause with the model's rank without the votes that are left out; "" if it is not known."""
+    """Return a clause with the model's rank on the defended board, which leaves out the incident's votes.
+
+    "" if the rank is not known, or if the votes are not left out.
+    """
     rank = incident.get("rank")
     if rank is None or not _are_left_out(incident):
         return ""

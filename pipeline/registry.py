@@ -72,7 +72,7 @@ class PolicyInForce:
 
     Attributes:
         since: start of the policy, microseconds since 1970 UTC.
-        weights: first name of a model → weight, at least 0.
+        weights: model → weight, at least 0. A renamed model has its first name here.
     """
 
     since: int

@@ -137,13 +137,13 @@ def _add_board_routes(router: APIRouter, reader: StoreReader) -> None:
 
 
 def _snapshot_table_row(snapshot: dict[str, Any]) -> dict[str, Any]:
-    """Return a snapshot with the same columns as every other snapshot."""
+    """Return the summary of a snapshot as a table row. All rows have the same columns."""
     left_out = dict.fromkeys(RULE_BITS) | snapshot["left_out"]
     return snapshot | {"coverage": snapshot["coverage"] or dict.fromkeys(_COVERAGE), "left_out": left_out}
 
 
 def _table_row(standing: dict[str, Any]) -> dict[str, Any]:
-    """Return a standing as a row, with the same columns for every standing."""
+    """Return the standing of a model, which has its figures by view, as a table row. All rows have the same columns."""
     return {"model": standing["model"]} | {
         f"{view}_{name}": standing[view][name] if standing[view] else None for view in VIEWS for name in _FIGURES
     }

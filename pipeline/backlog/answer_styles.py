@@ -39,8 +39,8 @@ class StyleFinding:
         style: the style in these periods, compared with the others, such as "longer answers".
         log_e: ln of the e-value of the period that differs most. The null hypothesis is that the style is the same in
             all periods.
-        voters: number of voters on the model in these periods; of several periods, in the one with the most voters.
-        tests: number of pairs of a model and a period that were tested for this feature.
+        voters: number of voters on the model in the period. With several periods, the largest of their numbers.
+        tests: number of tests of this feature of style: one for each model and period.
     """
 
     model: int

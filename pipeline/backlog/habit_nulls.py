@@ -28,7 +28,7 @@ LEAST_SPREAD = 0.4
 """The smallest value that is assumed for s, the standard deviation of a habit over honest voters, in logits."""
 
 WIDE_SHARE, WIDE = 0.1, 1.5
-"""The share WIDE_SHARE of the honest voters has WIDE times the standard deviation of the other honest voters."""
+"""For the share WIDE_SHARE of honest voters, the standard deviation of b is assumed to be WIDE times s."""
 
 BIASED = (1.5, 6.0)
 """The range of b for voters with a habit. b is the logit that is added to an honest voter's chance of the habit."""

@@ -52,12 +52,16 @@ class SmallCells:
     lost_table: Float64
 
     def log_ratios(self, verb: int, kind: int, delta: int) -> tuple[Float64, Int32]:
-        """Return ln of the ratios for one alternative: a column of a table, and int32[c], the row of each cell in it.
+        """Return ln of the likelihood ratios of one alternative for all c cells.
 
         Args:
             verb: 0 for "promotes", 1 for "demotes".
             kind: position of the alternative's kind in `pipeline.evidence.cells.KINDS`.
             delta: position of the size of the bias in DELTAS.
+
+        Returns:
+            Two arrays: float64[t], a column of one of the tables; and int32[c], the position in this column of each
+            cell's value.
         """
         if kind == _RARE_LOSSES:
             return self.lost_table[:, delta], self.lost[verb]

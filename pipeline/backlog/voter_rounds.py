@@ -27,7 +27,7 @@ from pipeline.evidence import Reference
 from pipeline.vocabulary.arrays import Bool, Int8
 
 EXCLUDED_AT = 1e4
-"""The average of a voter's e-values from which on the voter does not count in the references of the next round."""
+"""A voter whose average e-value is at least this is excluded from the references of the next round."""
 
 MOST_ROUNDS = 10
 

@@ -56,7 +56,7 @@ def history(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Audit published boards: falling vote counts, removed and renamed models, changes of the method, of #1, of shares.
+    """Audit published boards: falling vote counts, removed or renamed models, new methods, new leaders, vote shares.
 
     Exit 1 if a vote count fell, a name was removed, or two files contradict each other.
     """

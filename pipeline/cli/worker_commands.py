@@ -172,9 +172,9 @@ def _source(
 
 
 def _text_reading(store: Store, url: str) -> TextReading:
-    """Return the check of texts that `publish` makes with this store.
+    """Return the text checks of `integrity publish`, with the same folder and key.
 
-    A vote gets the same fields whether it is read from a file here or is published first.
+    So a vote in a file gets the same fields, whether `integrity work` reads the file or `integrity publish` sends it.
     """
 
     def open_reading() -> TextReading:

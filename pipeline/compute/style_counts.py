@@ -58,11 +58,14 @@ class StyleCounts:
         return PairCounts.from_rows(tuple(models), low, high, self.outcomes)
 
     def squares_of(self, kept: Int64, size: int) -> Float64:
-        """Return float64[5], Σ z² over the votes between the models with the codes `kept`, for each style feature.
+        """Return the sum of the squared style contrasts (`squares`) over the votes between some of the models.
 
         Args:
-            kept: codes of models.
-            size: K, the number of models of the axis.
+            kept: codes of these models. A vote counts if both of its models are among them.
+            size: K, the number of all models.
+
+        Returns:
+            float64[5], one sum for each style feature.
         """
         low, high = np.divmod(self.key, max(size, 1))
         total: Float64 = self.squares[np.isin(low, kept) & np.isin(high, kept)].sum(axis=0)

@@ -41,10 +41,10 @@ class FittedAxis:
     features: tuple[int, ...]
 
     def rows(self, part: StyledPart, threads: int | None) -> VoteRows:
-        """Return the votes of a part between fitted models, sorted by pair.
+        """Read a part of the log, and return its votes between two fitted models, sorted by pair of models.
 
         Args:
-            part: the part, which is read here.
+            part: the part of the log.
             threads: number of threads that later sum the rows (`VoteRows.threads`).
         """
         votes = part.read()
@@ -101,16 +101,18 @@ class RatedPart:
 
 
 class StyleSums:
-    """The votes of a fit under style control, as sums over parts (`ratings.vote_rows.SummedVotes`).
+    """Gives a fit under style control the sums over its votes that it needs (`ratings.vote_rows.SummedVotes`).
+
+    The votes are read part by part for each sum, so they need not fit into memory.
 
     Attributes:
         low, high: int64[P], the two model codes of each pair, as in `VoteRows`.
         votes: int64[P], number of votes of each pair.
 
     Args:
-        votes: the votes.
+        votes: the votes, in parts.
         counts: the votes between the fitted models, counted by pair.
-        squares: float64[F], Σ z² over the votes between fitted models, for each feature.
+        squares: float64[F], for each feature the sum of its squared contrasts over the votes between fitted models.
         axis: the models and features of the fit.
         runner: runs the summing of each part.
     """

@@ -205,10 +205,10 @@ def cell_weights(voter: Int64, votes: Int64) -> Float64:
 def voter_e_values(
     voter: Int64, a: Int64, b: Int64, outcome: Int8, reference: Reference, taste: float | None = None
 ) -> tuple[Int64, Float64]:
-    """Compute the e-value of each voter after all of the voter's votes, from the voter's cells.
+    """Compute the e-value of each voter from all of the voter's votes, counted by model and by provider.
 
-    The null hypothesis is that the voter is honest, with tastes of the given standard deviation. A cell with fewer than
-    three votes is little evidence by itself, and its e-value is taken as 0.
+    The null hypothesis is that the voter is honest, with tastes of the given standard deviation. A model or provider
+    with fewer than three votes of the voter adds nothing.
 
     Args:
         voter: int64[n], the voter of each vote.

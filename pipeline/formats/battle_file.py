@@ -116,7 +116,7 @@ def open_battles(path: Path, mapping: ColumnMapping | None = None) -> BattleFile
 
 
 def join_files(files: Sequence[BattleFile]) -> BattleFile:
-    """Combine several battle files, opened with one mapping, into one `BattleFile` with all of their parts."""
+    """Combine several battle files into one `BattleFile`. All files must have been opened with the same mapping."""
     if len(files) == 1:
         return files[0]
     return BattleFile(tuple(part for file in files for part in file.parts), files[0].mapping)

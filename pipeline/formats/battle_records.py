@@ -164,7 +164,7 @@ def _flags_of(record: bytes | Fields) -> dict[str, Int8]:
 
 
 def _encoded(fields: Fields) -> bytes:
-    """Return a record as the bytes of an event. A missing id becomes a placeholder: equal rows are different votes."""
+    """Return a record as the bytes of an event. A record without an id gets a placeholder as its id."""
     event = {key: value for key, value in with_checked(fields).items() if value is not None}
     if conversation := event.pop(CONVERSATION, None):
         event["vote_id"] = hash_conversation(str(conversation))

@@ -86,7 +86,7 @@ class _JoinedNames:
 
 
 def _joined(parts: Sequence[str]) -> list[str]:
-    """Return each beginning of a name, from two words on, written as one word without spaces."""
+    """Join the first two words of a name, the first three, and so on up to all: a, b, c gives "ab" and "abc"."""
     return ["".join(parts[:n]) for n in range(2, len(parts) + 1)]
 
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from pipeline.vocabulary.parquet_pages import ChunkSizes
 
 LONG = 1_000
-"""Largest size in bytes of a text in a dictionary, if its column is read as plain texts. Names are always shorter."""
+"""A column is read as plain texts only if no text in its dictionaries is larger, in bytes. Names are always shorter."""
 
 # With more row groups, each is so small that its dictionary is too.
 _MOST_GROUPS = 256

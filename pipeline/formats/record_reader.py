@@ -57,10 +57,10 @@ class BatchCheck(Protocol):
     """A `RecordCheck` that can also check many records in one call, which is faster than a call for each."""
 
     def __call__(self, record: Record, fields: Fields) -> Fields:
-        """Return the fields that the texts of a record add to its fields."""
+        """Return fields of the vote that are computed from the texts of the record, such as the conversation."""
 
     def of_records(self, records: Sequence[Record], fields: Sequence[Fields]) -> list[Fields]:
-        """Return what a call returns for each of several records.
+        """Check several records; return for each what `__call__` returns.
 
         Args:
             records: the records with their texts.

@@ -188,6 +188,6 @@ def _checked(fields: Fields) -> Fields:
 
 
 def _cut(event: dict[str, Any]) -> dict[str, Any]:
-    """Shorten the texts of an event that is too large. A text that was cut is still longer than the decoder accepts."""
+    """Cut the long texts of an event to 300 characters. The decoder accepts 200, so it still rejects the event."""
     cut = {name: value[:_MAX_TEXT] if isinstance(value, str) else value for name, value in event.items()}
     return {name: value for name, value in cut.items() if isinstance(value, str | int)}

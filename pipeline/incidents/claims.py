@@ -33,8 +33,8 @@ class Claim:
         kind: MODEL or PROVIDER if votes favour or harm the subject, or if there are more votes on it than usual. HABIT
             if the alert is about how a voter votes and not about one model. NETWORK or BOARD if the network or the
             whole board has more votes than usual. FACT for every other statement of a detector or an audit.
-        name: name of the model, provider or network. For a HABIT, its text or, without one, the detector's name. For a
-            FACT, the detector and the id of the alert's subject.
+        name: name of the model, provider or network. For a HABIT, the text that describes the habit; if there is no
+            text, the name of the detector. For a FACT, the name of the detector and the id of the alert's subject.
         effect: LIFTED, LOWERED or MORE; for a FACT the direction of the alert; empty for a habit.
     """
 

@@ -13,7 +13,7 @@ from pipeline.incidents.claims import FACT, MODEL, PROVIDER, Claim
 from pipeline.vocabulary.time import DAY
 
 SAMPLING = Claim(FACT, "sampling")
-"""The claim under which facts about sampling are joined."""
+"""The claim that replaces the claims of all facts about sampling, so that they form one group."""
 
 SAMPLING_GAP = 30 * DAY
 """The longest pause between facts about sampling in one group, in microseconds.

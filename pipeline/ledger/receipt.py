@@ -91,7 +91,11 @@ def check(receipt: VoteReceipt, keys: Sequence[VerifierKey]) -> Checkpoint:
 
 
 def _check_claims(receipt: VoteReceipt, vote: leaf.VoteLeaf) -> None:
-    """Check that the receipt describes this leaf, and that its views do not contradict the fate."""
+    """Check that a receipt is of this leaf's vote, and that the views in which the vote counts fit the vote's fate.
+
+    Raises:
+        Refuted: reason `leaf` or `counts`.
+    """
     if vote.vote != receipt.vote:
         raise Refuted("leaf", "receipt", f"expected the leaf of vote {receipt.vote}, got that of {vote.vote}")
     countable = vote.fate in (FATES[ACCEPTED], FATES[LATE])

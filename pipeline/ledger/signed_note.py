@@ -64,7 +64,7 @@ class VerifierKey:
         return sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public).digest()[:4]
 
     def __str__(self) -> str:
-        """Return the key in the form in which it is published."""
+        """Return the key as text: `name+id+base64(type ‖ key)`."""
         return f"{self.name}+{self.key_id.hex()}+{_text64(bytes([self.kind]) + self.public)}"
 
     @classmethod

@@ -79,8 +79,8 @@ def confidence_sequences(
         covariances: one or more covariance matrices of the strengths, float64[K, K] in logits², rows sum to zero. For
             each rating and each difference of two ratings, the matrix that gives the largest variance is used.
         level: coverage over all snapshots, between 0 and 1.
-        models_ever: number of models that have had votes so far, at least K; by default K. It decides how the level of
-            sure ranks is divided (`pair_level`).
+        models_ever: number of models that have had votes so far, at least K; by default K. The more models, the
+            smaller the error rate of each single comparison of two models (`pair_level`).
 
     Raises:
         BadCounts: `level` is outside (0, 1), the ratings are not sorted, or there is no covariance.

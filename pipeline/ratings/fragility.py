@@ -182,7 +182,7 @@ class _Refit:
 
 
 class _Search:
-    """The search for one pair of models. A cell is one of P pairs with one of: a wins, b wins, no winner."""
+    """Searches for the fewest votes without which model `below` passes model `above`. P pairs have 3P cells."""
 
     def __init__(self, counts: PairCounts, start: Fit, above: int, below: int) -> None:
         self._counts, self._start = counts, start

@@ -1,8 +1,8 @@
 """Fits ratings together with the effect of one covariate of a vote, such as which model was shown first.
 
-Model: logit P(a beats b) = θ_a − θ_b + φ x, where x is the covariate of the vote, oriented to a. A tie is half a win
-for each side. Votes of one cell (a pair of models, an outcome and a value of x) are interchangeable. So the fit needs
-the counts of cells only. With x = 1 for the model shown first, φ is the home advantage of Agresti 2013 (Categorical
+Model: logit P(a beats b) = θ_a − θ_b + φ x, where x is the covariate of the vote. If a and b are swapped, x changes its
+sign. A tie is half a win for each side. The fit needs only counts: the number of votes for each pair of models, outcome
+and value of x. If x is 1 when a is shown first, and −1 when b is, φ is the home advantage of Agresti 2013 (Categorical
 Data Analysis, 3rd edition, section 11.6.2).
 
 The covariance is the sandwich H⁺ B H⁺ over votes, or over clusters of votes (`clustered_sandwich`).
@@ -169,7 +169,7 @@ def rate_with_covariate(
 
 
 def _cell_scatter(cells: CovariateCells, residual: Float64, size: int) -> Float64:
-    """Return Σ s sᵀ over single votes, float64[K + 1, K + 1], from the cells."""
+    """Return Σ s sᵀ over single votes, float64[K + 1, K + 1], where s is the score vector of a vote."""
     square = cells.votes * residual**2
     edges = np.bincount(cells.a.astype(np.int64) * size + cells.b, square, size * size).reshape(size, size)
     edges = edges + edges.T

@@ -23,7 +23,7 @@ PER_FREQUENT = 200
 
 
 def threshold(spectrum: Int64) -> int:
-    """Return the largest number of votes that a prompt may have without being frequent.
+    """Return L, the largest number of votes that a prompt may have without being frequent, as the module defines it.
 
     Args:
         spectrum: int64[2, n]. The first row has the numbers of votes that occur among the prompts, each once,

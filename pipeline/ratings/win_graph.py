@@ -28,7 +28,7 @@ def strong_components(W: Float64) -> list[Int64]:
 
     Returns:
         One array for each component: the codes of its models, ascending. Components are sorted by number of votes
-        among their members, then by number of models, both descending, then by their lowest code.
+        between their models, then by number of models, both descending, then by their lowest code.
     """
     count, label = connected_components(csr_array(np.asarray(W > 0, dtype=np.int8)), directed=True, connection="strong")
     inside = np.where(label[:, None] == label[None, :], W, 0.0).sum(axis=1)

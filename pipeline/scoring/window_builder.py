@@ -85,7 +85,7 @@ def _grouped(
 
 
 def _sum_by_name(names: list[tuple[str, str]], counts: Int64) -> GroupedModelCounts:
-    """Sum the rows of equal (group, model). Sort the sums by name, since numbers depend on the order of arrival."""
+    """Sum the rows that have the same (group, model). Sort the sums by these names, so that their order is fixed."""
     place = {name: i for i, name in enumerate(sorted(set(names)))}
     table = np.zeros((len(place), len(MEASURES)), dtype=np.int64)
     np.add.at(table, [place[name] for name in names], counts)

@@ -192,7 +192,8 @@ def _voters(votes: WindowVotes, window: Int64, windows: int) -> Sequence[WindowV
 def add_counts(*counts: Int64) -> Int64:
     """Return the sum of counts of one window: int64[rows, 12], one row for each kind, group and model.
 
-    If a kind has more than MAX_ROWS rows, the hashes of its groups are shortened.
+    If a kind has more than MAX_ROWS rows, the hashes of its groups are shortened. Groups with the same shortened hash
+    then share a row.
 
     Args:
         counts: arrays int64[rows, 12] in the order of COLUMNS.

@@ -63,7 +63,7 @@ def keep(array: _Array) -> _Array:
 
 
 def join_large(parts: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
-    """Return the parts of a column, at least one, as one large array."""
+    """Concatenate one or more parts of a column to one array, which is allocated as a large array."""
     if len(parts) == 1:
         return keep(parts[0])
     result, at = new_large((sum(map(len, parts)), *parts[0].shape[1:]), parts[0].dtype), 0

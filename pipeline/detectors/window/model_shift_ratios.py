@@ -100,7 +100,12 @@ def _medians(values: Float64, known: Bool) -> Float64:
 
 
 def _spreads(scores: Float64, known: Bool) -> Float64:
-    """Return φ, the factor by which variances are multiplied, for each slot (column) of standard scores."""
+    """Return φ for each slot: the factor by which its variances are multiplied, from the spread of the scores.
+
+    Args:
+        scores: float64[m, slots], standard scores of the models.
+        known: bool[m, slots], false where a model has too few votes for a score.
+    """
     count = known.sum(axis=0)
     estimated = (_MAD_TO_SD * _medians(np.abs(scores), known)) ** 2
     least = np.where(count < _FEWEST_FOR_CERTAIN_SPREAD, _UNKNOWN_SPREAD, _LEAST_SPREAD)

@@ -70,10 +70,11 @@ _OF_BOARD = ("slots", "slot_votes")
 
 @dataclass(frozen=True)
 class ShiftSums:
-    """The sums of votes on m models by slot of time. The models are in the order of `columns[KEY]`.
+    """The sums of votes on m models by slot of time.
 
     Attributes:
-        columns: name → column with one entry for each model: the sums, and the state of the model's alerts.
+        columns: name → array whose first axis is the m models. `columns[KEY]` has the keys of the models. The other
+            arrays have the sums by slot, and the state of each model's alerts.
         starts: int64[SLOTS + 1], start of each slot in microseconds since 1970 UTC, the open slot last; −1 for slots
             that are not used yet.
         votes: number of votes of the board in the open slot.

@@ -18,7 +18,7 @@ from pipeline.registry import RegistryState
 from pipeline.vocabulary.arrays import Float64
 
 TOLERANCE, MOST_TOLERANCE = 0.15, 0.5
-"""The least and the largest ε: by how much a model's share of the votes may differ from its declared share."""
+"""The least and the largest ε. A model's share of the votes may be its declared share times 1 − ε to 1 + ε."""
 
 _SPREADS = 3.0
 # Fewer models give no spread.

@@ -184,7 +184,7 @@ class TrafficGap(_HourlyTraffic):
 
 
 def _alerts_only(state: WindowState) -> dict[str, Any]:
-    """Return only the open alert of a state of an older version, which learned votes. The sittings are learned anew."""
+    """Return the open alert of an old state. What the state learned is dropped: it counts votes and not sittings."""
     return {name: state[name] for name in alert_policy.NO_ALERT if name in state}
 
 

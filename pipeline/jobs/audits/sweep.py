@@ -195,7 +195,17 @@ def discoveries(
 def _update_alerts(
     connection: Connection, findings: Sequence[Finding], discovered: Sequence[bool | None], at: int
 ) -> dict[str, int]:
-    """Open alerts for facts and discoveries, and clear the alerts that no finding supports any more."""
+    """Open an alert for each finding that needs no test or passed its test. Clear alerts that have no finding any more.
+
+    Args:
+        connection: the transaction.
+        findings: the findings of all audits.
+        discovered: for each finding, whether e-LOND counts it as a discovery; None for a finding that needs no test.
+        at: time of the sweep, in microseconds since 1970 UTC.
+
+    Returns:
+        {"told", "cleared"}: number of alerts that were opened or stay open, and of alerts that were cleared.
+    """
     found = {(f.audit, f.subject, f.direction): (f, yes) for f, yes in zip(findings, discovered, strict=True)}
     unresolved = {
         (a["detector"], a["subject"]["id"], a["direction"])

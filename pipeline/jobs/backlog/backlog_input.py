@@ -24,7 +24,7 @@ from pipeline.vocabulary.large_arrays import keep, new_large, pieces
 from pipeline.vocabulary.outcomes import OUTCOME_CODES
 
 FOUND_AFTERWARDS = (exclusion_list.BACKFILL_VOTER_DETECTOR, POOLED_VOTERS, VOTER_HABIT)
-"""The detectors of alerts about voters that evaluations of backlogs open."""
+"""The detectors whose alerts about voters come from an evaluation of a backlog."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,11 @@ def _positive(label: Int64) -> Int32:
 
 
 def _provider_numbers(providers: Sequence[str | None]) -> Int64 | None:
-    """Return the index of the first model of each model's provider, −1 without a provider; None without any."""
+    """Number the providers, and return the number of each model's provider, int64[K].
+
+    The number of a provider is the index of its first model. A model without a provider has −1. The result is None if
+    no model has a provider.
+    """
     first: dict[str, int] = {}
     for model, provider in enumerate(providers):
         if provider is not None:

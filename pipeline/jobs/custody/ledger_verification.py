@@ -183,7 +183,11 @@ def _verify_boards(
 def _inputs(
     connection: Connection, store: Store, snapshot: PublishedSnapshot, signed: Manifest, where: str
 ) -> RatingInput:
-    """Return the votes that a snapshot rates, after checking that it leaves out exactly those its exclusions name."""
+    """Check that a snapshot leaves out the votes that its exclusions name and no others, and return the votes it rates.
+
+    Raises:
+        VerificationFailed: another vote is left out, or a named vote is not.
+    """
     data = store.files.get(signed.files[bundle.EXCLUDED])
     if manifest.sha256_hex(data) != signed.files[bundle.EXCLUDED]:
         raise Refuted("digest", f"{where}, {bundle.EXCLUDED}", "its content does not have the digest in the manifest")

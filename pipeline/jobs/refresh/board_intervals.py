@@ -41,7 +41,7 @@ MOST_VOTES = 5_000_000
 ALWAYS = 2_000
 """A log with at most this number of leaves is summed from all votes at each refresh."""
 MOST_GROWTH = 1.05
-"""Stored sums are updated while the view has at most this multiple of the votes that it had when they were computed."""
+"""Stored sums are computed anew once the number of votes has grown by more than this factor since the last time."""
 
 LEAST_LEFT = 0.25
 """Least ratio, for every model, of the sum over voters to the sum over single votes after excluded votes were

@@ -1,12 +1,12 @@
 """Measures whether incidents keep simultaneous attacks apart: mixes of two or three attacks among honest votes.
 
-An account of an attack is planted if it cast a vote that counts while the detectors ran; here that is every account of
-an attack. A planted account is named if an incident or a note has it: an alert is about it, or it follows an alert
-about windows (`CarriedAlert.followers`). The incident of an attack is the one with most of its named accounts; an
-incident without accounts belongs to the attack on its model.
+All accounts of an attack are planted. A planted account is called named if an incident or a note lists it, because an
+alert is about the account or because its votes are among those of an alert about windows (`CarriedAlert.followers`).
+The incident that lists most of the named accounts of an attack is taken as the incident of this attack. An incident
+that lists no account is assigned by its model.
 
-Purity and recall of the named accounts measure the grouping. The share of the planted accounts that the incident has
-also measures the detectors: they need more votes to name an account that votes on its target now and then only.
+Purity and recall of the named accounts measure the grouping alone. The share of planted accounts that the incident
+lists measures the detectors too: they miss accounts that seldom vote on the target.
 """
 
 from __future__ import annotations

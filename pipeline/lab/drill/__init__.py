@@ -1,6 +1,7 @@
 """Simulates a campaign of votes on a test store, and times how soon the pipeline reacts, for `integrity drill`.
 
-Each time is measured from the first vote of the campaign. The last is the time of the first board without the votes.
+Each time is measured from the first vote of the campaign. The last of these times is that of the first board that does
+not count the campaign's votes.
 
 campaign     plans the votes of a campaign for a model of the board
 chain        sends the votes, and waits for alert, incident, page, exclusion and snapshot

@@ -66,7 +66,7 @@ class Attack(ABC):
         return rng.integers(low, high, self.voters, endpoint=True)
 
     def end_day(self, days: float) -> float:
-        """Return the day before which the attack ends, in a stream of `days` days."""
+        """Return the time at which the attack ends, in days since the start of a stream of `days` days."""
         return days if self.to_day is None else self.to_day
 
     def draw_battles(self, simulator: VoteSimulator, rng: np.random.Generator, voter: Int64) -> ShownBattles:

@@ -58,7 +58,7 @@ class VoterAccounts:
 def draw_votes_per_voter(rng: np.random.Generator, votes: int, voters: int) -> Int64:
     """Draw the number of votes of each voter, int64[voters]. Each is at least 1, and their sum is `votes`.
 
-    Voters with lower numbers tend to cast more votes.
+    Voters at the beginning of the array tend to cast more votes.
     """
     weight = ((np.arange(voters) + 0.5) / voters) ** (-1 / _ALPHA)
     return 1 + rng.multinomial(votes - voters, weight / weight.sum())

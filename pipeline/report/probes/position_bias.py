@@ -4,7 +4,8 @@ Model: logit P(a beats b) = θ_a − θ_b + φ x, with x = 1 if a was shown firs
 Data Analysis, section 11.6.2; `pipeline.ratings.pair_covariate`). The figure is φ in log-odds. Its interval is the Wald
 interval with the sandwich covariance, clustered by voter if there are enough voters. The probe fires if the whole 99.5%
 interval is outside ±0.05: a smaller advantage changes a win rate of 50% by less than 1.3 percentage points. `details`
-says which jointly separated pairs the correction reverses.
+names the pairs of models whose order the correction reverses. Only pairs whose order is beyond sampling error are
+considered (jointly separated pairs, see `separation`).
 
 The figure is not computed if the file does not say which model was shown first. Neither is it computed if the order of
 the two models in a vote has another meaning: they are sorted by name, the winner comes first or last, or each pair

@@ -14,9 +14,8 @@ _ROLES = ("model", "provider")
 def names(connection: Connection, subject: sa.ColumnElement[str], name: str) -> sa.ColumnElement[bool]:
     """Build the SQL condition that an alert names something, as its subject or in its evidence.
 
-    An alert about a voter may name models in its evidence. An alert about a member of a group of voters names the
-    group's alert instead. If the group's alert is about a model, the condition for this model therefore also holds for
-    the members' alerts.
+    Alerts about the members of a group of voters do not name the model that the group favours. They name the id of the
+    group's alert, and the group's alert is about the model. The condition for a model also holds for these alerts.
 
     Args:
         connection: reads the store.

@@ -250,7 +250,11 @@ def format_alert(row: Mapping[str, Any], now: int | None = None) -> dict[str, An
 
 
 def _format_position(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the place of an alert: partition and offset of its vote, or its first window and when it ended."""
+    """Return the place of an alert.
+
+    For an alert about a vote, these are the partition and the offset of the vote. For an alert about windows, these are
+    the start of the first window, and the time at which the alert ended (None if it has not).
+    """
     if row["partition_no"] == NO_PARTITION and row["detector"] != "worker_halted":
         until = None if row["over_at"] is None else format_rfc3339(row["over_at"])
         return {"partition": None, "offset": None, "window": format_rfc3339(row["offset"]), "until": until}

@@ -64,13 +64,15 @@ class _Selected:
 
 
 class _Chosen(NamedTuple):
-    """The votes of an alert about windows, as sorted arrays int64.
+    """The votes that an alert about windows is about, as sorted arrays int64.
+
+    A position is a partition and an offset, packed into one number.
 
     Attributes:
-        votes: packed positions of the votes.
-        core: packed positions of those that were cast before the end of the window with the strongest evidence.
+        votes: positions of the votes.
+        core: positions of the votes that were cast before the end of the window with the strongest evidence.
         voters: pseudonyms of the voters.
-        often: pseudonyms of the voters with at least LEAST_VOTES of these votes.
+        often: pseudonyms of the voters who cast at least LEAST_VOTES of the votes.
     """
 
     votes: Int64

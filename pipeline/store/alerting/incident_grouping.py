@@ -193,7 +193,7 @@ def _count_left_out(connection: Connection, incident: Incident, mine: Sequence[A
 
 
 def _selected(connection: Connection, selection: VoteSelection) -> Int64:
-    """Return the packed positions of the counted votes of a selection."""
+    """Return the positions of the counted votes of a selection, each packed into one int64."""
     table = selection.table(connection)
     v = table.c
     query = sa.select(v.partition_no, v.offset).where(v.fate.in_(COUNTED), *selection.conditions(table))

@@ -23,7 +23,7 @@ class NextRefresh:
     votes_out: int
 
     def __str__(self) -> str:
-        """Return the numbers as a clause for messages: no first capital letter, no full stop."""
+        """Return both counts as a clause for messages: no first capital letter, no full stop."""
         if not self.votes_in and not self.votes_out:
             return "no vote moves into or out of the defended view at the next refresh"
         moves = ((self.votes_in, "into"), (self.votes_out, "out of"))
@@ -70,9 +70,9 @@ def count_change(
 def _count(
     connection: Connection, changed: frozenset[ExclusionTarget], kept: frozenset[ExclusionTarget], left_out: int
 ) -> int:
-    """Count the votes that the exclusions `changed` cover.
+    """Count the votes that an exclusion in `changed` covers and that nothing else leaves out.
 
-    Leave out votes that `kept` or a rule in `left_out` covers.
+    Votes that an exclusion in `kept` covers, or that have a flag among the bits `left_out`, are not counted.
     """
     if not changed:
         return 0

@@ -95,7 +95,10 @@ def _covariance(data: Any) -> Float64:
 
 
 def read_reference(connection: Connection, sequence: int) -> Reference | None:
-    """Return the reference of the published snapshot with this sequence number, or None if none is stored."""
+    """Return the strengths and covariances by which detectors evaluate votes after a published snapshot.
+
+    None if nothing is stored for the snapshot with this sequence number.
+    """
     c = schema.snapshot.c
     raw = connection.scalar(sa.select(c.reference).where(c.sequence == sequence))
     return unpack_reference(sequence, bytes(raw)) if raw else None

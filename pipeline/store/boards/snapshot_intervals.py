@@ -72,9 +72,9 @@ def _read(files: LedgerFiles, digest: str) -> Mapping[str, _Rows]:
 
 @lru_cache(maxsize=_CACHED)
 def _cached(folder: str, digest: str) -> Mapping[str, _Rows]:
-    """Return view → model → the intervals of the model.
+    """Read the intervals file with this digest from a ledger folder: view → model → its intervals.
 
-    The key `next` of the intervals names the model in the next row.
+    Under the key `next`, each model's intervals have the name of the model in the next row; None in the last row.
     """
     published = read_intervals(LedgerFiles(Path(folder)).get(digest))
     found = {}

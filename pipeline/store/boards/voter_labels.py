@@ -83,7 +83,7 @@ def without_voters(connection: Connection, text: str) -> str:
 
 
 def without_names(connection: Connection, reason: str) -> str:
-    """Return a reason in which labels replace the pseudonyms and the codenames of voters."""
+    """Replace pseudonyms and codenames of voters by labels, in the reason that an operator gave for a decision."""
     return without_voters(connection, without_codenames(connection, reason))
 
 

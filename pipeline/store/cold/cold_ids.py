@@ -19,9 +19,10 @@ from pipeline.store.db import schema
 
 
 def find(connection: Connection, keys: npt.NDArray[np.void]) -> dict[bytes, tuple[int, int]]:
-    """Return the positions of archived votes, as key → (partition_no, offset). Keys without one are left out.
+    """Return the positions of archived votes, as key → (partition_no, offset). Keys of other votes are left out.
 
-    Search the table `vote_key` first: a vote that is archived between both searches is then found by this one.
+    A caller that also searches the table `vote_key` must do so before this call. Otherwise a vote that is archived
+    between the two searches is found by neither.
 
     Args:
         connection: a transaction.

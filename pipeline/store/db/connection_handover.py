@@ -33,7 +33,10 @@ class Loan:
 
 
 def guard(engine: Engine) -> None:
-    """Make every connection of an engine check, before each statement, that the calling thread may use it."""
+    """Make each statement on a connection of this engine fail if the connection is lent to another thread.
+
+    The statement raises `ConnectionLent`.
+    """
     sa.event.listen(engine, "before_cursor_execute", lambda connection, *_: _check(connection))
 
 

@@ -148,7 +148,7 @@ def label_codes(lists: Int64, languages: Int64, terms: Mapping[int, str]) -> Lab
     """Convert the categories and languages of n votes from the store's numbers to `LabelCodes`, which have texts.
 
     Args:
-        lists: int64[n], the number of each vote's categories, from `list_terms`.
+        lists: int64[n], for each vote the number that stands for its categories, as `list_terms` returns it.
         languages: int64[n], the term number (term_no) of each vote's language; 0 for a vote without a language.
         terms: number of a term → its text. The text of a list of categories is a JSON array.
     """

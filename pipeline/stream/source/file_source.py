@@ -134,7 +134,7 @@ class FileSource:
         self.waits = what
 
     def _recognise(self, known: Sequence[FileReading], keep: Callable[[], None]) -> tuple[list[FileReading], FileScan]:
-        """Return the readings whose records are the beginning of the file, and the scan that recognised them."""
+        """Return the stored readings whose digest is that of the file's first records, and the scan that read them."""
         start = FileScan(self._records())
         found: list[FileReading] = []
         for mark in sorted({one.records for one in known if one.digest}):

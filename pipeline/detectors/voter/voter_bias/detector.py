@@ -32,11 +32,11 @@ voter, when the mixture alone reaches 10⁴. The band is evaluated after every v
 band reaches 100, after every 32nd vote, and after every fourth vote of a voter with an alert.
 
 False alarms: the error rate of the band is proved for voters in the band. The error rate of the mixture is proved for
-one evaluation after a fixed number of votes, and measured for all evaluations together. The table has measurements of
-honest voters on 20 models. Their shares of ties differ between voters (logit sd 0.97) and models (sd 0.12), and their
-sharpness has sd 0.3. The project's simulator did not make the stream:
+one evaluation after a fixed number of votes, and measured for all evaluations together. The table shows how many of
+the honest voters on 20 models got a warning and a critical alert. Their shares of ties differ between voters (logit sd
+0.97) and models (sd 0.12), and their sharpness has sd 0.3. The votes are not from the project's own simulator:
 
-    taste    warned / critical, of 40,000 × 25 votes   10,000 × 100      2,500 × 400
+    taste    40,000 voters × 25 votes                  10,000 × 100      2,500 × 400
     0.5      4 / 0                                     1 / 0             0 / 0
     0.75     5 / 0                                     1 / 0             10 / 0
     1.0      5 / 0                                     4 / 0             48 / 0

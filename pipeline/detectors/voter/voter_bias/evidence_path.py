@@ -1,6 +1,7 @@
-"""Computes the exact e-value of `voter_bias` against the band after every vote.
+"""Computes the exact e-value of `voter_bias` after every vote.
 
-This is done for the few voters whose upper bound reached a level. A *target* is a model that a voter has met.
+The e-value is against the hypothesis that the voter's tastes stay in the band of honest tastes. It is computed for the
+few voters whose upper bound reached a level. A *target* is a model that a voter has met.
 """
 
 from __future__ import annotations
@@ -42,15 +43,16 @@ _MAX_LOG = 600.0
 
 @dataclass(frozen=True)
 class EvidencePath:
-    """The evidence against the band after each of n votes.
+    """The evidence of `voter_bias` after each of n votes, the votes of several voters.
 
     Arrays with 2n rows have two rows for each vote: model a, then model b.
 
     Attributes:
-        voter: int64[n], position of the vote's voter, ascending.
+        voter: int64[n], index of the vote's voter, ascending.
         joined: the votes joined with the models that their voters have met.
-        sums: int64[2n, 6], sums of log-ratios about the row's model after the vote, in units of 2⁻²⁰ nats.
-        generic: int64[n, 3], sums of log-ratios of the alternatives GENERIC, in the same unit.
+        sums: int64[2n, 6], sums over the voter's votes so far of the log-likelihood ratios of six alternatives about
+            the row's model, in units of 2⁻²⁰ nats.
+        generic: int64[n, 3], the same sums for the alternatives GENERIC, which are not about a model.
         about: int64[n], the part of the e-value from alternatives about models, in units of 2⁻²⁴.
         e: int64[n], the e-value, in units of 2⁻²⁴.
         votes: the votes.

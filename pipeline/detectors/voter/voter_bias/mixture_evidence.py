@@ -85,9 +85,10 @@ class MixtureEvidence:
     def level(self, vote: int, emitted: int) -> tuple[int, float]:
         """Return the level that the evidence has after a vote, and the e-value that an alert states.
 
-        There are two e-values: against the band and against the mixture. Level 1 is reached by their average. Critical
-        levels are reached by the e-value against the mixture, whatever the other is. If an upper bound shows that no
-        level above `emitted` is reached, the result is (0, 0.0), and the exact value is not computed.
+        There are two e-values. The first is against a band of honest tastes (`evidence_path`), the second against the
+        mixture of this class. The average of both decides whether level 1 is reached. The second e-value alone decides
+        whether higher levels are reached. If an upper bound shows that no level above `emitted` is reached, the result
+        is (0, 0.0), and the exact value is not computed.
 
         Args:
             vote: position of the vote.

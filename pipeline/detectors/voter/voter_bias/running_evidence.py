@@ -29,7 +29,7 @@ with an alert are NO_NEXT_LEVEL, which no bound reaches."""
 
 @dataclass(frozen=True)
 class RunningEvidence:
-    """The n votes of a call whose two models are in the snapshot, with running sums: arrays of length n.
+    """Those n votes of a detector call whose models are both in the snapshot, with running sums: arrays of length n.
 
     Attributes:
         voter: position of the voter among the v voters of the call.

@@ -1,20 +1,19 @@
 """Packs and unpacks the state of a voter in `voter_bias`.
 
-Every state has a *head* and a list of *pending* votes, the votes for which no exact e-value was needed so far. The
-state of a voter with up to 32 votes, as most voters have, consists of these two parts and is called a *history*. For
-other voters the older votes are *folded*, which means added to sums and then dropped. The sums are the *components* of
-the state, between the head and the pending votes: one part for the alternatives that are not about one model, and an
-entry for each model and each provider that the voter met (`component_codec`).
+A state has one of two forms. The short form is for voters with up to 32 votes, as most voters have. It keeps each vote:
 
-    history      head (21 bytes) · pending
-    components   head (40) · sums (24) and e-value about models (8) · entries of models (58 each) · of providers (30
-                 each) · pending
+    head (21 bytes) · pending votes (5 each)
 
-Components of earlier versions have entries of models of 32 bytes, without the counts of cells, and no entries of
-providers.
+The long form keeps only the newest votes. The older votes are *folded*: they are added to sums, the *components*, and
+then dropped (`component_codec`).
 
-A pending entry has five bytes. An entry with outcome 255 is a marker, which names the snapshot that evaluates the votes
-before it. The votes after the last marker are evaluated against the snapshot in the head.
+    head (40 bytes) · sums (32) · an entry for each model met (58) · one for each provider met (30) · pending votes (5)
+
+A kept vote is called pending, because no exact e-value was needed for it so far. An entry among the pending votes with
+outcome 255 is a marker: it names the snapshot against which the votes before the marker are evaluated. The votes after
+the last marker are evaluated against the snapshot that the head names.
+
+States of earlier versions have shorter entries for models (32 bytes) and none for providers.
 """
 
 from __future__ import annotations

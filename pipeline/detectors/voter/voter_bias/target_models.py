@@ -98,7 +98,7 @@ class JoinedVotes:
     """n votes joined with their models. Arrays with 2n rows have two rows for each vote: model a, then model b.
 
     Attributes:
-        targets: all models that the voters have met, with rank and number of votes after the last vote.
+        targets: all models that the voters have met, as of the end of the n votes.
         rows: int64[2n], the position in `targets` of the row's model.
         before: int64[2n], number of the voter's votes on the row's model before this vote.
         met: int64[n], number of models that the voter has met after this vote.
