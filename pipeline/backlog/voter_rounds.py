@@ -120,11 +120,11 @@ class VoterFolds:
         self, folds: Sequence[int], held_out: Sequence[Sequence[int]], excluded: Bool, values: VoterValues,
         evaluated: Bool,
     ) -> list[Reference | None]:  # fmt: skip
-        """Evaluate folds, each by the reference of its list in `held_out`; return these references.
+        """Fit a reference for each of some folds, and evaluate the voters of the fold by it. Return the references.
 
         Args:
             folds: the folds to evaluate.
-            held_out: for each of these folds, the folds that do not count in its reference.
+            held_out: for each of these folds, the folds whose votes are left out of its reference.
             excluded: bool[v], voters that do not count in the references.
             values: receives the values of the evaluated voters.
             evaluated: set to true for the evaluated voters.
