@@ -160,13 +160,16 @@ def _movement_changes(
 def _usual_residuals(
     pairs: Sequence[tuple[PublishedBoard, PublishedBoard]], movements: Sequence[CommonMovement | None]
 ) -> Float64:
-    """Return float64[t], the residual to expect in each of t transitions without a refit, in points.
+    """Return float64[t], the residual that is usual for each of t transitions between two snapshots, in points.
 
-    A residual is how far a model deviates from the common movement; the typical residual of a transition is their
-    median size. The result is the larger of two values. The first is the median of the typical residuals of all
-    transitions. The second assumes that residuals grow with the square root of the days between two snapshots: it is
-    the median of typical residual / √days, times √days of this transition. With too few transitions, the result is
-    infinite.
+    A residual is how far a model deviates from the common movement. The typical residual of a transition is the median
+    of the sizes of its residuals. The usual residual of a transition is the larger of two values:
+
+    - the median of the typical residuals of all transitions;
+    - √days · the median of (typical residual / √days) over all transitions, since residuals may grow with √days. The
+      first √days is of this transition.
+
+    With too few transitions, the result is infinite.
     """
     known = np.array([movement is not None for movement in movements], dtype=np.bool_)
     if known.sum() <= _REFIT_OTHERS:

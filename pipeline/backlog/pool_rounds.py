@@ -197,7 +197,7 @@ class VoterPools:
 
     @cached_property
     def _part(self) -> Int8:
-        """int8[v], for each voter the number half · BLOCKS + block."""
+        """int8[v], the part of each voter, from a hash: half · BLOCKS + block, if the voter is in this half and block."""
         return fold_of(self.hashes, HALVES * BLOCKS)
 
     def _members(

@@ -42,7 +42,7 @@ def _target_tie_ratios() -> Int64:
 
 
 TARGET_TIE_RATIOS = _target_tie_ratios()
-"""Ratios of the alternatives about one model: int64[256, 2, 3] in units of 2⁻²⁰ nats.
+"""Log-likelihood ratios of the outcome "tie or not", if a voter favours one model: int64[256, 2, 3], 2⁻²⁰ nats.
 
 The axes are the honest probability of a tie (`Reference.tie_level`), the outcome (0: decided, 1: tie), and the δ in
 DELTAS."""

@@ -52,7 +52,10 @@ class Incident(AlertSpan):
 
     @property
     def voters(self) -> frozenset[int]:
-        """The accounts (pseudonyms as integers): voters with an alert, and followers of an alert with its claim."""
+        """The accounts of the incident, as pseudonyms.
+
+        These are voters with an alert, and followers of those alerts that have the claim of the incident.
+        """
         return frozenset(self.votes_by_voter())
 
     def votes_by_voter(self) -> dict[int, Int64]:

@@ -228,7 +228,7 @@ def _with_other(columns: KeyedColumns, given: Mapping[str, float]) -> KeyedColum
 
 
 def _counts(window: Window) -> tuple[Sequence[str], Int64, Int64]:
-    """Return a window's models; the number of battles (or votes) with each; in how many of them its side is counted."""
+    """Return a window's models, the number of battles or votes with each, and how many a hash counts for the model."""
     if window.issued is None:
         return window.models, window.totals[:, _APPEARANCES], window.totals[:, _CHOSEN]
     names = sorted(window.issued.appearances)
@@ -286,7 +286,7 @@ def _bounds(columns: KeyedColumns, rows: Bool, votes: Float64) -> tuple[Float64,
 
 
 def _factors(columns: KeyedColumns) -> Int64:
-    """Return ln e of every key: of each model, and of all models jointly. Factors of closed policies are included."""
+    """Return ln e of each model and of all models jointly: the product over this policy and all earlier ones."""
     theta, chosen, votes = columns["theta"], columns["chosen"], _group_votes(columns)
     log_e = columns["closed"].copy()
     k = bayes_factors.CONCENTRATION if columns["exact"].any() else _K

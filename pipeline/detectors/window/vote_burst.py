@@ -222,7 +222,7 @@ def _declared_shares(context: WindowContext) -> dict[str, float]:
 
 
 def _add_to_episode(columns: KeyedColumns, x: Float64, expected: Float64, mixed: Int64, start: int) -> None:
-    """Add a window to the counts that alerts show. The counts of a key restart if the evidence about it is near zero."""
+    """Add a window to the counts that alerts show. The counts of a key restart if its evidence is near zero."""
     begins = (columns["seen_since"] == 0) | (mixed < _IDLE)
     columns["since"] = np.where(begins, start, columns["since"])
     for name, more in (("seen_since", x), ("expected_since", expected)):

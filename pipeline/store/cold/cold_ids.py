@@ -1,7 +1,8 @@
 """Finds archived votes by their ids.
 
-The ids are in a few files, each at least twice as large as the next (a log-structured merge): a new file is merged with
-the last one until that holds. A search looks into each file.
+The ids are in a few files, each at least twice as large as the next (a log-structured merge). If a new file is more
+than half as large as the one before it, the two are merged; this is repeated with the merged file. A search looks into
+each file.
 """
 
 from __future__ import annotations

@@ -148,7 +148,7 @@ class IdFile:
 
 @lru_cache(maxsize=64)
 def _opened(folder: Path, digest: str) -> IdFile:
-    """Map a file once in a process: its name says its content."""
+    """Map a file into memory. The result is cached, because the file of a digest never changes."""
     archive = ArchiveFolder(folder, folder)
     return IdFile(archive.open(digest), str(archive.path(digest)))
 

@@ -77,7 +77,7 @@ def votes_at(connection: Connection, positions: Iterable[tuple[int, int]]) -> sa
 
 
 def forget(connection: Connection) -> None:
-    """Delete the temporary table of this transaction, whose votes have changed."""
+    """Delete the temporary table that this transaction has made. A caller that changes archived votes must do this."""
     if connection.info.pop(_LOADED, None) is not None:
         connection.exec_driver_sql("DROP TABLE IF EXISTS temp.cold_vote")
 

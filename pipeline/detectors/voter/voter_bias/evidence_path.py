@@ -248,6 +248,9 @@ def _average(sums: Int64) -> Float64:
 
 
 def _weight(rank: Int64) -> Float64:
-    """Return the weights about a model of rank r, float64[n, 6]: .6 · 1/(r(r+1)) in total, 0 without a rank."""
+    """Return the weights of the six alternatives about a model of rank r, float64[n, 6].
+
+    Their sum is 0.6/(r(r + 1)), or 0 for a model without a rank.
+    """
     whole = np.where(rank > 0, TARGET_WEIGHT, 0.0) / (np.maximum(rank, 1) * (rank + 1))
     return np.asarray(whole[:, None] * _ALTERNATIVES)
