@@ -197,7 +197,7 @@ class VoterPools:
 
     @cached_property
     def _part(self) -> Int8:
-        """int8[v], the part of each voter, from a hash: half · BLOCKS + block, if the voter is in this half and block."""
+        """int8[v], the part of each voter, which a hash decides. A part is a block of a half: half · BLOCKS + block."""
         return fold_of(self.hashes, HALVES * BLOCKS)
 
     def _members(
