@@ -33,7 +33,7 @@ FEATURES = ("longer answers", "answers with more headers", "answers with more li
 
 LESS = ("shorter answers", "answers with fewer headers", "answers with fewer lists", "answers with less bold text",
         "answers with fewer emoji")  # fmt: skip
-"""Texts for answers with less of each feature of style, in the same order."""
+"""Texts for answers with less of each feature of style, in the order of FEATURES."""
 
 BOTH_BAD = "both answers are bad"
 

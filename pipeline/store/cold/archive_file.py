@@ -70,7 +70,7 @@ class Chunks:
         return begins
 
     def pack(self) -> bytes:
-        """Return the directory as bytes."""
+        """Return this directory of chunks as bytes."""
         return pack_integers(self.partition, self.first, self.last, self.votes, self.rows, self.blinds)
 
     @classmethod
