@@ -55,7 +55,7 @@ EXPORT_COLUMNS = pa.schema(
         pa.field("left_out", pa.string()),
     ]
 )
-"""The columns of an export: those of the schema `140k`, the vote's leaf in the vote log, the vote's fate, such as "late",
+"""The columns of an export: those of the schema `140k`, the vote's leaf in the vote log, the vote's fate (such as "late")
 and the reason why the vote does not count."""
 
 LATEST = "latest"
