@@ -118,7 +118,7 @@ class PrometheusServer(LocalServer):
         self._configuration.write_text(text, encoding="utf-8")
 
     def _changes(self) -> dict[str, str]:
-        """Return the replacements in the deployed configuration."""
+        """Return text in the deployed configuration → the text that replaces it here."""
         addresses = {f'"{old}"': f'"{LOOPBACK}:{port}"' for old, port in self.targets.items()}
         return addresses | {
             f'"{_PAGE}"': f'"{self.external_url}"',

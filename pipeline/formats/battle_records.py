@@ -202,7 +202,7 @@ def _code(record: bytes | Fields) -> int:
 
 
 def _labels(found: Sequence[str], collected: VoteCollector) -> int:
-    """Return a number with the bit of each label set.
+    """Return the labels as bits of one number: bit k is 1 if the label with the number k is among them.
 
     A new label gets the next free bit. If there is none, it is added to `collected.more_categories`.
     """

@@ -42,9 +42,9 @@ class CarriedAlert:
             (`leanings.find_leanings`), with the share of the voter's votes that are such votes. Empty unless the alert
             is about a voter.
         members: names of the provider's models. Empty unless the alert is about a provider.
-        followers: the voters who cast at least half of all their counted votes (`leanings.MOST`), and at least five, as
-            an alert about windows claims, for or against its model. Voter → these counted votes, int64[j] each,
-            ascending. Empty for an alert about a voter, and for an alert that claims no such direction.
+        followers: for an alert about windows which claims that votes favour or harm a model, the voters whose counted
+            votes mostly do so: at least half of their votes (`leanings.MOST`), and at least five. Voter → these votes,
+            int64[j] each, ascending. Empty for any other alert.
     """
 
     alert_id: str

@@ -16,9 +16,9 @@ The undecided ages are then evaluated together as one kind. If z is below 3 for 
 they have less than 15% of the information; otherwise it is unknown whether they show the change. If "most networks" is
 undecided, it is ignored if all networks together have less than 20% of the information; otherwise it is unknown too.
 
-The end of an attack that had influenced the snapshots looks like a change too. So the alert says that the model itself
-changed only if the evaluated votes before the change have z ≥ 3, and do not show a change by 0.4 δ or more in the
-opposite direction.
+The end of an attack that had influenced the snapshots looks like a change too. So the model's evaluated votes from
+before the change are tested as well. The alert says that the model itself changed only if z is at least 3 for these
+votes, and if they do not show a change by 0.4 δ or more in the opposite direction.
 """
 
 import math

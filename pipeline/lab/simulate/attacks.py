@@ -25,8 +25,8 @@ class Attack(ABC):
         voters: number of attackers.
         votes_each: number of votes of each attacker, or (low, high) to draw a number from low to high for each
             attacker.
-        from_day: day on which the attack begins, counted from the start of the stream.
-        to_day: day before which the attack ends; None for the end of the stream.
+        from_day: time at which the attack begins, in days since the start of the stream.
+        to_day: time at which the attack ends, in the same unit; None for the end of the stream.
         new_accounts: whether the attackers' accounts are at most two days old at their first vote.
         prompts: number of prompts that the attackers share; None if each vote has a prompt of its own.
 

@@ -4,9 +4,9 @@ Votes are moved in the order of the log, the oldest segments first: the votes of
 archived, and no others. A transaction moves the votes of one large segment, or of some small ones. It
 
 1. reads the votes and their blinds from the tables `vote` and `blind`;
-2. writes them to a new, encrypted file, flushes it to the disk, and compares it with them by reading it back;
-3. writes their ids to a new file of ids;
-4. deletes them from `vote`, `vote_key` and `blind`, and stores the rows that name the new files.
+2. writes the votes to a new, encrypted file, flushes the file to the disk, reads it back and compares the votes;
+3. writes the ids of the votes to a new file of ids;
+4. deletes the votes from `vote`, `vote_key` and `blind`, and stores the rows that name the new files.
 
 A process that is killed has either moved all of these votes or none; files without a row are deleted later. Readers see
 each vote once: before the commit in the hot tables, afterwards in the archive.
