@@ -127,9 +127,16 @@ def _whole_lines(text: Iterable[str], waits: Callable[[str], None] | None) -> It
 
 
 def _whole_rows(rows: Iterable[dict[str, Any]], waits: Callable[[str], None] | None) -> Iterator[dict[str, Any]]:
-    """Yield the rows with at least one filled cell, except the last row, which contains `_END`.
+    """Yield the rows with at least one filled cell, without the last row, in which `_whole_lines` put the text `_END`.
 
-    If the last row contains more than `_END`, its quotes were open at the end of the file.
+    If the last row has another cell too, it is an incomplete row of the file, whose quotes are not closed.
+
+    Args:
+        rows: the rows from the CSV reader.
+        waits: called with a description of an incomplete row; None makes such a row an error.
+
+    Raises:
+        csv.Error: the last row is incomplete, and `waits` is None.
     """
     before: dict[str, Any] | None = None
     for row in rows:

@@ -137,12 +137,13 @@ def _repeats_erased(repeat: tuple[Any, ...], original: tuple[Any, ...]) -> bool:
 
 
 def write_duplicates(connection: Connection, votes: VoteBatch, duplicates: Deduplication) -> list[AlertSignal]:
-    """Store the duplicates of a batch, and return alerts about those whose body differs from the first vote's.
+    """Store the duplicates of a batch, and return alerts about duplicates whose body differs from the first vote's.
 
-    Call this after the new votes were written: it checks that none of their ids was archived meanwhile.
+    Call this function after the new votes of the batch were written.
 
     Raises:
-        sqlalchemy.exc.OperationalError: votes were archived since the search; the batch can be written again.
+        sqlalchemy.exc.OperationalError: votes were archived since the search for duplicates, so a new vote may be a
+            duplicate of an archived one. The batch can be processed again.
     """
     cold_ids.expect_version(connection, duplicates.archive_version)
     ingest.write_duplicates(connection, votes.take(duplicates.rows), duplicates.originals, duplicates.same_body)

@@ -55,8 +55,8 @@ EXPORT_COLUMNS = pa.schema(
         pa.field("left_out", pa.string()),
     ]
 )
-"""The columns of an export: those of the schema `140k`, the leaf of the vote in the vote log, the fate of the vote (such
-as "late"), and the reason why the vote does not count."""
+"""The columns of an export: those of the schema `140k`, the leaf of the vote in the vote log, the vote's fate, such as
+"late", and the reason why the vote does not count."""
 
 LATEST = "latest"
 """The name that stands for the newest published snapshot in place of an id."""

@@ -92,7 +92,12 @@ def _rows_of(voter: int, order: Int64, codes: Int64) -> Int64:
 
 
 def leanings_of(stream: SimulatedStream, rows: Int64) -> dict[Claim, float]:
-    """Return the models that the voter of these votes leans to, with the share of its votes."""
+    """Return which models a voter favours or harms, with the share of the voter's votes that do so.
+
+    Args:
+        stream: the votes.
+        rows: rows of the stream, all votes of the voter.
+    """
     a, b, outcome = (column[rows].astype(np.int64) for column in (stream.model_a, stream.model_b, stream.outcome))
     found = find_leanings(a, b, outcome, len(stream.models))
     return {Claim(MODEL, stream.models[model], effect): share for model, effect, share in found}

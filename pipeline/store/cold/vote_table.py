@@ -62,7 +62,7 @@ def votes_where(connection: Connection, wanted: VoteFilter) -> sa.FromClause:
 
 
 def votes_of(connection: Connection, voters: Iterable[int]) -> sa.FromClause:
-    """Return a table of votes, with all votes of the given voters (pseudonyms); see `votes_where`."""
+    """Return a table that has all hot votes, and the archived votes of the given voters (pseudonyms)."""
     wanted = np.array(sorted(one for one in voters if one), dtype=np.int64)
     return votes_where(connection, VoteFilter(voters=wanted)) if len(wanted) else schema.vote
 

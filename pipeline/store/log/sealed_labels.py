@@ -68,7 +68,7 @@ class LabelledVotes:
         """Count the votes for each board.
 
         Args:
-            rules: int64[n], rules of each vote, from the method `rules`.
+            rules: int64[n], rules of each vote, as `LabelledVotes.rules` returns them.
 
         Returns:
             Board → counts of its votes.
