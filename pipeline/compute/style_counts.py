@@ -152,10 +152,10 @@ def sum_answers(votes: StyledVotes, models: Int64, runner: Runner) -> AnswerSums
 
 
 def sum_part(part: StyledPart, models: Int64) -> AnswerSums:
-    """Sum the style counts of the answers in a part.
+    """Read a part of the log, and sum the style counts of its answers.
 
     Args:
-        part: the part, which is read here.
+        part: the part of the log.
         models: int64[M], model numbers (model_no), ascending. Answers of other models are ignored.
     """
     votes, size = part.read(), len(models)

@@ -171,7 +171,14 @@ class VoteLog:
 
     @staticmethod
     def _shares_of_ids(ids: pa.ChunkedArray, fate: npt.NDArray[Any]) -> Iterator[pa.ChunkedArray]:
-        """Yield the ids of the votes in shares, equal ids in one share: a table of all ids takes twice their memory."""
+        """Divide the ids of the votes into shares by their last character, and yield each share.
+
+        A hash table of one share takes little memory. A table of all ids would take twice the memory of the ids.
+
+        Args:
+            ids: the ids of the rows, votes and retractions.
+            fate: codes of the rows' fates, by which retractions are left out.
+        """
         ends, first = [], 0
         for chunk in ids.chunks:
             last = pc.utf8_slice_codeunits(chunk, -1).dictionary_encode()

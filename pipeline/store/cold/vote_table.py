@@ -42,9 +42,9 @@ if TYPE_CHECKING:
 
 
 def votes_where(connection: Connection, wanted: VoteFilter) -> sa.FromClause:
-    """Return a table with the columns of `vote`, without `style`: all hot votes, and archived ones.
+    """Return a table that has all hot votes, and all archived votes that meet a condition.
 
-    All archived votes that meet a condition are in it. Without any, the result is the table `vote` itself.
+    The table has the columns of `vote` without `style`. If no archived vote is needed, it is the table `vote` itself.
 
     Args:
         connection: a transaction.
@@ -68,7 +68,7 @@ def votes_of(connection: Connection, voters: Iterable[int]) -> sa.FromClause:
 
 
 def votes_at(connection: Connection, positions: Iterable[tuple[int, int]]) -> sa.FromClause:
-    """Return a table of votes, with those at the given positions (partition_no, offset); see `votes_where`."""
+    """Return a table that has all hot votes, and the archived votes at some positions (partition_no, offset)."""
     by_part: dict[int, list[int]] = {}
     for part, offset in positions:
         by_part.setdefault(int(part), []).append(int(offset))
