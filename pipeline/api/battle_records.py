@@ -1,7 +1,7 @@
 """Converts the battles of the newest snapshot to rows, one for each pair of models.
 
-A row says how often the two models met, who won, and what was expected. Only battles of the defended view are counted.
-This view leaves out excluded votes. The refresh that made the snapshot has counted and stored them.
+A row says how often the two models met, who won, and what was expected. Only battles of the defended view, which leaves
+out excluded votes, are counted. The refresh that made the snapshot has stored the counts.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,8 +1,8 @@
 """Finds the operator who is signed in on the page, and checks the forms with which operators decide there.
 
 A decision on the page needs a session, the CSRF token of the session, and the scopes of everything that it changes. A
-form that another site sent is refused. The operator's token is looked up at every request, so that revoking it ends its
-sessions.
+form that another site sent is refused. The operator's token is looked up at every request, so that a session ends when
+the token is revoked.
 """
 
 import re

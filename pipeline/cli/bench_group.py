@@ -1,4 +1,7 @@
-"""Defines the group `integrity bench` and the table of its commands. The module of a command adds it to the group."""
+"""Defines the group `integrity bench` and the table of its commands.
+
+The module that defines a command adds the command to the group.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

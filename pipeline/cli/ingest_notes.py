@@ -6,12 +6,12 @@ from pipeline.formats.left_out import HINTS, LeftOut
 
 
 def reject_notes(reasons: Mapping[str, int], first: Mapping[str, tuple[str | None, str]]) -> list[str]:
-    """Return a sentence for each reason for which records were rejected. It describes the first such record.
+    """Return a sentence for each reason of rejects. The sentence describes the first record that was rejected.
 
     Args:
         reasons: reason → number of records.
-        first: reason → (place, fault) of the first record that was rejected for it. The place is the file and the
-            number of the record, None if not known. The fault says what is wrong.
+        first: reason → (place, fault) of the first record that was rejected for this reason. The place is the file and
+            the number of the record, None if not known. The fault says what is wrong.
     """
     notes = []
     for reason, count in sorted(reasons.items()):

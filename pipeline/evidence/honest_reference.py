@@ -230,8 +230,8 @@ class Reference:
     def generic_steps(self, a: Int64, b: Int64, outcome: Int64, level: Int64) -> Int64:
         """Return the log-likelihood ratio of each vote for always left, always right and against the rating.
 
-        The null hypothesis is the honest voter in the band who makes the ratio smallest. The ratio for whether the
-        battle was a tie is included.
+        The null hypothesis is the honest voter in the band who makes the ratio smallest. The ratio also covers whether
+        the outcome was a tie.
 
         Args:
             a, b: int64[n], positions of the two models in `theta`.

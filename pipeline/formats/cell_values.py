@@ -23,7 +23,7 @@ OUTCOME_SPELLINGS = {
 """Public spellings of an outcome, without case, spaces, brackets, hyphens and underscores → ours."""
 
 MAX_COUNT = 2**31 - 1
-"""Largest count and turn of a vote."""
+"""The largest value of a style count or a turn number of a vote."""
 
 MAX_TEXT = 300
 """Number of characters of a text that are read. The decoder refuses a text of more than 200 characters."""

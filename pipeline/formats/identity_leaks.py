@@ -59,7 +59,7 @@ class _Names:
 
 @dataclass(frozen=True, slots=True)
 class _JoinedNames:
-    """The names that are known everywhere and the names of one battle, searched for together.
+    """The names that are the same for all battles, and the names of one battle, searched for together.
 
     The two sets have separate patterns. One pattern for both would have to be compiled for each pair of models, and
     that takes longer than reading the answers.

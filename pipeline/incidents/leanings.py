@@ -54,10 +54,10 @@ def find_leanings(model_a: Int64, model_b: Int64, outcome: Int64, models: int) -
 
 
 def aims_behind(claim: Claim, leanings: Mapping[Claim, float]) -> set[Claim]:
-    """Return what a voter may aim at although the best explanation of its votes is a habit.
+    """Return which models a voter with a habit may aim at, as claims.
 
-    Votes without an aim may follow any leaning. Any other habit spreads a voter's votes over the models, so most of
-    them are for or against one model only if that is the aim.
+    If the habit is to vote at random, every leaning may be an aim. Any other habit spreads a voter's votes over the
+    models. Then only a leaning with most of the voter's votes (MOST) may be an aim.
 
     Args:
         claim: the best explanation of the voter's votes. If it is not a habit, the result is empty.

@@ -209,7 +209,7 @@ class NearPrompts:
             os.ftruncate(file, self._kept * _RECORD)
 
     def _compact(self) -> None:
-        """Replace the file by one with the prompts that are remembered."""
+        """Write the file of signatures anew, with only the prompts that are remembered now."""
         data = b"".join(digest + values.astype("<u4").tobytes() for digest, values in self._signatures.items())
         assert self._path is not None and self._file is not None  # noqa: S101  # the caller has checked it
         write_durably(self._path, data)

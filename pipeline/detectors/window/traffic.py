@@ -90,10 +90,7 @@ class _HourlyTraffic:
     sign = 0
 
     def observe(self, window: Window, state: WindowState, context: WindowContext) -> tuple[WindowState, list[Signal]]:
-        """Return the state after a window, and the signals of the window. `WindowDetector.observe` has the arguments.
-
-        Cost: an addition, and a few operations an hour.
-        """
+        """Return the state after a window, and the signals of the window. Arguments: see `WindowDetector.observe`."""
         now = dict(_EMPTY) | (dict(state) if "sittings" in state else _alerts_only(state))
         hour = window.start // HOUR
         if int(now["hour"][0]) != hour:

@@ -119,7 +119,9 @@ def attribute_points(
     old: Mapping[str, Row],
     new: Mapping[str, Row],
 ) -> tuple[dict[str, tuple[Points, Points]], str]:
-    """Split the rating change of each model on both boards by step, and that of the step "method" by rule.
+    """Divide the rating change of each model among the steps, and the change by the step "method" among the rules.
+
+    Only models that are on the boards of both snapshots are included.
 
     Args:
         before: the older snapshot.

@@ -14,7 +14,7 @@ class AccuracyFigure:
         unit: unit of the value and of the target, such as "voters" or "logits".
         at_most: the target if it is an upper limit; otherwise None.
         at_least: the target if it is a lower limit; otherwise None. A figure without either limit has no target.
-        oracle: the value that a test reaches which knows what the detector has to find out; None if there is none.
+        oracle: the value for a test that is told what the detector must find out; None if there is no such test.
     """
 
     what: str

@@ -171,7 +171,7 @@ class Chain:
         return best if accounts else None
 
     def _paged(self) -> str | None:
-        """Return the sentence of the page about the incident; None while none fires or Prometheus does not answer."""
+        """Return the text with which Prometheus calls a person about the incident; None if it does not call."""
         found = self._find()
         if found is None:
             return None

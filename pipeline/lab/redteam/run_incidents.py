@@ -120,7 +120,7 @@ def _excess(evidence: Mapping[str, Any], votes: int) -> float | None:
 
 
 def _window_votes(stream: SimulatedStream, evidence: Mapping[str, Any], claim: Claim, until: int) -> Int64:
-    """Return the rows of the votes that carry an alert about windows."""
+    """Return the rows of the votes that an alert about windows is about: int64[n], ascending."""
     chosen: Bool = (stream.cast_at >= evidence["window"][0]) & (stream.cast_at < until)
     if claim.kind == MODEL:
         code = stream.models.index(claim.name)

@@ -121,8 +121,7 @@ def count_ungrouped(connection: Connection, states: Iterable[str]) -> dict[tuple
         states: only alerts in these states are counted.
 
     Returns:
-        (detector, severity) → number of these alerts. Every pair of a stored alert is a key, with the value 0 if none
-            of its alerts is counted.
+        (detector, severity) → number of these alerts. The pairs of all stored alerts are keys, also with the number 0.
     """
     a, e = schema.alert.c, schema.alert_event.c
     last = _stored_inputs(connection).get("alert_event", 0)

@@ -236,7 +236,7 @@ def _latest(known: int | None, times: Int64) -> int | None:
 
 
 def _delete(connection: Connection, group: SegmentGroup, moved: _Moved, where: str) -> None:
-    """Delete the moved votes from the hot tables, and check that exactly these were there."""
+    """Delete the moved votes from the hot tables, and check that no other votes and no fewer were deleted."""
     v, b = schema.vote.c, schema.blind.c
     deleted = 0
     for segment_no in group.segments:

@@ -147,7 +147,7 @@ class FileSource:
         return found, start
 
     def _sort(self, interrupted: Sequence[_Part], new: _Part, start: FileScan, keep: Callable[[], None]) -> FileReading:
-        """Add the file's records to the sorters of the interrupted and new readings; return the new reading."""
+        """Read the rest of the file, and give each record to the sorter of its reading; return the new reading."""
         parts = [(part, part.reading.skipped, part.reading.records) for part in interrupted]
         parts.append((new, new.reading.skipped, np.iinfo(np.int64).max))
         bounds = [bound for _, *both in parts for bound in both]

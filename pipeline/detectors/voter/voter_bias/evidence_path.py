@@ -96,7 +96,7 @@ class EvidencePath:
 
     @cached_property
     def _averages(self) -> tuple[Float64, Float64]:
-        """Averages of likelihood ratios over the alternatives about a model: before these votes, and after each row."""
+        """Average ratio of the alternatives about each model: before the new votes, and after each row."""
         return _average(self.joined.targets.sums), _average(self.sums)
 
     def fold(

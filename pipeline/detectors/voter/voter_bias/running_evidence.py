@@ -21,7 +21,7 @@ from pipeline.vocabulary.arrays import Bool, Int8, Int64
 LEVEL_UNITS = np.array([level / E_UNIT for level in LEVELS])
 NO_NEXT_LEVEL = 2**30
 NEXT_LEVEL_BOUNDS = np.array([int(np.floor(np.log(LEVELS[0]) / LOG_UNIT)), *[NO_NEXT_LEVEL] * len(LEVELS)])
-"""For each emitted level, the bound of ln e (in 2⁻²⁰ nats) from which on the evidence against the band is computed.
+"""For each emitted level, the upper bound of ln e (2⁻²⁰ nats) at which the exact evidence against the band is computed.
 
 A voter with an alert is evaluated at fixed numbers of votes (`mixture_evidence.is_look`). So the entries of the levels
 with an alert are NO_NEXT_LEVEL, which no bound reaches."""
