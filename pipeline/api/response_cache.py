@@ -222,7 +222,7 @@ class _Recorder:
         await self._send(self._start)
 
     async def response(self, token: Any, published: Any) -> CachedResponse | None:
-        """Return the recorded response, valid for one of the two tokens or always; None if it was passed through."""
+        """Return the response with the token for which it is valid; None if the response was passed through."""
         if self._through or self._start is None:
             return None
         body = b"".join(self._chunks)

@@ -98,13 +98,14 @@ class AnswerStyles:
 
 
 def _latest(found: Sequence[PeriodFinding], feature: int, compared: BacklogVotes) -> StyleFinding:
-    """Return the finding about a model: its style in the latest periods that differ in one direction.
+    """Combine the findings about one model to one finding, about the latest periods that differ in one direction.
 
-    If the style changed once, the earlier periods differ from the later ones as much as the later from the earlier.
-    Soon after the change the later periods are found. When most of the weeks are later ones, the earlier periods are
-    found, with the opposite style. The finding about one change must stay the same over time. In this case, therefore,
-    the finding has the style of the first weeks after the found periods. The style changed once if the weeks before the
-    found periods, if any, are more like these periods than like the weeks after them.
+    A style that changed once is a special case. Soon after the change, the periods after it differ from most weeks and
+    are found. Long after it, most weeks are after the change, so the periods before it are found, with the opposite
+    style. To report the same change then, the result is about the first four weeks after the found periods.
+
+    It is taken that the style changed once if there are weeks after the found periods, and if the style of the found
+    periods is nearer to that of the weeks before them, if there are any, than to that of the weeks after them.
 
     Args:
         found: the findings about one feature of one model.

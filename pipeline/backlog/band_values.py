@@ -113,7 +113,7 @@ _CHUNK = 200_000
 
 
 def _chunks(ends: Int64) -> list[tuple[int, int]]:
-    """Split cells into runs of about _CHUNK rows; `ends` has the first row of each cell, and the number of rows."""
+    """Split c cells into runs of about _CHUNK rows. Cell i has the rows from `ends[i]` to `ends[i + 1]` − 1."""
     if len(ends) < 2:
         return []
     edges = np.unique(np.searchsorted(ends, np.arange(0, ends[-1] + _CHUNK, _CHUNK)).clip(0, len(ends) - 1))

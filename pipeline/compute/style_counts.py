@@ -94,7 +94,7 @@ def count_part(part: StyledPart, place: Int64, size: int) -> StyleCounts:
     """Count the votes of a part.
 
     Args:
-        part: the part, which is read here.
+        part: the part of the log, which this call reads.
         place: int64, number of a model (model_no) → its code on an axis of models.
         size: K, the number of models of the axis.
     """

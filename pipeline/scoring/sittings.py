@@ -31,7 +31,7 @@ SITTING = 30 * MINUTE
 """A pause of this length, in microseconds, ends a sitting."""
 
 MAX_VOTERS = 16_384
-"""Largest number of rows of a window and partition. With more voters a random part of them is counted."""
+"""Largest number of rows of a window in one partition. If there are more, a sample of the voters is counted."""
 
 _WINDOWS = 6  # of five minutes in half an hour
 _NO_ROWS = np.zeros((0, 3), dtype=np.int64)

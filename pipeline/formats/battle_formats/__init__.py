@@ -12,7 +12,7 @@ mt_bench                MT-bench human judgments
 llmfao                  llmfao's comparisons by crowd workers
 fastchat_battles        FastChat battles
 table                   any other table, by the usual names of its columns
-conversation_style      declares where several sets have style counts
+conversation_style      declares the columns with style counts that several of these formats share
 """
 
 from pipeline.formats.battle_formats import (

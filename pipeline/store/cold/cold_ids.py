@@ -46,8 +46,9 @@ def version(connection: Connection) -> int:
 def expect_version(connection: Connection, expected: int) -> None:
     """Check that no votes were archived since `version` returned a number, before a batch of votes is committed.
 
-    An id that another transaction committed after this one searched for it is in `vote_key`, where a second one
-    violates the key. If it was also sealed and archived meanwhile, it is there no more; this check then fails.
+    Why: this transaction has searched for the ids of its votes. Another transaction may have committed a vote with one
+    of these ids after the search. The id is then in `vote_key`, so inserting it again fails. But if that vote has been
+    archived too, its id is no longer in `vote_key`. This check finds that case.
 
     Raises:
         sqlalchemy.exc.OperationalError: votes were archived meanwhile. The transaction can be run again.

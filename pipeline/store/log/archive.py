@@ -122,7 +122,7 @@ def move(connection: Connection, group: SegmentGroup, now: int) -> int:
 
 @dataclass(slots=True)
 class _Range:
-    """What is known of the votes of a partition, for a row of `cold_range`."""
+    """Collects the values of a row of the table `cold_range`: the votes of one partition in one archive file."""
 
     first_offset: int
     next_offset: int = 0
