@@ -62,7 +62,7 @@ class FittedAxis:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RatedPart:
-    """An item of the map: a part of the votes, or the part's sorted votes if they were kept.
+    """What a worker gets to sum one part of the votes: the part, or its sorted votes if an earlier pass kept them.
 
     Attributes:
         number: position of the part in the log.
@@ -83,7 +83,7 @@ class RatedPart:
 
     @property
     def sent_bytes(self) -> int:
-        """About how many bytes are sent to a worker with the item; 0 if the votes were kept."""
+        """About how many bytes must be sent to a worker for this part; 0 if its sorted votes were kept."""
         return 0 if self.part is None else self.part.sent_bytes
 
     def rows(self, threads: int | None = 1) -> VoteRows:

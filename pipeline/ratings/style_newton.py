@@ -141,7 +141,7 @@ class StyleNewton:
         return np.concatenate([models, sums.features / self._scale])
 
     def _matrix(self, sums: GramBlocks) -> Float64:
-        """Assemble the three blocks of Σ u·x xᵀ into one matrix, float64[K + F, K + F].
+        """Assemble a sum over votes, given as blocks for models and features, into one matrix float64[K + F, K + F].
 
         Each feature is divided by its scale.
         """

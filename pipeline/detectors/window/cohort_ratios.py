@@ -13,12 +13,13 @@ from pipeline.vocabulary.arrays import Float64, Int64
 
 _WINS, _LOSSES = np.array([0.4, 0.8, 1.6, 3.0]), np.array([0.7, 1.5, 3.0])
 SHIFTS = 2 * len(_WINS) + len(_LOSSES)
-"""Number of alternatives for each key: the sizes δ of all three kinds."""
+"""Number of alternatives about a cohort and a model: the sizes δ of a bias, for each of the three tests together."""
 ALL_VOTES = np.repeat(
     [0.15 / len(_WINS), 0.5 / len(_WINS), 0.35 / len(_LOSSES)], [len(_WINS), len(_WINS), len(_LOSSES)]
 )
 DECIDED_VOTES = np.repeat([1 / len(_WINS), 1e-300], [len(_WINS), SHIFTS - len(_WINS)])
-"""Weights of the alternatives. ALL_VOTES tests all three kinds, DECIDED_VOTES only the wins among decided votes."""
+"""Weights of the SHIFTS alternatives. ALL_VOTES has weights for all three tests. DECIDED_VOTES has weights only for the
+test for too many wins among the decided votes."""
 
 
 def log_ratios(table: Float64, shift: Float64, least_ties: Float64, most_ties: Float64) -> Int64:

@@ -201,7 +201,11 @@ class _EvaluatedSums:
         return cls(sums, excess, information, sums.by_slot("decided"), ratios, log_e, tested)
 
     def likeliest_slot(self, at: tuple[int, int]) -> int:
-        """Return the position of the slot in which the change most likely began; `at` is as in `reading`."""
+        """Return the position of the slot in which a change most likely began.
+
+        Args:
+            at: position of the model, and position of the direction.
+        """
         return int(self.ratios.logs[at].argmax())
 
     def readings(self) -> Mapping[tuple[int, int], ShiftReading]:

@@ -70,7 +70,7 @@ def clean_month(scale: float = 1.0) -> Iterator[AccuracyFigure]:
 
 
 def bursts(scale: float = 1.0) -> Iterator[AccuracyFigure]:
-    """Measure how soon `vote_burst` finds that a model gets three times its votes in normal traffic.
+    """Measure how soon `vote_burst` finds a model that gets three times as many votes as in normal traffic.
 
     The board has 100 models, 20 providers and 80 networks. The detector tests each of these 200 in every window.
     `scale` is the sample size as a fraction of the full size. Each figure is yielded as soon as it is known.

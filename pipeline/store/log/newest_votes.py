@@ -170,7 +170,7 @@ def _ranges(connection: Connection, segments: Sequence[SealedRange]) -> list[tup
 
 
 def _blocks(connection: Connection, part: int, first: int, end: int) -> Iterator[list[Int64]]:
-    """Yield the packed positions and the other columns of votes at offsets [first, end) of a partition."""
+    """Yield the votes at offsets [first, end) of a partition in blocks: positions as one number each, other columns."""
     query = csv_query(connection, dict.fromkeys(_COLUMNS, "integer"), "vote")
     for low in range(first, end, _STEP):
         high = min(low + _STEP, end)

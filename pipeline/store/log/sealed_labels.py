@@ -80,7 +80,7 @@ class LabelledVotes:
 
         Args:
             first: index of the first leaf of the segment.
-            rules: int64[n], rules of each vote, from the method `rules`.
+            rules: int64[n], rules of each vote, as `LabelledVotes.rules` returns them.
         """
         codes = self.codes
         filled = np.array([bool(one) for one in codes.lists], dtype=np.bool_)
