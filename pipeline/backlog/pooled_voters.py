@@ -24,7 +24,7 @@ from pipeline.evidence.cells import WEIGHTS
 from pipeline.vocabulary.arrays import Bool, Float64, Int64
 
 SHARES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
-"""The shares ε of biased voters."""
+"""The shares ε of biased voters, among the voters on a model, that the alternatives assume."""
 
 STRATA = 13
 LEAST_VOTES, MOST_VOTES = 3, 12

@@ -177,7 +177,7 @@ class TieHabits:
 
 
 ASSUMED_CONCENTRATION = 10.0
-"""α + β while nothing is known about the voters."""
+"""α + β of the beta distribution of the voters' shares of ties, while nothing is known about the voters."""
 
 
 def estimate_tie_habits(votes: Int64, ties: Int64) -> TieHabits | None:

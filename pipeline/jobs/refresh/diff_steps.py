@@ -48,8 +48,8 @@ class StepInputs:
 
     Attributes:
         before: the votes of the older snapshot.
-        methods: rule that changed → the votes of the older log that are counted after this rule, and all rules before
-            it in this mapping, have changed.
+        methods: the step "method", rule by rule. Name of a rule that changed → the votes of the older log that are
+            counted after the change. Each item includes the changes of all items before it.
         exclusions: the votes of the older log, with the method and the exclusions of the newer snapshot.
         after: the votes of the newer snapshot.
     """

@@ -1,9 +1,9 @@
-"""Gives SQL one table of votes: the hot ones, and those archived ones that a query needs.
+"""Gives a query one table with all hot votes, and with the archived votes that the query needs.
 
-The archived votes that meet a condition become a table beside `vote`, and the query reads both with its own conditions.
-The condition given here may therefore be wider than the one of the query. In PostgreSQL the table is made of arrays
-that are sent with the query, because most roles may make no tables. In SQLite it is a temporary table in memory, which
-lasts until the transaction ends; votes that an earlier query of the transaction loaded do no harm.
+A function of this module reads the archived votes that meet a condition, and returns the union of `vote` and these
+votes. The caller's query applies its own conditions to the union, so too many archived votes do no harm. In PostgreSQL,
+archived votes are sent with the query as arrays, because most roles may make no tables. In SQLite, archived votes are
+in a temporary table in memory, which lasts until the transaction ends.
 """
 
 from __future__ import annotations

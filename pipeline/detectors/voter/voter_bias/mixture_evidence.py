@@ -1,10 +1,10 @@
 """Computes the part of the evidence of `voter_bias` that compares a voter with a mixture of honest tastes ("cells").
 
-A level is a value of the evidence at which an alert opens or escalates. This evidence is not computed after every vote;
-a vote after which it is computed is called a look. There are three kinds of looks: votes at which the evidence against
-the band reaches the first level, every 32nd vote of a voter, and every fourth vote of a voter with an alert. At a look
-an upper bound is computed first. For most honest voters the bound is below the level, so the evidence itself is not
-computed.
+A level is a value of the evidence at which an alert opens or escalates. This evidence is computed only after some
+votes, which are called looks. A vote is a look in three cases: the other part of the evidence (`evidence_path`) reaches
+the first level; it is the 32nd, 64th, … vote of the voter; or the voter has an alert and it is the fourth, eighth, …
+vote. At a look an upper bound is computed first. For most honest voters the bound is below the level, so the evidence
+itself is not computed.
 """
 
 from __future__ import annotations
