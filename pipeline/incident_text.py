@@ -249,7 +249,7 @@ def _what_to_do(incident: Mapping[str, Any], standing: IncidentStanding | None) 
 
 
 def _still_counting(incident: Mapping[str, Any], standing: IncidentStanding | None, name: str) -> list[str]:
-    """Return lines about the votes that still count, and the commands that show them and leave them out."""
+    """Return lines about the votes that still count, with the commands that list these votes and exclude them."""
     counting = standing.counting if standing is not None else ()
     look = [f"  integrity alerts show {one.alert_ids[0][:_SHORT]}" for one in counting if one.alert_ids][:1]
     look = look or [f"  integrity incidents show {name} --verbose"]
@@ -282,7 +282,7 @@ def _still_counting(incident: Mapping[str, Any], standing: IncidentStanding | No
 
 
 def _besides(incident: Mapping[str, Any], standing: IncidentStanding) -> str:
-    """Return a clause if more votes are left out than those of the accounts that do not count; otherwise ""."""
+    """Return a clause about votes that are excluded one by one, beside those of excluded accounts; "" without any."""
     without = sum(one.votes for one in standing.accounts if not one.counts_next)
     return "; some of these votes are left out one by one" if incident["votes_left_out"] > without else ""
 

@@ -82,7 +82,7 @@ class PolicyInForce:
     def appearance(self) -> Mapping[str, float]:
         """The probability π that a battle includes a model, for each model; the probabilities sum to 2.
 
-        A renamed model has the key of its first name.
+        The key of a renamed model is its first name.
 
         A model of weight w has π = p(1 + S − p/(1−p)), where p = w/W, W is the sum of all weights, and S = Σ p/(1−p)
         over all models. The mapping is empty if fewer than two models have a weight above 0: no battle can be drawn.

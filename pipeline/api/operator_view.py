@@ -1,6 +1,6 @@
 """Decides whether a response may contain pseudonyms of voters.
 
-The request must have a token for decisions about voters.
+It may if the request has a token for decisions about voters.
 """
 
 from collections.abc import Mapping

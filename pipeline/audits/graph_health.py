@@ -148,7 +148,11 @@ def graph_findings(counts: PairCounts) -> tuple[Finding, ...]:
 
 
 def _weakest_cut(N: Float64) -> tuple[float, list[int]]:
-    """Return the smallest conductance of a cut along the order of the Fiedler vector, and the cut's smaller side."""
+    """Find the weakest cut along the order of the Fiedler vector: the cut with the smallest conductance.
+
+    Returns:
+        The conductance of the cut, and the codes of the models on its smaller side.
+    """
     volume = N.sum(axis=1)
     scale = 1 / np.sqrt(volume)
     normal = np.eye(len(N)) - scale[:, None] * N * scale[None, :]

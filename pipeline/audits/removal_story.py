@@ -1,4 +1,4 @@
-"""Writes sentences about claims that do not reproduce, scores that were withdrawn, and models removed in silence."""
+"""Writes sentences about claims that do not reproduce, withdrawn scores, and unannounced removals of models."""
 
 from collections.abc import Iterator, Sequence
 

@@ -143,8 +143,8 @@ def _on(compared: BacklogVotes, model: int, first: int, end: int) -> Int64:
 def _may_differ(votes: BacklogVotes, sign: Int8) -> bool:
     """Return whether the test can find a model whose share of answers with more of a feature differs between periods.
 
-    This is a fast check that saves the fits of the test where they would find nothing. It takes votes as independent
-    and opponents as equal, and so returns true more often than the test has a finding.
+    This check is fast. If it returns false, the test, which needs slow fits, would find nothing. If it returns true,
+    the test may still find nothing, because the check takes votes as independent and opponents as equal.
 
     Args:
         votes: n votes on two answers that differ in the feature.

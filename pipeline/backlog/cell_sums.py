@@ -63,7 +63,16 @@ def _add(
     sums: np.ndarray, votes: BacklogVotes, cells: BacklogCells, rows: Int64, number: Int64, reference: Reference,
     chances: Int64,
 ) -> None:  # fmt: skip
-    """Add the votes of some rows to the sums of their cells: `sums` has a row for each column of `CellCounts`."""
+    """Add the votes of some rows to the sums of their cells. Votes on models that the reference lacks are left out.
+
+    Args:
+        sums: float64[8, c], one row for each column of `CellCounts`; changed in place.
+        votes, cells: the votes of the backlog, and their cells.
+        rows: int64[r], positions of the rows in `cells`.
+        number: int64[r], the column of `sums` for each row, ascending.
+        reference: predicts the chances of a tie.
+        chances: int64[K, K], the honest chance that model i wins against model j, in units of CHANCE_UNIT.
+    """
     i, j = model_positions(votes, cells, rows, reference)
     rated = (i >= 0) & (j >= 0)
     i, j, rows, number = i[rated], j[rated], rows[rated], number[rated]

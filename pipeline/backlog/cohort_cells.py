@@ -255,12 +255,12 @@ class PairNumbers:
 
     @classmethod
     def of(cls, cohorts: CohortVotes, parts: Bool, least: int) -> PairNumbers:
-        """Assign numbers to the pairs of a cohort and a model that are tested.
+        """Choose the pairs of a cohort and a model to test, and number them.
 
         Args:
             cohorts: the votes in cohorts.
             parts: bool[p], true for the parts (voters within a cohort) that count.
-            least: least number of voters with votes on the model that a pair needs.
+            least: how many voters of the cohort must have votes on the model.
         """
         cells, counted = cohorts.cells, []
         for piece in pieces(len(cells.voter)):

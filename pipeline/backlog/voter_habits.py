@@ -220,7 +220,16 @@ def _positions(reference: Reference, models: Int32) -> Int32:
 
 
 def _test(habit: str, weight: float, voter: np.ndarray, hit: Bool, chance: Float64, spread: float) -> _Tested:
-    """Evaluate the votes of voters, which are sorted by voter, for one habit."""
+    """Compute each voter's e-value for one habit. Voters with few votes or certainly little evidence are left out.
+
+    Args:
+        habit: name of the habit.
+        weight: weight of the habit in the voter's e-value.
+        voter: the voter of each vote, ascending.
+        hit: whether each vote shows the habit.
+        chance: the chance that an average voter's vote shows the habit.
+        spread: the standard deviation of the habit over honest voters, in logits.
+    """
     numbers, first = np.unique(voter, return_index=True)
     count = np.diff(np.append(first, len(voter)))
     hits, expected = (np.add.reduceat(x, first) for x in (hit.astype(np.int64), chance))

@@ -68,7 +68,7 @@ def scale(
 
 
 def _sizes(text: str) -> list[int]:
-    """Return the sizes of the boards.
+    """Parse the sizes of the boards, numbers of votes.
 
     Raises:
         Usage: the text is no list of two or more different numbers of at least 10,000.

@@ -101,7 +101,7 @@ def _chosen(
 def _audit(
     read: PublishedHistory, boards: Mapping[str, tuple[PublishedBoard, ...]], stated: Mapping[str, str]
 ) -> tuple[dict[str, AuditedBoard], list[str]]:
-    """Return what was found on each board, and the stated old names that no snapshot has."""
+    """Audit each board. Return the results, and the old names in `stated` that no snapshot has."""
     found: dict[str, AuditedBoard] = {}
     seen: set[str] = set()
     for name, published in boards.items():

@@ -17,8 +17,8 @@ board_cells     represents counts of votes by board as sorted arrays that can be
 board_counts    computes the counts of a segment from its public files
 style_blocks    packs votes with style counts as blocks, one for each segment
 styled_parts    represents the votes of a log with style counts, in parts that are read one at a time
-style_counts    counts these votes by pair of models, and sums style counts of answers by model
-style_sums      computes the sums over these votes that a fit under style control needs
+style_counts    counts votes with style counts by pair of models, and sums the style counts of answers by model
+style_sums      computes the sums over votes with style counts that a fit under style control needs
 
 A function that is mapped only reads files and changes nothing. So any engine may run it on any machine, and may run it
 twice.

@@ -24,7 +24,7 @@ _NOTHING = np.zeros(0, dtype=np.int64)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StyledPart:
-    """The blocks of some segments, and what identifies the votes in them that do not count.
+    """The blocks of some segments, and which votes of these blocks do not count.
 
     Attributes:
         first: index of the first leaf of the segments.

@@ -228,7 +228,7 @@ class Reference:
         return to_log_units(ratios)
 
     def generic_steps(self, a: Int64, b: Int64, outcome: Int64, level: Int64) -> Int64:
-        """Return the log-likelihood ratio of each vote for always left, always right and against the rating.
+        """Return each vote's log-likelihood ratios for three alternatives: always left, always right, against ratings.
 
         The null hypothesis is the honest voter in the band who makes the ratio smallest. The ratio also covers whether
         the outcome was a tie.

@@ -96,8 +96,7 @@ class Taste:
 
 
 ASSUMED_TASTE = Taste(0.5, 0.1, 0.4, 0)
-"""The taste of a board with too few votes for an estimate. It is the taste of a crowd of paid workers, the widest
-measured."""
+"""The taste of a board with too few votes for an estimate. It is the widest measured taste: a crowd of paid workers."""
 
 
 def estimate_taste(

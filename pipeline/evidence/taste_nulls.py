@@ -181,7 +181,7 @@ def told_logs(ties: Float64, losses: Float64) -> Float64:
 
 
 def _mean(values: Float64) -> Float64:
-    """Return the mean over tastes. A matrix product might round differently for another number of rows."""
+    """Return the mean of each row over the tastes. The result of a row does not depend on the number of rows."""
     return np.asarray((values * _WEIGHTS).sum(axis=1))
 
 

@@ -22,8 +22,8 @@ Codes = Int32 | Int64
 Cells = tuple[Int64, Int64]
 """Two arrays: the rows of cells, and the number of rows of each cell.
 
-A row is twice the position of a vote, plus 1 for its second model. The rows of a cell are neighbours, in the order of
-the votes."""
+A row is an integer: 2i for the first model of vote i, and 2i + 1 for its second model. The rows of a cell are
+neighbours, in the order of the votes."""
 
 CAP = 4
 """Only the first CAP votes of a voter on a model count."""

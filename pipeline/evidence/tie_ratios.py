@@ -25,7 +25,9 @@ _HONEST = np.arange(TIE_LEVELS)[:, None] / TIE_LEVELS
 
 
 def _ratios(rarer: Float64) -> Int64:
-    """Return log-likelihood ratios for n alternatives, int64[256, 2, n] in units of 2⁻²⁰ nats.
+    """Return int64[256, 2, n], log-likelihood ratios of n alternatives in units of 2⁻²⁰ nats.
+
+    The first axis is the honest probability of a tie, the second the outcome (0: decided, 1: tie).
 
     Args:
         rarer: float64[256, n], the probability of a tie under each alternative, for each honest probability of a tie.

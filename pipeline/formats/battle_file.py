@@ -69,7 +69,7 @@ class BattleFile:
 
     @property
     def containers(self) -> tuple[Container, ...]:
-        """The path of each file, and how its bytes are read, in the order in which the files are read."""
+        """The containers of the files (path, format and compression), in the order in which the files are read."""
         return tuple(part.container for part in self.parts)
 
     @property

@@ -109,9 +109,10 @@ def _collect(
 def _chunks(
     file: BattleFile, waits: Waits | None, left_out: LeftOut, check: RecordCheck | None
 ) -> Iterator[tuple[list[bytes | Fields], list[int], int]]:
-    """Yield lists of records with their rows, without records that are not votes of the format.
+    """Yield the records in lists. Records that are not votes of the format are left out.
 
-    The third value is the number of records read for a list, including the records that are not votes.
+    Yields:
+        (list of records, row of each record, number of records that were read for the list, including those left out)
     """
     records = enumerate(mapped_records(file, waits, check))
     while some := list(islice(records, _CHUNK)):

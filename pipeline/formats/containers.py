@@ -57,12 +57,12 @@ _BUFFER = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A file of records, and how its bytes are read.
+    """A file of records: its format, compression and encoding.
 
     Attributes:
         path: the file.
         name: name of the file in messages.
-        kind: how its bytes are read.
+        kind: the file format, such as "csv" or "parquet".
         codec: gzip or zstd; "" if the file is not compressed.
         encoding: utf-8 or utf-16, the encoding of the file. `open` always returns UTF-8.
         delimiter: the character between the cells of a CSV or TSV file.

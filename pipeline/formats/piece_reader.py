@@ -76,7 +76,9 @@ def _parquet(container: Container, columns: list[str], conversations: Collection
 
 
 def _text_records(opened: ExitStack, path: Path, texts: list[str]) -> Iterator[Mapping[str, Any]]:
-    """Return an iterator over the texts of the rows, one record for each row. The file is read as it advances.
+    """Return an iterator over the texts of the rows, one record for each row.
+
+    The file is read while the iterator advances.
 
     Raises:
         Undecided: a text cannot be read. The iterator raises the error when it reaches this text.

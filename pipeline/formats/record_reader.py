@@ -184,9 +184,9 @@ def map_json(raw: bytes, read: Callable[[Record], Fields], check: RecordCheck | 
         field `schema` is a whole number, already has the fields of a vote and is not mapped. SKIPPED if the record is
         not a vote.
 
-            The result is bytes in three cases. An event of this project with an id is returned with the fields of
-            `check` added. A record that is not a JSON object, or whose `schema` is not a whole number, is returned
-            unchanged. Mapped fields with a value that no event can contain are returned as JSON.
+        The result is bytes in three cases. An event of this project with an id is returned with the fields of
+        `check` added. A record that is not a JSON object, or whose `schema` is not a whole number, is returned
+        unchanged. Mapped fields with a value that no event can contain are returned as JSON.
     """
     if b'"schema"' in raw and (b'"vote_id"' in raw or b'"event_id"' in raw):
         return raw if check is None else _checked_own(raw, check)

@@ -70,7 +70,7 @@ class RepeatedIds:
 
 
 def _has_repeats(hashes: UInt64, known: Bool) -> bool:
-    """Return whether two known hashes are equal; a sixteenth of them is sorted at a time, to save memory."""
+    """Return whether two of the hashes that `known` selects are equal. A sixteenth of them is sorted at a time."""
     share = hashes.astype("<u8", copy=False).view(np.uint8)[7::8] >> 4
     for number in range(16):
         part = np.sort(hashes[(share == number) & known])

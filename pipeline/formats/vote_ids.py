@@ -53,8 +53,7 @@ class ReadEvent(bytes):
 def recognised_bytes(event: bytes) -> bytes:
     """Return the bytes of an event that serve to recognise a file that was read before.
 
-    For a `ReadEvent` these are the bytes without a hash that a text check added. For any other event they are the event
-    itself.
+    A hash that a text check added to a `ReadEvent` is left out. Any other event is returned unchanged.
     """
     return (event.recognised or event) if isinstance(event, ReadEvent) else event
 
@@ -149,7 +148,8 @@ class VoteIds:
 def with_added(event: Fields, added: Fields) -> bytes:
     """Return the bytes of an event, extended by the fields that text checks added and that the event lacks.
 
-    If `prompt_hash` is among these fields, the result is a `ReadEvent` that also has the bytes without it.
+    If `prompt_hash` is among these fields, the result is a `ReadEvent`, which also has the bytes of the event without
+    `prompt_hash`.
 
     Args:
         event: the fields of the event.

@@ -215,7 +215,7 @@ def _sum(groups: Sequence[Campaign]) -> Campaign:
 
 
 def _share_in(group: Campaign, other: Campaign) -> float:
-    """Return which part of the surplus votes, or else of the voters, of `group` the group `other` explains, 0 to 1."""
+    """Return which share of `group` (of its surplus votes, or of its voters) `other` explains, from 0 to 1."""
     if _are_apart(group, other, SAMPLING_GAP if is_sampling(other.claim) else GAP):
         return 0.0
     if is_sampling(group.claim) or is_sampling(other.claim):

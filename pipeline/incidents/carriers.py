@@ -122,11 +122,11 @@ class AlertSpan:
         return max(one.last_at for one in self.alerts)
 
     def count_followed(self, claim: Claim, votes: Int64) -> int:
-        """Return how many of some votes were cast by followers of the alerts that state a claim.
+        """Count the votes in `votes` that were cast by followers of the alerts with a claim.
 
         Args:
             claim: the claim.
-            votes: int64[n], ascending.
+            votes: int64[n], packed positions, ascending.
         """
         cast = [mine for one in self.alerts if one.claim == claim for mine in one.followers.values()]
         return common(union(cast), votes)

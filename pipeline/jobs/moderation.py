@@ -213,8 +213,8 @@ def _public_target(connection: Connection, target: ExclusionTarget, alert_id: st
 def targets_of(connection: Connection, action: str, target: str) -> list[ExclusionTarget]:
     """Return the voters and votes that an exclusion or its undoing would change, as pairs (kind, target).
 
-    Nothing is changed. `action` is `exclude` or `restore`. `target` is the id of an alert, voter:PSEUDONYM, vote:ID, or
-    votes:from=TIME,to=TIME[,…]. An alert stands for its votes; to restore, for all that was excluded because of it.
+    Nothing is changed. `action` is `exclude` or `restore`. `target` is as for `change_exclusion`: the id of an alert,
+    voter:PSEUDONYM, vote:ID, or votes:from=TIME,to=TIME[,…].
 
     Raises:
         UnknownAlert: no alert has this id.

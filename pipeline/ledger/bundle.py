@@ -202,5 +202,5 @@ class BundleFolder(BundleFiles):
         return (self._folder / name).stat().st_size
 
     def __getitem__(self, name: str) -> bytes:
-        """Return the content of the file with this path, which `__iter__` must yield."""
+        """Return the content of the file with this path. The path must be one that `__iter__` yields."""
         return (self._folder / name).read_bytes()

@@ -230,7 +230,7 @@ class _Cells:
         self._factor = cho_factor(fitted.hessian + gauge, check_finite=False)
 
     def draw(self, stream: np.random.SeedSequence) -> tuple[Float64, list[tuple[str, ...]]]:
-        """Draw votes with replacement until every model is connected by wins both ways, at most `_MAX_DRAWS` times.
+        """Draw votes with replacement until the wins connect all models in both directions, at most `_MAX_DRAWS` times.
 
         Returns:
             The number of votes drawn from each cell; and for each failed draw the names of some disconnected models.

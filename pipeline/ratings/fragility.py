@@ -192,7 +192,7 @@ class _Search:
         self._at_start = self._order(start.theta, start.hessian)
 
     def linear_estimate(self) -> float:
-        """Return how many dropped votes close the gap if influences add up; infinite if all votes do not."""
+        """Return how many dropped votes close the gap if their influences add up; infinite if no number does."""
         order, influence = self._at_start
         votes = self._votes[order]
         closed, gap = np.cumsum(votes * influence[order]), self._gap(self._start.theta)

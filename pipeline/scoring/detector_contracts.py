@@ -92,8 +92,8 @@ class VoterDetector(Protocol):
     1. States and alerts do not depend on how the votes are split into calls.
     2. The state of a voter is bytes, and contains everything that the detector remembers about the voter.
     3. The detector object never changes.
-    4. Votes are compared with one snapshot, the snapshot in force. A vote on a model that it does not rate is no
-       evidence.
+    4. Votes are compared with one snapshot, the snapshot in force. A vote on a model that this snapshot does not rate
+       is no evidence.
 
     Attributes:
         name: the name in the detector's alerts.

@@ -133,7 +133,7 @@ def _read(
     needed: NeededColumns,
     progress: Callable[[int], AbstractContextManager[Callable[[int], None]]],
 ) -> tuple[BattleFile, RecordCheck | None, BattleColumns]:
-    """Return the opened files as one, the check of their texts, and all of their votes."""
+    """Open the files as one file and read all votes. Return the opened file, the check of its texts, and the votes."""
     with ExitStack() as opened:
         sources = [opened.enter_context(readable_path(one)) for one in ([path] if isinstance(path, Path) else path)]
         file = join_files([open_battles(source, mapping) for source in sources])

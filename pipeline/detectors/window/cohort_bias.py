@@ -85,7 +85,10 @@ from pipeline.vocabulary.arrays import Float64, Int64
 
 @dataclass(frozen=True)
 class _Kind:
-    """A kind of cohort: bands of wins and of ties in logits, share of the false alarms, weights of the alternatives."""
+    """A kind of cohort and the parameters of its test.
+
+    `band` (for wins) and `tie_band` are in logits. `alarms` is the kind's part of the tolerated false alarms.
+    """
 
     band: float
     tie_band: float
@@ -289,7 +292,7 @@ def _with_episode(columns: KeyedColumns, at: Int64, table: Float64, start: int) 
 
 
 def _with_own_ties(columns: KeyedColumns, at: Int64, table: Float64) -> KeyedColumns:
-    """Add the window's votes and ties to the sums of each key, the cohort's votes on the key's own model."""
+    """Add the window to `own_votes` and `own_ties`: for each key, the cohort's votes and ties on the key's model."""
     votes, ties = columns["own_votes"] * baseline.KEPT, columns["own_ties"] * baseline.KEPT
     votes[at] += table[:, baseline.N]
     ties[at] += table[:, baseline.N] - table[:, baseline.WON] - table[:, baseline.LOST]

@@ -53,9 +53,9 @@ def other_rule(appearance: Mapping[str, float], weights: Mapping[str, float], re
 
 
 def tolerance(chosen: Sequence[int] | Float64, votes: Float64, theta: Float64) -> float:
-    """Return ε, by how much a model's share of the votes may differ from its declared share, relative to that share.
+    """Return ε: a model's share of the votes may lie within a factor 1 ± ε of its declared share.
 
-    It is TOLERANCE if too few models have enough votes to estimate the spread of deviations.
+    ε is TOLERANCE if too few models have enough votes to estimate the spread of deviations.
 
     Args:
         chosen: int or float64[m], number of counted votes of each model (one side of each battle is counted).

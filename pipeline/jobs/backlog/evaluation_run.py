@@ -75,7 +75,7 @@ class EvaluationRun:
     def record(
         self, connection: Connection, findings: BacklogFindings, alerts: BacklogAlerts, start: ELond
     ) -> dict[str, Any]:
-        """Open the alerts that say more than the stored alerts, and record the run.
+        """Open or escalate the alerts that are new or stronger than the stored alerts, and record the run.
 
         Args:
             connection: a write transaction.

@@ -16,8 +16,11 @@ from pipeline.vocabulary.time import DAY
 
 _TABLES = ("vote", "vote_key", "blind")
 GIVEN_BACK, REUSABLE, IN_USE = "given back", "reusable", "in use"
-"""What became of the space of the moved votes: the disk has it again; new votes will take it; the database was in use
-all the time, and the next run tries again."""
+"""What a run did with the space of the moved votes.
+
+GIVEN_BACK: the space is free on the disk. REUSABLE: new votes will take the space. IN_USE: nothing, because the
+database was in use all the time; the next run tries again.
+"""
 
 
 def archive_votes(url: str, older_than_days: float | None = None, *, dry_run: bool = False) -> dict[str, Any]:

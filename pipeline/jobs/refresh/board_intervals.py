@@ -1,12 +1,13 @@
 """Computes confidence sequences and clustered intervals, which allow for dependence between the votes of one voter.
 
-Both need sums over voters (`ratings.voter_scores`). These sums are computed from all votes in five cases: the log is
-small, it has grown by a twentieth, the set of rated models has changed, the rules of the method have changed, or an
-exclusion was undone.
+Both need sums over voters (`ratings.voter_scores`). A refresh computes these sums from all votes in five cases: the log
+is small, it has grown by a twentieth since the sums were stored, the set of rated models has changed, the rules of the
+method have changed, or an exclusion was undone.
 
-In all other cases the stored sums are updated. They are scaled up in proportion to the number of votes. Votes that were
-excluded since then are subtracted. Their scores are computed with the ratings that the stored sums used. So nothing
-remains of a voter whose votes are all excluded. The time of such a refresh depends on the number of new votes only.
+In all other cases a refresh updates the stored sums. It subtracts the votes that were excluded in the meantime, and
+scales the sums up in proportion to the number of votes. For the subtraction it uses the same ratings as the stored
+sums, so that nothing remains of a voter whose votes are all excluded. The time of an update depends on the number of
+new votes only.
 
 The intervals and the sums are two files of the bundle. The body of the snapshot has their digests.
 """

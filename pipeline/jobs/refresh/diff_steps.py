@@ -100,7 +100,7 @@ class StepInputs:
 
 
 def _counted_by(snapshot: PublishedSnapshot) -> tuple[Any, ...]:
-    """Return by what a snapshot decides which votes count, except its method: exclusions, models and fates."""
+    """Return the parts of a snapshot that, beside its method, decide which votes count: exclusions, models, fates."""
     body = snapshot.body
     return body["exclusions"], body.get("unregistered", []), counted_fates(body)
 

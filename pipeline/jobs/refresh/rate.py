@@ -75,9 +75,9 @@ def rate_evaluated(url: str, log_size: int) -> str:
 
 
 def rate_log(connection: Connection, store: Store, log_size: int, options: Settings) -> str:
-    """Do what `rate` does in the caller's write transaction, without a backfill. Returns the id that `rate` returns.
+    """Do the work of `rate` in the caller's write transaction, without a backfill; return the same id as `rate`.
 
-    First the alert about a dominant voter is updated, and exclusions by policy are made. Files are written to `store`.
+    First the alert about a dominant voter is updated, and policies exclude voters. Files go to the ledger of `store`.
     """
     voter_share.update_alert(connection, now())
     if options.auto_voter:

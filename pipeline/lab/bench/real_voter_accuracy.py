@@ -102,7 +102,10 @@ def real_voters(
 def _false_alarms(
     name: str, boards: Sequence[RealBoard], orders: int, seed: int, step: Step
 ) -> Iterator[AccuracyFigure]:
-    """Run all boards without attackers. In each random order, a person on several boards is counted once."""
+    """Count false alarms on all boards without attackers.
+
+    In each random order, a person on several boards is counted once.
+    """
     found = _People()
     for order in range(orders):
         sets: dict[str, set[int]] = {}
@@ -205,7 +208,7 @@ def worker_slopes(votes: RealVotes, workers: Int64) -> Float64:
 
 
 def _slope(x: Float64, won: np.ndarray) -> float:
-    """Return the slope of a logistic regression through the origin, by Newton's method with bounded steps."""
+    """Return the slope of a logistic regression of `won` on `x` without intercept, by a damped Newton method."""
     slope = 1.0
     for _ in range(50):
         p = expit(slope * x)

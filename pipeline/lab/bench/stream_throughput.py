@@ -1,8 +1,8 @@
-"""Measures the throughput of the worker in votes per second. Each measurement has its own process.
+"""Measures the throughput of the worker in votes per second.
 
-So the peak memory is that of one measurement, and no measurement is slowed by memory that another one left behind. The
-measured time begins at the end of the first batch, so that joining a consumer group is not included. It ends after the
-last voter states are written.
+Each measurement runs in its own process. So the peak memory is that of this measurement, and memory that an earlier
+measurement left behind does not slow it down. The measured time begins at the end of the first batch, so that joining a
+consumer group is not included. The time ends after the last voter states are written.
 """
 
 import multiprocessing

@@ -33,7 +33,7 @@ class DrillCampaign:
     """The votes of a drill.
 
     Attributes:
-        name: the label with which the ids of the accounts and votes and the name of the network begin.
+        name: the prefix of the account ids, of the vote ids and of the network's name.
         target: the model that all votes are for.
         voters: the id of each account, as the arena would send it.
         events: the votes, in the form in which an arena publishes them.

@@ -52,8 +52,8 @@ def _finding(model: str, x: int, n: int, p: float) -> EvidenceFinding:
 def spread_of_votes(votes: ReportVotes) -> dict[str, Any]:
     """Return how the votes spread over models and voters, as a dictionary of plain values.
 
-    It has the votes per model, the model with most votes, and the Gini coefficient of the models' votes. If voters are
-    known, it also has their number and the shares of the busiest ones.
+    The values are the votes per model, the model with most votes, and the Gini coefficient of the models' votes. If
+    voters are known, the number of voters and the shares of the busiest voters are added.
     """
     per_model = np.bincount(np.concatenate([votes.model_a, votes.model_b]), minlength=len(votes.models))
     most = int(per_model.argmax())

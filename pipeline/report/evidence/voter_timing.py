@@ -79,7 +79,7 @@ def _fast(label: str, odds: float, at: Int64) -> EvidenceFinding:
 
 
 def _any_models() -> Reference:
-    """Return a reference that rates the models 0 and 1. The detector evaluates only votes on rated models."""
+    """Return a reference that rates the models 0 and 1, because the detector skips votes on models without a rating."""
     return Reference(1, np.arange(2), np.zeros(2), np.zeros((2, 2)), 0.3, (3.0, 7.0))
 
 

@@ -10,11 +10,11 @@ The figure is the share of neighbours that are not separated jointly. Its interv
 over draws of θ from the normal distribution around the estimate. The probe fires if more than a quarter of the
 neighbours are not separated jointly.
 
-Votes needed to separate two neighbours, first case: each pair of models keeps its share of the votes. Standard errors
-shrink with the square root of the number of votes, so (c · SE / gap)² times as many votes are needed. Second case: all
-new votes are between the two neighbours. Let w be the information of one vote. m votes change the variance v of the
-difference to about 1 / (1/v + m w), since the information of independent estimates adds up. Both formulas take the
-measured gap for the true gap, so they are lower bounds rather than forecasts.
+The result also says how many votes would separate two neighbours, in two cases. If every pair of models keeps its share
+of the votes, (c · SE / gap)² times as many votes are needed, since standard errors shrink with the square root of the
+number of votes. If all new votes are between the two neighbours, m of them change the variance v of the difference to
+about 1 / (1/v + m w), where w is the information of one vote. Both formulas take the measured gap for the true gap, so
+they give lower bounds rather than forecasts.
 """
 
 from __future__ import annotations

@@ -158,7 +158,7 @@ def open_ids(folder: ArchiveFolder, digest: str, ids: int) -> IdFile:
 
     Raises:
         Unavailable: the file is missing.
-        Refuted: it is no file with this number of ids.
+        Refuted: the file does not have the form of a file with this number of ids.
     """
     found = _opened(folder.folder, digest)
     if found.ids != ids:

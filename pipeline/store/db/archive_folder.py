@@ -25,7 +25,9 @@ _KEPT = 3_600.0
 
 
 class ArchiveFolder:
-    """Gives access to the archive's files and to the key that encrypts their keys. Nothing is read before it is used.
+    """Gives access to the archive's files, and to the archive key, which encrypts the key of each file.
+
+    Files and the archive key are read when they are first used.
 
     Attributes:
         folder: folder of the files. It is created with the first file.

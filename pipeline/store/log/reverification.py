@@ -43,7 +43,7 @@ class ReverifiedLog:
 
 
 LogSource = Callable[[], AbstractContextManager[tuple[Connection, LedgerFiles]]]
-"""Opens a store to verify segments: a connection that reads it, and the files of its ledger. It can be pickled."""
+"""A function that opens a store for verification: a connection, and the ledger's files. It must be picklable."""
 
 
 @dataclass(frozen=True, slots=True)

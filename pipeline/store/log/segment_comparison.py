@@ -44,10 +44,10 @@ class SealedRow:
 
     Attributes:
         segment_no: number of the segment.
-        first: index of its first leaf.
-        end: index after its last leaf.
-        root: root of the log at its end, in hexadecimal digits.
-        edge: right edge of the tree at its end.
+        first: index of the segment's first leaf.
+        end: index after the segment's last leaf.
+        root: root of the log with `end` leaves, in hexadecimal digits.
+        edge: right edge of the Merkle tree over these leaves.
     """
 
     segment_no: int

@@ -37,10 +37,9 @@ def carrying_partitions(connection: Connection, partition_no: int, appended_at: 
 
     The partition that began last comes first.
 
-    Partitions of other sources are included, such as the file of an imported history. For partitions of the same source
-    there are two cases. If all of them began within an hour, each voter has always voted in one partition, and they are
-    not included. If some of them began later, they were added to the source. Votes of a voter may then go to another
-    partition than before, so they are included.
+    Partitions of other sources, such as the file of an imported history, are always included. Partitions of the same
+    source are included only if some of them began more than an hour after the first. These were added to the source, so
+    that a voter's votes may now go to another partition than before.
 
     Args:
         connection: reads the store.

@@ -94,7 +94,7 @@ class CellHistory:
         Args:
             votes: the votes, sorted by voter.
             targets: all models that the voters have met.
-            rows: int64[2n], the position in `targets` of each row's model.
+            rows: int64[2n], for each vote the positions in `targets` of model a and of model b.
             folded: the cells of providers, with the counts before these votes.
             reference_of: returns the reference of a snapshot, given its sequence number.
         """
@@ -168,7 +168,11 @@ class CellHistory:
 
 
 def _join(voter: Int64, provider: Int64, folded: ProviderCells) -> tuple[ProviderCells, Int64]:
-    """Return `folded` with an empty cell for each new voter and provider, and the position of each row's cell."""
+    """Add an empty cell to `folded` for each new pair of a voter and a provider.
+
+    Returns:
+        The cells, and the position of each row's cell among them.
+    """
     width = int(max(provider.max(initial=0), folded.provider.max(initial=0))) + 1
     known, rows = folded.voter * width + folded.provider, voter * width + provider
     codes = np.union1d(known, rows)

@@ -182,14 +182,14 @@ def compute_path(
 
 
 def _steps(votes: EvaluatedVotes, band: Int64, reference_of: Callable[[int], Reference]) -> tuple[Int64, Int64]:
-    """Return the log-ratios of each vote.
+    """Return the log-likelihood ratios of n votes.
 
-    In a battle of a and b, promoting one of them has the same effect as demoting the other. But each alternative uses
-    the band of its own model. On a tie only the ratio of being a tie counts.
+    To promote one model of a battle has the same effect as to demote the other, but each alternative uses the band of
+    its own model. If the outcome is a tie, the ratio is that of the event "tie".
 
     Returns:
-        int64[2n, 6] about model a and model b (promotes by each δ, demotes by each δ), and int64[n, 3] of the generic
-            alternatives.
+        Two arrays. The first is int64[2n, 6]: for each vote a row about model a and a row about model b, with the
+        columns promotes by each δ, then demotes by each δ. The second is int64[n, 3], the generic alternatives.
     """
     n = len(votes.voter)
     about, generic = np.empty((n, 2, 2, 3), dtype=np.int64), np.empty((n, 3), dtype=np.int64)

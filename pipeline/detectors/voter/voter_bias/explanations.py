@@ -68,7 +68,7 @@ def _add(
     Args:
         found: (text, number of the cell's model or provider) → contributions; changed in place.
         mixture: the evidence.
-        cells: the cells of the voter, of models or of providers.
+        cells: the voter's cells, either of models or of providers.
         weight: total weight of the alternatives about these cells.
         suffix: added to the text of each alternative.
     """

@@ -1,7 +1,7 @@
 """Computes the running sums of `voter_bias` and an upper bound on its e-value, for every vote of a call.
 
 The sums start from the heads of the voters' states (`state_codec`). The head is the first part of a state, with numbers
-of votes and bounds. Cost: a few vector operations per vote. The exact e-value is computed by `exact_evidence`.
+of votes and bounds. The exact e-value is computed by `exact_evidence`.
 """
 
 from __future__ import annotations
