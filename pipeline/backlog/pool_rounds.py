@@ -25,7 +25,7 @@ from pipeline.vocabulary.arrays import Bool, Float64, Int8, Int64, UInt64
 
 HALVES, BLOCKS = 2, 5
 MEMBER = 0.9
-"""The probability from which on a voter is named as a member of the group."""
+"""A voter is named as a member of a group if the probability of membership is at least this."""
 
 ALPHA = 0.05
 """The tolerated probability that any model of a board is reported falsely."""

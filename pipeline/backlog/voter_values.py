@@ -146,7 +146,8 @@ class WeightedCells:
         Args:
             votes: the votes of the backlog.
             cells: the cells of these votes, of models or of providers.
-            rows: positions of the rows of `cells` that count. Cells without a counted row are left out.
+            rows: positions of the rows of `cells` that count; a row is a vote in a cell. Cells without such a row are
+                left out.
             reference: the reference that gives the chances of the counts.
             whole: the total weight of the cells of one voter.
         """

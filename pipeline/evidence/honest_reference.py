@@ -120,7 +120,7 @@ class Reference:
 
     @cached_property
     def _difference(self) -> tuple[Float64, Float64]:
-        """θ_i − θ_j, and two standard errors of that difference, by which a band is widened; float64[K, K] each."""
+        """Two arrays float64[K, K]: θ_i − θ_j, and two standard errors of θ_i − θ_j, by which a band is widened."""
         variance = np.diag(self.covariance)
         spread = variance[:, None] + variance[None, :] - 2 * self.covariance
         return self.theta[:, None] - self.theta[None, :], 2 * np.sqrt(np.maximum(spread, 0))

@@ -89,7 +89,10 @@ def shift_of(claim: Claim) -> Claim | None:
 
 
 def _effect_of_results(alert: Mapping[str, Any]) -> str | None:
-    """Return LIFTED or LOWERED for an alert about changed results; None for others, or if the model itself changed."""
+    """Return LIFTED or LOWERED for an alert about changed results of a model.
+
+    None for any other alert, and for an alert which says that the model itself changed.
+    """
     if alert["evidence"].get("reading") == "change":
         return None
     return _RESULTS.get(" ".join(str(alert["direction"]).split()[:2]))

@@ -252,7 +252,7 @@ class _Search:
         return found
 
     def _refit(self, order: Int64, ends: Int64, votes: int) -> _Refit | None:
-        """Fit exactly without the first `votes` votes of the order; None if there is no estimate."""
+        """Fit exactly without the first `votes` votes of the cells in `order`; None if there is no estimate."""
         dropped = np.zeros_like(self._votes)
         cell = int(np.searchsorted(ends, votes))
         dropped[order[:cell]] = self._votes[order[:cell]]

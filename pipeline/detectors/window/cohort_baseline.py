@@ -74,9 +74,10 @@ def decided_share(table: Float64) -> Float64:
 
 
 def upper_shift(base: Float64) -> Float64:
-    """Return float64[r], an upper bound of how far each model's logit of a win is above the snapshot's.
+    """Return float64[r], by how many logits honest voters may rate each model above the snapshot.
 
-    The bound is two standard errors above the distance that the comparison votes show.
+    The comparison votes, which are the votes of other voters on the model, give an estimate. The result is two standard
+    errors above this estimate.
 
     Args:
         base: float64[r, 5], the comparison votes on each model; for "demoted" with wins and losses exchanged.

@@ -126,7 +126,7 @@ def _run(
 
 
 def _nothing(unchecked: int) -> dict[str, Any]:
-    """Return the report if there is nothing to evaluate."""
+    """Return the report of a backfill that has no vote to evaluate; `unchecked` is the number of unchecked votes."""
     counts = ("rounds", "nested_rounds", "votes", "voters", "votes_without_voter", "voters_not_comparable", "found")
     return {
         "kind": "backfill", "form": "iterated", **dict.fromkeys(counts, 0), "complete": True, "critical": 0,

@@ -238,7 +238,7 @@ def _input(
     method: Method,
     boards: Collection[Label],
 ) -> RatingInput:
-    """Return the votes of a log as a snapshot counts them, but by this method."""
+    """Read the votes of a log that count by the exclusions of the snapshot `by` and by the rules of `method`."""
     waiting, listed = by.body.get("unregistered", ()), by.body["exclusions"]
     left_out = read_left_out(connection, files, log_size, by)
     return read_rating_input(connection, log_size, listed, left_out, counted_fates(by.body), waiting, method, boards)

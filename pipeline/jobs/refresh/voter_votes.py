@@ -69,9 +69,9 @@ class OrderedVotes:
         return shared_cells(self.who[first:], self.model_a[first:], self.model_b[first:])
 
     def newest_cells(self) -> Cells:
-        """Return the cells of the votes in reverse order, in the same form as `cells`.
+        """Return what `cells` would be if the order of the votes were reversed.
 
-        Vote 0 is then the last vote, and the newest votes of a cell come first.
+        Vote 0 is the newest vote here, and the newest votes of a cell come first.
         """
         row, sizes = self.cells
         last = len(self.voter) - self.unknown - 1

@@ -113,7 +113,7 @@ class _EvaluatedVotes:
 def _spread_by_target(targets: Int64, reference: Reference, *, exact: bool) -> dict[int, float]:
     """Return target → the standard deviation over honest voters of the logit that the target wins.
 
-    It is that of the taste alone if the ratings are `exact`. Otherwise the error of the target's rating is added.
+    If `exact`, honest voters differ in taste only. Otherwise the error of the target's rating is added.
     """
     known = targets[reference.index_of(targets) >= 0]
     taste, models = reference.taste.upper, len(reference.theta)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pipeline.store.cold.vote_rows import PackedRows
 
 CHUNK_VOTES = 2_048
-"""Largest number of votes of a chunk: what is decrypted to read one vote."""
+"""Largest number of votes of a chunk. To read one vote, its whole chunk is decrypted."""
 
 _AAD = b"leaderboard-integrity archived votes 1"
 _KEY_BYTES = 32

@@ -212,7 +212,7 @@ def _full(part: int, waiting: dict[int, list[tuple[pa.RecordBatch, bytes]]], *, 
 
 
 class _Blinds:
-    """The blinds of a segment, in the order of its leaves."""
+    """Reads the blinds of a segment in the order of its leaves: the random bytes in the votes' commitments."""
 
     def __init__(self, connection: Connection, segment_no: int) -> None:
         s, b = schema.segment.c, schema.blind.c

@@ -15,11 +15,11 @@ _PIECE = 16 * BLOCK
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """A known log, and its last reading position up to which a file has the same bytes as the log.
+    """A known log with whose bytes an unknown file begins.
 
     Attributes:
         log: position of the known log.
-        point: the last known position before which file and log have the same bytes.
+        point: the last recorded position of the log up to which the file has the same bytes as the log.
         chain: `PrefixDigest.chain` at this position, in hexadecimal digits.
     """
 

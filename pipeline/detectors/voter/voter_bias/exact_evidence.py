@@ -186,7 +186,12 @@ class _VoteWalk:
 def _with_pending(
     voters: Int64, states: list[bytes | None], heads: StateHeads, running: RunningEvidence, snapshot: int
 ) -> tuple[EvaluatedVotes, Int64]:
-    """Return each voter's pending votes, then the new ones; and each vote's position in `running`, −1 if pending."""
+    """Join the pending votes of some voters with their new votes.
+
+    Returns:
+        Two values: the votes, sorted by voter, the pending votes of a voter before the new votes; and int64, the
+            position of each vote in `running`, −1 for a pending vote.
+    """
     past = PendingVotes.unpack(states, heads.pending[voters], heads.snapshot[voters])
     place = np.full(len(running.new), -1, dtype=np.int64)
     place[voters] = np.arange(len(voters))

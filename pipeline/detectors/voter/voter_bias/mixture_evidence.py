@@ -61,7 +61,7 @@ class MixtureEvidence:
     The null hypothesis is an honest voter whose tastes are drawn from the board's distribution.
 
     Attributes:
-        path: the votes of the batch, and what the other part of `voter_bias` has computed from them.
+        path: the votes of the batch, with the evidence against the band of honest tastes after each vote.
         providers: counts of the voters' earlier votes on each provider.
         reference_of: returns the reference of a snapshot, given the sequence number of the snapshot. A reference holds
             what a snapshot predicts about honest voters: strengths of the models with their covariance, the share of
