@@ -13,15 +13,16 @@ and workers keep reading votes. A repeated run continues where the failed run en
 | publish        | the top moves too far, a person must release | deploy/runbooks/publication-held.md | 2 hours |
 
 The task announce emits an event of the asset `integrity_snapshot` after each new snapshot, with its id, for other DAGs.
-It is skipped if nothing new was published. Airflow may merge events, so a reader of them takes the newest snapshot.
+The task is skipped if nothing new was published. Airflow may merge events, so a reader of them takes the newest
+snapshot.
 
 A run is skipped while the log is empty, because there is nothing to check or rate before the first vote. "Can wait"
 counts from the last successful run. One failed run may be ignored, because the next run includes its votes. Two hours
 and about ten minutes after the last successful run, the alert FreshnessBudgetBurn calls the person on duty
-(deploy/runbooks/freshness-budget-burn.md). It is not sent while QualityGateFailed or PublicationHeld fires, because
-these state the cause. RatingRefreshStale fires after three hours, and is not sent while one of the three other alerts
-fires. Clearing a task is always safe. No snapshot is announced twice, so clearing `announce` after its run has ended
-announces nothing. A backfill of this DAG has no use, because a run always rates the current log.
+(deploy/runbooks/freshness-budget-burn.md). This alert is not sent while QualityGateFailed or PublicationHeld fires,
+because these state the cause. RatingRefreshStale fires after three hours, and is not sent while one of the three other
+alerts fires. Clearing a task is always safe. No snapshot is announced twice, so clearing `announce` after its run has
+ended announces nothing. A backfill of this DAG has no use, because a run always rates the current log.
 
 The DAG runs every hour, unless Airflow's configuration has another cron: section `integrity`, key `refresh_cron`
 (environment variable AIRFLOW__INTEGRITY__REFRESH_CRON). A file of boards makes one such DAG for each board

@@ -45,7 +45,7 @@ class Feed:
     """An Atom feed, before it is written as XML.
 
     Attributes:
-        board: name of the board. It is the author of the feed and a part of the ids.
+        board: name of the board. This name is the author of the feed and a part of the ids.
         title: one line of plain text.
         path: path of the feed itself.
         page: path of the page with the same content.

@@ -1,6 +1,6 @@
 """Decides whether a response may contain pseudonyms of voters.
 
-It may if the request has a token for decisions about voters.
+Only the response to a request with a token for decisions about voters may contain pseudonyms.
 """
 
 from collections.abc import Mapping

@@ -6,7 +6,7 @@ The headers of a response decide how long the response is cached (`cache_policie
 2. With `no-cache`, the response is cached until the store changes (its change token then differs). If the response also
    has `x-cache-until: published`, it is cached until the next publication (one part of the change token then differs).
 3. Responses with `no-store`, errors, and responses above 4 MiB are not cached.
-4. A request with an `authorization` header or a session cookie may come from an operator. Its response is not cached.
+4. A request with an `authorization` header or a session cookie may come from an operator. This response is not cached.
    The request is answered from the cache only if the cached response does not vary by `authorization` or `cookie`.
 
 Concurrent requests for the same response share one computation, until it is known that the response cannot be cached. A

@@ -22,7 +22,7 @@ _COMMON: tuple[Header, ...] = (
 EVERYWHERE: tuple[Header, ...] = (_policy(_NOBODY), *_COMMON, (b"x-frame-options", b"DENY"))
 
 OF_PAGES: tuple[Header, ...] = (*EVERYWHERE, (b"cross-origin-resource-policy", b"same-origin"))
-"""The headers of pages. They prevent other sites from embedding a page, a style sheet or a chart."""
+"""The headers of pages. These headers prevent other sites from embedding a page, a style sheet or a chart."""
 
 _OWN_SCRIPT = b"; script-src 'self'; connect-src 'self'"
 

@@ -168,7 +168,8 @@ def random_values(votes: BacklogVotes, rows: Int64, reference: Reference) -> Flo
     """Return the evidence that each voter clicks at random, float64[v], against an honest voter.
 
     The evidence is the average of two likelihood ratios: one over the voter's decisive votes, and one over all votes,
-    ties included. The evidence is 1 for a voter without counted votes. Its error rate is measured, not proved.
+    ties included. The evidence is 1 for a voter without counted votes. The error rate of this evidence is measured, not
+    proved.
 
     Args:
         votes: the votes of all v voters.

@@ -194,7 +194,7 @@ def cells_of_pair(parts: list[CohortCells], pair_of: PairNumbers, pair: int) -> 
 def log_products(parts: list[CohortCells], pair_of: PairNumbers) -> Float64:
     """Return ln of the evidence about each pair of a cohort and a model, by side: float64[pairs, 2].
 
-    The sides are "promotes" and "demotes" (SIDES). The e-value of a pair is the sum over both sides. Its null
+    The sides are "promotes" and "demotes" (SIDES). The e-value of a pair is the sum over both sides. The null
     hypothesis is that all voters of the cohort are honest about the model.
 
     Args:

@@ -2,8 +2,8 @@
 
 Each kind of cohort states by how many logits an honest cohort's chances of a win may exceed the chances of all voters.
 Such a difference is common to the voters of the cohort, so the taste of single voters does not explain it. The number
-of logits is smallest for account ages, since accounts of different ages agree best. It is largest for prompts, since
-the voters under one prompt compare answers that no other voters see.
+of logits is smallest for account ages, since accounts of different ages agree best. The number is largest for prompts,
+since the voters under one prompt compare answers that no other voters see.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Evaluates the voters of each fold by references from the other folds, in rounds, and excludes voters with evidence.
 
-A round fits a reference for each fold on the votes of the other folds, without the excluded voters. It evaluates the
-voters of the fold by this reference. The evaluation gives two e-values for each voter (`voter_values`). The first is
-against the band: the range of logits around the prediction of the reference that counts as honest. The second is
-against honest tastes: a voter's taste is by how much the voter likes each model more or less than the reference
-predicts. Voters for whom the average of the two e-values is at least EXCLUDED_AT are excluded in the next round. The
-rounds end when the excluded voters stay the same, or after MOST_ROUNDS rounds.
+A round fits a reference for each fold on the votes of the other folds, without the excluded voters. The round then
+evaluates the voters of the fold by this reference. The evaluation gives two e-values for each voter (`voter_values`).
+The first is against the band: the range of logits around the prediction of the reference that counts as honest. The
+second is against honest tastes: a voter's taste is by how much the voter likes each model more or less than the
+reference predicts. Voters for whom the average of the two e-values is at least EXCLUDED_AT are excluded in the next
+round. The rounds end when the excluded voters stay the same, or after MOST_ROUNDS rounds.
 
 Error rate: take an honest voter within the band, with a taste from the estimated distribution. In one round, this voter
 has an average e-value of at least 1/α with probability at most α, given the votes of the other folds. After several

@@ -103,7 +103,7 @@ def _published(environment: _Environment, votes: int, voters: int) -> tuple[int,
 def _bare(environment: _Environment, votes: int) -> Throughput:
     """Measure the bare client loop over half of the votes.
 
-    It is measured before and after the worker, because the speed of the machine changes during the benchmark.
+    The loop is measured before and after the worker, because the speed of the machine changes during the benchmark.
     """
     err.print("bare client loop …")
     measure, batch = stream_throughput.measure_bare_loop, environment.options.batch_votes

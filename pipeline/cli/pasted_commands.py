@@ -1,7 +1,7 @@
 """Completes the commands in messages with the option --store, so that a person can paste them.
 
-A message names the next command, such as "`integrity alerts` lists them". It may come from a package that does not know
-how the command line was called. So the commands are completed where text is printed (`terminal`).
+A message names the next command, such as "`integrity alerts` lists them". The message may come from a package that does
+not know how the command line was called. So the commands are completed where text is printed (`terminal`).
 """
 
 import re

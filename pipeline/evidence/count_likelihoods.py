@@ -122,8 +122,9 @@ def shifted_logit(wins: Array, n: Array, expected: Array, shift: Array, base: Ar
 def rare_events(events: Array, n: Array, share: Array, shift: Array) -> Int64:
     """Return the log-likelihood ratio of the alternative that an event's odds are e^δ times smaller than honest odds.
 
-    The ratio is e^(−δ·events) / (1 + p⁻(e^(−δ) − 1))^n. It is an e-value if the mean of the n honest probabilities is
-    at least p⁻, however they differ: ln(1 + p(e^(−δ) − 1)) is concave and decreasing in p.
+    The ratio is e^(−δ·events) / (1 + p⁻(e^(−δ) − 1))^n. The ratio is an e-value if the mean of the n honest
+    probabilities is at least p⁻, however they differ. The reason is that ln(1 + p(e^(−δ) − 1)) is concave and
+    decreasing in p.
 
     Args:
         events: number of trials with the event.

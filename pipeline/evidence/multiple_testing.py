@@ -8,7 +8,7 @@
              with e-values", AISTATS). The weights γ_t sum to at most 1 (`lond_weight`).
 
 e-BH must be given *current* e-values. With running maxima it does not control the false discovery rate. e-LOND suits
-the findings of audits, which run once a day. It does not suit keys that are tested in every window, since α_t is
+the findings of audits, which run once a day. e-LOND does not suit keys that are tested in every window, since α_t is
 practically 0 after 500,000 hypotheses.
 """
 

@@ -18,8 +18,8 @@ Sharpness: a voter's logits are a multiple of the board's. The standard deviatio
 taste, from the covariance between a voter's votes. But r Δ and w Δ² take the place of r and w, where Δ is the board's
 logit. Pairs of votes that share a model are left out, since such pairs covary because of taste too.
 
-Shares of ties: they follow a beta distribution over voters. Its moments are estimated with the weight n − 1 for a
-voter with n votes.
+Shares of ties: the shares of the voters have a beta distribution. The moments of this distribution are estimated with
+the weight n − 1 for the share of a voter with n votes.
 
 Source: moment estimators of variance components (Searle, Casella & McCulloch 1992, "Variance Components", chapter 5);
 the error is a jackknife over ten groups of voters.
@@ -75,9 +75,9 @@ class Taste:
     def upper(self) -> float:
         """The standard deviation of tastes in the null hypothesis of `cells`, in logits.
 
-        It is the 84% quantile of the posterior of s. The prior of s² is an exponential distribution with the mean
-        `USUAL_SQUARE`; with a small error, it hardly matters and the result is about `sd` + `error`. A taste that was
-        assumed and not estimated gives exactly `sd` + `error`.
+        This value is the 84% quantile of the posterior of s. The prior of s² is an exponential distribution with the
+        mean `USUAL_SQUARE`; with a small error, it hardly matters and the result is about `sd` + `error`. A taste that
+        was assumed and not estimated gives exactly `sd` + `error`.
         """
         highest = min(self.sd + self.error, _MAX_SD)
         square, above = np.interp([self.sd, highest], _GRID, _LINEAR)

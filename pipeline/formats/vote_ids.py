@@ -23,7 +23,7 @@ CHECKED = "\0text checks"
 
 
 class CheckedFields(Fields):
-    """Fields that text checks add to a record. They have a type of their own, which no record of a file can contain."""
+    """Fields that text checks add to a record. This is a type of its own, which no record of a file contains."""
 
 
 # Characters of a text in an event that is too large; the decoder refuses more than 200.

@@ -57,8 +57,8 @@ class VoteReader:
         file: the file.
         left_out: counts the records that are not votes.
         check: adds fields computed from the texts of a record; None if texts need not be read.
-        self_battles: number of battles of a model against itself so far. They are returned as votes, but no rating
-            counts them.
+        self_battles: number of battles of a model against itself so far. These battles are returned as votes, but no
+            rating counts them.
         bad_times: counts values that are not times. If `left_out.skip_bad` is true, a vote with such a value is read
             without the time, because a rating needs none. Otherwise the first such value is an error.
         unknown: keys in our own events that are not fields of a vote, in the order in which they were found.

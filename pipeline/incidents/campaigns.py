@@ -245,8 +245,9 @@ def _is_by_sampler(group: Campaign, other: Campaign) -> bool:
 def _is_on_same(crowd: Campaign, claim: Claim, alerts: Iterable[CarriedAlert]) -> bool:
     """Return whether a group about more votes than usual and another campaign are about the same subject.
 
-    They are in three cases: both have the same subject; the group is about a provider, and the campaign about one of
-    its models; the group is about a model, and the campaign about more votes than usual on the model's provider.
+    They are about the same subject in three cases: both have the same subject; the group is about a provider, and the
+    campaign about one of its models; the group is about a model, and the campaign about more votes than usual on the
+    model's provider.
 
     Args:
         crowd: the group about more votes than usual.

@@ -174,8 +174,8 @@ class VoteCoverage:
             Late votes count in the raw view only. A model whose votes are all ties gets its standard error by the
             general formula.
         late: number of late votes in the raw view.
-        unchecked: number of votes that no detector evaluated. They were read before the first snapshot, and no backfill
-            evaluated them. The operator states this number; it does not follow from the log.
+        unchecked: number of votes that no detector evaluated. These votes were read before the first snapshot, and no
+            backfill evaluated them. The operator states this number; it does not follow from the log.
     """
 
     late_rule: str

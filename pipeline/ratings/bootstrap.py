@@ -2,10 +2,10 @@
 
 Let N be the number of votes. Each round draws N votes with replacement and fits them exactly (Efron 1979, Annals of
 Statistics 7). Votes of one cell (a pair of models and an outcome) are interchangeable. So a round draws the count of
-each cell from a multinomial distribution with the observed shares. A round starts at the fit of all votes. It iterates
-with the information matrix of that fit (chord Newton) until the step is below 1e-7 logits (2e-5 points). A round that
-does not converge in this way is fitted by full Newton. A single Newton step, a common shortcut, is up to 5.4 points
-off.
+each cell from a multinomial distribution with the observed shares. A round starts at the fit of all votes. The round
+then iterates with the information matrix of that fit (chord Newton) until the step is below 1e-7 logits (2e-5 points).
+A round that does not converge in this way is fitted by full Newton. A single Newton step, a common shortcut, is up to
+5.4 points off.
 
 The same seed gives the same rounds on every machine. The strengths θ of each round have mean zero, so the anchor
 model has an interval too. A round without an estimate (for example, because a model lost its only win) is drawn again

@@ -94,7 +94,8 @@ def voters_to_cluster(voter: Int64) -> Int64 | None:
 def effective_voters(voter: Int64) -> float:
     """Return the effective number of voters: (Σ n)² / Σ n², where n is the number of votes of a voter; 0 without votes.
 
-    It equals the number of voters if all voters have the same number of votes, and is smaller otherwise.
+    The effective number equals the number of voters if all voters have the same number of votes, and is smaller
+    otherwise.
 
     Args:
         voter: int64[N], the voter of each vote; −1 for an unknown voter. Each vote with −1 counts as a voter of its

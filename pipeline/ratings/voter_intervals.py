@@ -75,8 +75,9 @@ def voter_intervals(
         counts: the votes of the board's models, in the order of the fit.
         scores: the sums over voters, for the same models in the same order.
         level: coverage of the intervals at one snapshot, and of the sequences over all snapshots.
-        models_ever: number of models that have had votes so far; None for the number of models of the board. It decides
-            how the error probability of ranks over all snapshots is divided among pairs (`confidence_sequences`).
+        models_ever: number of models that have had votes so far; None for the number of models of the board. This
+            number decides how the error probability of ranks over all snapshots is divided among pairs
+            (`confidence_sequences`).
 
     Raises:
         BadCounts: board, fit, counts and scores are not about the same models, or `level` is outside (0, 1).

@@ -31,8 +31,8 @@ side a, 1 for side b). `wins`, `losses`: votes for the model, and against it. `e
 both in the snapshot in force. `evaluated_wins`, `evaluated_losses`: wins and losses in evaluated votes.
 `expected_wins`, `expected_losses`: the number that the snapshot in force expects, in units of 2⁻¹⁰ votes, rounded up.
 
-A late vote of a stream counts in the window of its partition's newest event time. It counts neither in `appearances`
-nor in `chosen`, so detectors of sampling do not see it."""
+A late vote of a stream counts in the window of its partition's newest event time. Such a vote counts neither in
+`appearances` nor in `chosen`, so detectors of sampling do not see it."""
 
 COHORTS = ("unknown", "established", "new")
 """The cohorts of voters' accounts. The code of a cohort is its position here."""

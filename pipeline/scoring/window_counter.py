@@ -11,8 +11,8 @@ The columns after these three are MEASURES (`pipeline.scoring.window`). Networks
 Consecutive numbers would depend on the order of arrival. In addition to these rows, the voters of a window are stored,
 so that sittings can be counted (`scoring.sittings`).
 
-A late vote of a stream counts in the window of its partition's newest event time (`fate.window_times`). It counts
-neither in `appearances` nor in `chosen`, because its models were drawn at an earlier time.
+A late vote of a stream counts in the window of its partition's newest event time (`fate.window_times`). Such a vote
+counts neither in `appearances` nor in `chosen`, because its models were drawn at an earlier time.
 
 Counts can be added in any order and grouping with the same result. Kinds 1 and 2 have at most MAX_ROWS rows each.
 If there are more rows, the hashes of the kind are shortened to the largest number of bits that gives at most MAX_ROWS

@@ -1,7 +1,8 @@
 """Lets only one process at a time read files into a store.
 
 A process must hold a lease in the store while it reads a file. The next process waits until the lease is released or
-expires. A slow process may lose its lease. It cannot write afterwards, because the epoch of the partition has changed.
+expires. A slow process may lose its lease. Such a process cannot write afterwards, because the epoch of the partition
+has changed.
 """
 
 import logging

@@ -25,7 +25,7 @@ SENTENCES: Mapping[str, str] = {
     "identity_leak": "on a conversation that gives a model's identity away",
     "frequent_prompt": "on a frequent prompt, beyond the sample of it that stays",
 }
-"""Name of a rule → words that describe the votes that the rule leaves out. They follow the words "N votes"."""
+"""Name of a rule → words that describe the votes that the rule leaves out, for a sentence that begins "N votes"."""
 
 ALL_BITS = sum(RULE_BITS.values())
 

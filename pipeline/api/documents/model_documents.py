@@ -72,8 +72,8 @@ class BattleRecordDocument(Document):
 class BattleListDocument(Document):
     """A page of battles in the newest snapshot, one row for each pair of models.
 
-    The rows are about the pairs of the best models, or about one model and each of its opponents. They are sorted by
-    rank. If they are about one model, `model` is this model in every row.
+    The rows are about the pairs of the best models, or about one model and each of its opponents. The rows are sorted
+    by rank. If they are about one model, `model` is this model in every row.
     """
 
     snapshot: str

@@ -65,7 +65,7 @@ def label_board_values(
         reader: reads the store.
         connection: a connection to the store.
         found: the snapshot whose board is shown.
-        wanted: what the reader wants to see. It names the board.
+        wanted: what the reader wants to see. This filter names the board.
     """
     board = wanted.board or ""
     rows = reader.rows(connection, found, "defended", board)

@@ -1,7 +1,7 @@
 """Serves the page about the method.
 
-The page says which votes the newest snapshot counts, by which rules, and how it rates them. Its figures are read from
-the signed manifest.
+The page says which votes the newest snapshot counts, by which rules, and how it rates them. The figures of the page are
+read from the signed manifest.
 """
 
 from typing import Any

@@ -49,7 +49,7 @@ def routes(templates: PageTemplates) -> APIRouter:
 
 @cache
 def _read_all() -> dict[str, tuple[str, str]]:
-    """Return title and text of each runbook, by name. They change only with the version of this program."""
+    """Return title and text of each runbook, by name. Runbooks change only with the version of this program."""
     found = {}
     for path in next(folder for folder in _FOLDERS if folder.is_dir()).glob("*.md"):
         title, _, text = path.read_text(encoding="utf-8").partition("\n")

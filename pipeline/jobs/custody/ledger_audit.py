@@ -1,4 +1,4 @@
-"""Runs the daily audit of the public ledger. It recomputes everything that is published, and checks all checkpoints.
+"""Runs the daily audit of the public ledger: recomputes everything that is published, and checks all checkpoints.
 
 Five checks are made:
     votes       recomputes every leaf, count, root and published figure from the rows of the store

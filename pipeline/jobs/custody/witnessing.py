@@ -1,8 +1,8 @@
 """Runs the actions of a witness on the witness's machine, and the actions of the board towards witnesses.
 
-A witness is an independent party that signs heads (checkpoints) of the snapshot log. It signs a head only if the head
-continues the one that it signed before. Its signature is a cosignature, which the board stores beside its own
-signature.
+A witness is an independent party that signs heads (checkpoints) of the snapshot log. A witness signs a head only if the
+head continues the head that this witness signed before. The signature of a witness is a cosignature. The board stores
+it beside its own signature.
 
 A witness writes the new head to disk before it returns the signature. A witness signs one head at a time, under a lock
 on its folder. The board stores a cosignature only if it is valid and made by a witness that the manifest names.

@@ -32,7 +32,7 @@ class ModelBattles(msgspec.Struct):
         views: `raw` or `defended` → name of an opponent → number of battles with each outcome, from the side of this
             model: won, lost, tied, both bad.
         errors: name of another rated model → standard error, in points, of the difference between the ratings of the
-            two models in the defended view. It is computed as if all votes were independent.
+            two models in the defended view. This error is computed as if all votes were independent.
     """
 
     views: dict[str, dict[str, Outcomes]]

@@ -3,8 +3,8 @@
 A backlog is a set of votes that are evaluated together afterwards. Each figure comes from one simulated stream: 100,000
 honest votes on 20 models, and attackers who cast 1%, 5% or 20% of all votes. The figure "named" is the share of the
 attackers whom the evaluation names, alone or as members of a group. The figure "target's error" is the difference
-between the estimated and the true strength of the attacked model. It is measured twice: with all votes ("raw"), and
-without the votes of the named voters ("after"). The limits for the figures come from a prototype.
+between the estimated and the true strength of the attacked model. This error is measured twice: with all votes ("raw"),
+and without the votes of the named voters ("after"). The limits for the figures come from a prototype.
 """
 
 from collections.abc import Iterator

@@ -1,11 +1,12 @@
 """Reads votes of real people: crowd workers who compared language models, and judges of machine translations.
 
 The votes of the crowd workers are in the source tree (`tests/data/llmfao/NOTICE.md` has source and licence) and not in
-the wheel. The votes of the judges (manual evaluations of WMT 2015 and 2016, Bojar et al.) have no licence. They are
-read only from a copy beside the source tree.
+the wheel. The votes of the judges (manual evaluations of WMT 2015 and 2016, Bojar et al.) have no licence. These votes
+are read only from a copy beside the source tree.
 
 A judge ranked up to five translations at once, so the pairs of one ranking are not independent. Therefore
-`RealBoard.draw` takes one random pair of each ranking. It returns them in random order, since neither file has times.
+`RealBoard.draw` takes one random pair of each ranking. The drawn votes are in random order, since neither file has
+times.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Measures the coverage of intervals for the quality of the best of N variants, for several N.
 
-The true qualities of N variants are normal with the standard deviation τ, one of several fixed values. Their scores
-have the standard error 6.3 points, and the variant with the best score is selected. Two kinds of 95% intervals for the
-true quality of this variant are measured. `best_of_n_interval` uses its score and N, `family_intervals` uses all N
-scores. Neither knows τ.
+The true qualities of N variants are normal with the standard deviation τ, one of several fixed values. The scores of
+the variants have the standard error 6.3 points, and the variant with the best score is selected. Two kinds of 95%
+intervals for the true quality of this variant are measured. `best_of_n_interval` uses its score and N,
+`family_intervals` uses all N scores. Neither knows τ.
 
 Two more figures are measured for comparison. The first is the coverage of the uncorrected interval, the score ± 1.96
 standard errors. The second is the share of rounds in which the true quality lies between the bounds for an undisclosed

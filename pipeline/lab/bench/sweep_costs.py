@@ -1,7 +1,7 @@
 """Measures the time and memory of a sweep, compared with reading the same votes once and fitting them once.
 
 The store is synthetic: 300 models of 40 providers, and 2 million votes in sixty days, with as many voters per vote as a
-real board. It has a sampling policy, private variants, releases and claims, and half of the votes have style counts.
+real board. The store has a sampling policy, private variants, releases and claims. Half of the votes have style counts.
 The votes are sealed, rated and published as usual, but without the keys for deduplication. Two kinds of runs alternate,
 each in its own process:
 

@@ -2,8 +2,8 @@
 
 A voter has a normally distributed taste for each model, and a personal share of ties. The number of votes of a voter
 follows a power law: it is at least n with probability n^−1.5, and at most 300. All votes of a voter are cast within a
-few days. `true_strengths` are the strengths that infinitely many such voters would show. They differ from the simulated
-strengths, because tastes move the average choice towards a half.
+few days. `true_strengths` are the strengths that infinitely many such voters would show. These strengths differ from
+the simulated strengths, because tastes move the average choice towards a half.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,9 @@
 """Runs worker, monitor, exporter and Prometheus on a copy of a board, so that a drill changes nothing of the board.
 
-The copy is made by a backup and a restore. It has the keys of the board, because otherwise its snapshots and voters
-would differ from those of the board. So the copy, its keys and its ledger are in a temporary folder that only its owner
-can read. The folder is removed at the end. The copy asks no witness for a signature, and its Prometheus calls nobody.
+The copy is made by a backup and a restore. The copy has the keys of the board, because otherwise its snapshots and
+voters would differ from those of the board. So the copy, its keys and its ledger are in a temporary folder that only
+its owner can read. The folder is removed at the end. The copy asks no witness for a signature, and its Prometheus calls
+nobody.
 
 If the copy is in PostgreSQL, its tables stay in the given database. The user must drop this database afterwards.
 """

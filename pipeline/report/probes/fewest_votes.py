@@ -7,8 +7,9 @@ lower and to the upper end of the gap's Wald interval, which gives the interval 
 figure is below 0.1%.
 
 `details` has the same figures for flipped and added votes (`pipeline.ratings.vote_changes`), for the last place of the
-top k, and for the second place. It also has Kendall's τ between the orders before and after the change. τ is near 1,
-since the change moves two models and leaves the others. All numbers are upper bounds that an exact refit confirms.
+top k, and for the second place. `details` also has Kendall's τ between the orders before and after the change. τ is
+near 1, since the change moves two models and leaves the others. All numbers are upper bounds that an exact refit
+confirms.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ log.
 Segments, bundle files and heads are complete or absent: a file is first written under another name and then renamed. A
 file that a database row names is flushed to the disk before the row is committed.
 
-A tile has 256 hashes of one level. It is a part of the level's file: with one file for each tile, a million leaves
+A tile has 256 hashes of one level. A tile is a part of the level's file: with one file for each tile, a million leaves
 would need four thousand files. Two writers of hashes write the same bytes, because hashes are computed from committed
 leaves only. Files of hashes are not flushed, because missing hashes can be computed again from the segments.
 """

@@ -3,8 +3,8 @@
 A store is migrated in one transaction, in SQLite and in PostgreSQL. If several processes open a store at the same time,
 one migrates it and the others wait.
 
-A migration runs no other code of the pipeline. A migration may change the form of data that are computed from votes. It
-then only marks these data as stale. To mark window counts, it executes
+A migration runs no other code of the pipeline. A migration may change the form of data that are computed from votes.
+Such a migration only marks these data as stale. To mark window counts, it executes
 
     INSERT INTO meta (name, value) VALUES ('windows_stale', '<its revision>') ON CONFLICT (name) DO NOTHING
 

@@ -160,7 +160,7 @@ def counted_labels(connection: Connection, log_size: int) -> set[Label]:
 
     Args:
         connection: reads the store.
-        log_size: number of leaves of the log. It is used only if the store has no totals of boards yet.
+        log_size: number of leaves of the log. This number is used only if the store has no totals of boards yet.
     """
     t = schema.sealed_total.c
     names = list(connection.scalars(sa.select(t.name).where(t.name.startswith(_PREFIX, autoescape=True))))
@@ -202,7 +202,7 @@ def of_segment(boards: bytes | None, counts: bytes) -> Boards:
     Args:
         boards: column `boards`, the packed counts by board. None for a segment that was sealed before votes had labels;
             its votes count only on the board of all votes.
-        counts: column `counts`, the packed counts by pair of models. It is read only if `boards` is None.
+        counts: column `counts`, the packed counts by pair of models. This column is read only if `boards` is None.
     """
     if boards is not None:
         return board_cells.unpack(bytes(boards))

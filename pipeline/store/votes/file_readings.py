@@ -61,8 +61,8 @@ def begin(
 ) -> list[FileReading]:
     """Store the readings that a worker is about to do. A reading is a pass over the new records of a file.
 
-    The partition may have an unfinished reading that is not among `readings`. It is then marked as abandoned: it ends
-    at `next_offset`, and its digest becomes empty.
+    The partition may have an unfinished reading that is not among `readings`. Such a reading is marked as abandoned: it
+    ends at `next_offset`, and its digest becomes empty.
 
     Args:
         connection: the transaction.

@@ -166,7 +166,7 @@ class FileSource:
     def number(self, readings: Sequence[FileReading]) -> None:
         """Give this source the numbers that its readings got in the store.
 
-        A reading is a pass over new records of the file. It gets its number when it is stored, after `prepare`.
+        A reading is a pass over new records of the file. A reading gets its number when it is stored, after `prepare`.
 
         Args:
             readings: the stored readings with their numbers, in the order in which `prepare` returned them.

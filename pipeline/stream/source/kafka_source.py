@@ -288,7 +288,7 @@ class KafkaSource:
         }
 
     def report_committed(self, offsets: Mapping[int, int]) -> None:
-        """Commit offsets (partition → next offset) to the consumer group. They are only for displays of lag."""
+        """Commit offsets (partition → next offset) to the consumer group, only for displays of lag."""
         self._consumer.commit_async(
             {TopicPartition(self._topic, n): OffsetAndMetadata(o, "", -1) for n, o in offsets.items()}
         )

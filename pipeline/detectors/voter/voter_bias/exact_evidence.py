@@ -48,9 +48,9 @@ class ExactEvidence:
             level, the level, and the e-value that an alert states.
         emitted: the highest emitted level of each voter after the last vote.
         bound: the upper bound of ln e of each voter after the last vote, in units of 2⁻²⁰ nats.
-        folded: position of a voter in the call → (components, models, pending). It has only voters whose older votes
-            were added to sums (folded) in this call. `components` has these sums as bytes, `models` is the number of
-            models that the voter has met, and `pending` the number of pending entries that remain.
+        folded: position of a voter in the call → (components, models, pending). Only voters whose older votes were
+            added to sums (folded) in this call are included. `components` has these sums as bytes, `models` is the
+            number of models that the voter has met, and `pending` the number of pending entries that remain.
     """
 
     voters: Int64

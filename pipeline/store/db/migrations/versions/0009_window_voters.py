@@ -1,6 +1,7 @@
 """Adds the voters of each window, from which sittings (runs of votes without a long pause) are counted.
 
-Windows that are stored already have no voters. They are marked as stale, so `integrity migrate` counts them again.
+Windows that are stored already have no voters. Such windows are marked as stale, so `integrity migrate` counts them
+again.
 """
 
 import sqlalchemy as sa
