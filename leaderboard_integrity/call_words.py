@@ -59,6 +59,6 @@ def _name(option: str) -> str:
 
 
 def _pairs(text: str) -> str:
-    """Return the pairs of an option, such as `a=b,c=d`, as the inside of a dictionary."""
+    """Rewrite the pairs of an option in Python's words: `--option a=b,c=d` gives `"a": "b", "c": "d"`."""
     pairs = [part.split("=", 1) for part in text.split(" ", 1)[1].split(",") if "=" in part]
     return ", ".join(f'"{key}": "{value}"' for key, value in pairs) + (", …" if text.endswith("…") else "")

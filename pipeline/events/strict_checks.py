@@ -81,15 +81,14 @@ def are_all_provably_clean(raws: Sequence[bytes], votes: Sequence[Vote]) -> bool
     False means that each record must be checked by itself.
 
     A record has at least one opening brace, and at least the quotes that its vote needs. If all records together have
-    no more braces and quotes than these minimums, then every record has exactly its minimum. The quotes of rare fields
-    are counted only if the records have more quotes than their other fields need.
+    no more braces and quotes than these minimums, then every record has exactly its minimum.
     """
     if max(map(len, raws), default=0) > MAX_BYTES:
         return False
     absent = sum(list(map(attrgetter(name), votes)).count(None) for name in _TEXTS)
     together = b"".join(raws)
     quotes, lists = together.count(b'"') - len(votes) * (_QUOTES_REQUIRED + 4 * len(_TEXTS)) + 4 * absent, 0
-    if quotes:
+    if quotes:  # fields that few votes have are counted only when needed
         categories = list(map(attrgetter("categories"), votes))
         lists = len(votes) - categories.count(None)
         quotes -= 2 * lists + 2 * sum(map(len, filter(None, categories)))

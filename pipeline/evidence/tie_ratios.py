@@ -44,7 +44,7 @@ def _target_tie_ratios() -> Int64:
 
 
 TARGET_TIE_RATIOS = _target_tie_ratios()
-"""Log-likelihood ratios of the outcome "tie or not", if a voter favours one model: int64[256, 2, 3], 2⁻²⁰ nats.
+"""Log-likelihood ratios of "tie or not" for a voter who promotes or demotes a model: int64[256, 2, 3], 2⁻²⁰ nats.
 
 The axes are the honest probability of a tie (`Reference.tie_level`), the outcome (0: decided, 1: tie), and the δ in
 DELTAS."""

@@ -172,7 +172,7 @@ def hash_conversation(name: str) -> str:
 
 
 def with_checked(fields: Fields) -> Fields:
-    """Return the fields of a record, with the fields that text checks added as ordinary fields.
+    """Turn the fields that text checks added to a record into ordinary fields.
 
     Text checks put their fields under the key CHECKED, which the result lacks. A field that the record states itself
     stays. Without fields of text checks, `fields` is returned unchanged.

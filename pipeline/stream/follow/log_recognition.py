@@ -89,7 +89,7 @@ def find_continuation(file: LogFile, logs: Sequence[LogPosition]) -> Continuatio
 
 
 def is_known(file: LogFile, log: LogPosition, original: LogFile | None) -> bool:
-    """Return whether a file is a shorter copy of a log, and so has no new line.
+    """Return whether a file has no new line because it is a copy of a known log, or of the beginning of the log.
 
     Args:
         file: the unknown file.

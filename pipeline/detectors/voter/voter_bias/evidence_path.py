@@ -79,7 +79,7 @@ class EvidencePath:
         return int(np.ceil(np.log(whole) / LOG_UNIT)) + 2
 
     def _unranked_average(self, i: int) -> float:
-        """Return the largest average likelihood ratio of a model that the voter has met without a rank; at least 1.
+        """Return the largest average likelihood ratio among the voter's models without a rank; at least 1.
 
         The average of a model is over the alternatives about the model, as of the voter's votes up to vote i.
         """
