@@ -35,7 +35,7 @@ def headline(incident: Mapping[str, Any], private: Mapping[str, Any] | None = No
     """Return one sentence that says what happened.
 
     Args:
-        incident: the public form of the incident, or the body of a stored one.
+        incident: the public form of the incident, or the body of a stored incident.
         private: the operators' form, with networks and exact times. None gives the sentence for the public.
     """
     about = incident["about"][0]

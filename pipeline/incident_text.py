@@ -50,8 +50,8 @@ class AccountStanding:
         votes: number of counted votes of the account.
         alert_ids: ids of the alerts of the incident about the account. Empty for a follower of an alert about windows.
         severity, e_value: the highest severity and e-value of these alerts; the e-value is None if no alert has one.
-        excluded_by: author of the exclusion in force, None without one.
-        counts_now, counts_next: whether the votes count in the newest snapshot, and in the next one.
+        excluded_by: author of the exclusion in force, None without an exclusion.
+        counts_now, counts_next: whether the votes count in the newest snapshot, and in the next snapshot.
     """
 
     voter: str

@@ -79,7 +79,7 @@ class StoryInput:
         events: all registry events.
         state: the registry after these events.
         releases: all releases. A release has scores if its variant is rated.
-        claims: claimed scores beside measured ones.
+        claims: claimed scores with the measured scores.
         findings: the findings of the audits about providers and models.
         removals: model → how it was removed, for each model that was removed without a public notice.
         scored: number of models that any published snapshot rated.

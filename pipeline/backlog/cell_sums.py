@@ -71,7 +71,8 @@ def _add(
         rows: int64[r], positions of the rows in `cells`.
         number: int64[r], the column of `sums` for each row, ascending.
         reference: predicts the chances of a tie.
-        chances: int64[K, K], the honest chance that model i wins against model j, in units of CHANCE_UNIT.
+        chances: int64[K, K], an honest voter's largest chance of a win of model i against model j, in units of
+            CHANCE_UNIT.
     """
     i, j = model_positions(votes, cells, rows, reference)
     rated = (i >= 0) & (j >= 0)

@@ -1,6 +1,6 @@
 """Defines groups of commands that import the module of a command when the command is run.
 
-Help, completions and suggestions use a table of names and summaries. No module of a command is imported for them.
+Help, completions and suggestions use a table of names and summaries. Showing these imports no module of a command.
 """
 
 import gc

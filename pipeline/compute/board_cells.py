@@ -222,7 +222,7 @@ def total(parts: Iterable[Mapping[Label, Cells]]) -> Boards:
 
 
 def _sum(cells: Sequence[Cells]) -> Cells:
-    """Return the sum of several counts of one board, with one sort for all of them."""
+    """Return the sum of several counts of one board, computed with a single sort."""
     if len(cells) == 1:
         return cells[0]
     return count(np.concatenate([one.key for one in cells]), np.concatenate([one.votes for one in cells]))

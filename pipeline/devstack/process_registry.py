@@ -139,7 +139,7 @@ def _boot() -> str:
 def _start_time(process: psutil.Process) -> float:
     """Return a process's start time: on Linux in ticks since the boot, elsewhere in seconds since 1970.
 
-    On Linux psutil's value changes when the clock is corrected: each process would then seem to be another one.
+    On Linux psutil's value changes when the clock is corrected: each process would then seem to be another process.
     """
     if not (_PROC / "self" / "stat").exists():
         return float(process.create_time())

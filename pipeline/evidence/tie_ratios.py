@@ -2,7 +2,7 @@
 
 A ratio compares an alternative, such as a voter who favours one model, with an honest voter. The honest probability of
 a tie is the caller's prediction for the voter, rounded down to one of TIE_LEVELS levels. Under every alternative, the
-probability of a tie is at most the honest one. So ties never raise a ratio.
+probability of a tie is at most the honest probability. So ties never raise a ratio.
 """
 
 import numpy as np

@@ -63,8 +63,8 @@ def read_by_record(
         needed: the columns that are collected.
 
     Returns:
-        The votes as columns. Of votes with one id only the first is returned. Battles of a model against itself are
-            left out. `flags` has only flags that at least one vote states.
+        The votes as columns. If several votes have the same id, only the first is returned. Battles of a model against
+            itself are left out. `flags` has only flags that at least one vote states.
 
     Raises:
         UnknownFormat: the file has a kind that cannot be read.

@@ -76,8 +76,8 @@ def read_by_column(
             `identity_leak` and `prompt_hash` are used.
 
     Returns:
-        The votes as columns; None if the file must be read record by record. Of votes with one id only the first is
-            returned. Battles of a model against itself are left out.
+        The votes as columns; None if the file must be read record by record. If several votes have the same id, only
+        the first is returned. Battles of a model against itself are left out.
     """
     if file.mixed or not file.form.model_a.column:
         return None

@@ -254,7 +254,7 @@ def _texts_of(columns: list[Texts], rows: Bool) -> tuple[str, ...]:
 
 
 def _first_texts(stated: Texts, otherwise: pa.StringArray) -> pa.StringArray:
-    """Return the texts in `stated`. For a row without one, return the text in `otherwise`."""
+    """Return the texts in `stated`. For a row without a text, return the text in `otherwise`."""
     texts = stated.cast(pa.string())
     return pc.if_else(pc.equal(pc.fill_null(texts, ""), ""), otherwise, texts)
 

@@ -203,7 +203,7 @@ def merge(connection: Connection, given: str, other: str, operator: Operator, re
         reason: reason of the decision.
 
     Returns:
-        {"incident", "done"}. "incident" is the id that the first incident had; the merged incident is found by it.
+        {"incident", "done"}. "incident" is the id that the first incident had, by which the merged incident is found.
         "done" is a sentence that says what was done.
 
     Raises:

@@ -127,7 +127,7 @@ def _check_row(row: IntervalRow, computed: Callable[[float], IntervalRow], where
 
     Args:
         row: the published row.
-        computed: a function that takes a coverage and returns the row that the votes give with it.
+        computed: a function that takes a coverage and returns the row that the votes give with this coverage.
         where: place of the row, for messages.
     """
     expected = computed(LEVEL)
@@ -144,7 +144,7 @@ def _check_row(row: IntervalRow, computed: Callable[[float], IntervalRow], where
 
 
 def _is_undecided(name: str, stated: int, value: int, computed: Callable[[float], IntervalRow]) -> bool:
-    """Return whether rounding errors may explain why the stated rank differs from the computed one.
+    """Return whether rounding errors may explain why the stated rank differs from the computed rank.
 
     Rounding errors may explain the difference if a slightly smaller or larger coverage gives the stated rank.
     """

@@ -65,7 +65,7 @@ class StyleNewton:
     """Maximises the likelihood over the strengths θ and the style coefficients γ, by Newton's method.
 
     The factorised information matrix is reused from the third step on, as long as each step is shorter than a tenth of
-    the one before.
+    the step before.
 
     Args:
         rows: the votes with their features, or sums over them.

@@ -67,7 +67,7 @@ _Place = TypeVar("_Place", ValueSource, Flag)
 def table_format(columns: frozenset[str]) -> BattleFormat:
     """Return the format of a table with these columns. SYNONYMS lists the usual names of each field.
 
-    If the table has no column for a model or for the outcome, the format names the column "" for it.
+    If the table has no column for a model or for the outcome, the format names the column "" for this field.
     """
     found = {
         field: at(next(name for name in names if name in columns))

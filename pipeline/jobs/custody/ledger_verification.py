@@ -102,7 +102,7 @@ def _read_store(url: str, options: Settings) -> Iterator[tuple[Connection, Ledge
 
 
 def _check_signatures(one: SignedManifest, previous: Manifest | None, log: bytes) -> Manifest:
-    """Return a manifest, after checking that it continues the previous one and that its keys signed its two heads.
+    """Check that a manifest continues `previous`, and that its keys signed its two heads; return the manifest.
 
     The heads are the checkpoints of the snapshot log and of the vote log.
     """

@@ -63,7 +63,7 @@ class ComparedSnapshots:
             after: the newer snapshot.
             names: the views, and the boards by category or language, that are compared.
             beside: data of another comparison with the same newer snapshot and the same names. The data of the newer
-                snapshot are taken from it. None to read them.
+                snapshot are taken from this comparison. None to read them.
         """
         old = _rows(connection, before, names)
         new = beside.new if beside is not None else _rows(connection, after, names)

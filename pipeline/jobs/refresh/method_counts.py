@@ -49,7 +49,7 @@ def left_out_rows(counts: LabelCounts, method: Method, fates: Collection[int]) -
 def left_out_by_rule(rows: Int64, method: Method) -> dict[str, int]:
     """Return rule → number of votes that the rule leaves out.
 
-    A vote that several rules leave out is counted under the first of them.
+    A vote that several rules leave out is counted under the first of these rules.
 
     Args:
         rows: int64[n, 6], the result of `left_out_rows`.

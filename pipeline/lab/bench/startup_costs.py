@@ -71,7 +71,7 @@ def measure(folder: Path, repeats: int, report: Callable[[str], None]) -> list[S
 
     Args:
         folder: an empty folder for the store.
-        repeats: number of runs of each command, after one that is not counted.
+        repeats: number of runs of each command, after a first run that is not counted.
         report: called with a line of text before each step.
 
     Returns:

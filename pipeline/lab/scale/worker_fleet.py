@@ -4,7 +4,7 @@ A worker takes the waiting votes of its partitions in batches. If fewer votes th
 first waits for half a second. It then computes for a time that grows with the votes of the batch, and commits. Each
 core of the database serves one commit at a time, and a commit waits until a core is free. The votes arrive evenly; in a
 burst, the rate is multiplied. When a worker leaves or comes back, all workers stop for the time of a rebalance. A
-worker that gets a partition from another one then loads the states of the partition's voters.
+worker that gets a partition from another worker then loads the states of the partition's voters.
 
 There is no chance in the simulation: the same fleet gives the same figures.
 """

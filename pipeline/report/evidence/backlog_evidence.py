@@ -245,7 +245,7 @@ def _habit(one: HabitFinding, label_of: _LabelOf) -> EvidenceFinding:
 
 
 def _kept(found: Sequence[_About], tested: int, value: Callable[[Any], float]) -> list[_About]:
-    """Return the findings about voters that e-BH keeps, so that the expected share of false ones is limited.
+    """Return the findings about voters that e-BH keeps, so that the expected share of false findings is limited.
 
     Args:
         found: the findings with large e-values.

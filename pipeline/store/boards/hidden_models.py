@@ -35,7 +35,7 @@ class HiddenModels:
     """Replaces the names of hidden models in texts and JSON values for the public.
 
     Attributes:
-        names: all names of the hidden models, former and later ones included.
+        names: all names of the hidden models, former and later names included.
         keys: the first name of each hidden model.
     """
 

@@ -83,7 +83,7 @@ def move(connection: Connection, group: SegmentGroup, now: int) -> int:
     """Move the votes of a group of segments to the archive.
 
     Args:
-        connection: the transaction, with the lock `cold_files.LOCK`; the group was read in it.
+        connection: the transaction, with the lock `cold_files.LOCK`; the group was read in this transaction.
         group: what `next_group` returned.
         now: present time in microseconds since 1970 UTC.
 

@@ -89,7 +89,8 @@ def next_offsets(connection: Connection, log_size: int) -> dict[int, int]:
     """Return how far each partition is sealed in the first `log_size` leaves of the log.
 
     Returns:
-        Partition number (partition_no) → the offset after the last sealed one. A partition without a leaf is left out.
+        Partition number (partition_no) → the offset after the last sealed offset. A partition without a leaf is left
+        out.
     """
     r, s = schema.segment_range.c, schema.segment.c
     query = (

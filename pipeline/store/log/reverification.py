@@ -104,7 +104,7 @@ def reverify_log(
 
 
 def _without_gaps(segments: Iterable[SealedRow]) -> Iterator[SealedRow]:
-    """Yield the segments; raise `Refuted` for one that does not begin where the one before it ends."""
+    """Yield the segments; raise `Refuted` for a segment that does not begin where the previous segment ends."""
     end = 0
     for one in segments:
         if one.first != end:

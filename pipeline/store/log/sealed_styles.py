@@ -37,7 +37,7 @@ class StyledLog:
 
     Attributes:
         connection: reads the store.
-        leaves: for each part, its first leaf and the leaf after its last one, in the order of the log.
+        leaves: for each part, its first leaf and the leaf after its last leaf, in the order of the log.
         without: int64[m], packed positions (`pack_position`) of votes that do not count, ascending.
         rules: bits of `vote_flags`. A vote with one of these bits does not count.
         models: int64[k], model numbers (model_no). A vote on one of these models does not count.

@@ -23,7 +23,7 @@ from pipeline.scoring.signals import LEVELS
 from pipeline.vocabulary.arrays import Bool, Float64, Int64
 
 LOOK_EVERY, LOOK_EVERY_ALERTED = 32, 4
-"""A voter without an alert is evaluated after every 32nd vote, one with an alert after every fourth."""
+"""A voter without an alert is evaluated after every 32nd vote, a voter with an alert after every fourth vote."""
 
 _CRITICAL_LEVEL = 2
 _MAX_LOG = 32 * np.log(2.0)
