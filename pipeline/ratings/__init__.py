@@ -13,6 +13,7 @@ Modules:
     bradley_terry       fits ratings by exact maximum likelihood, with pair weights and a sandwich covariance
     tie_only_models     computes standard errors of models that only tied
     clustered_sandwich  computes a covariance clustered by voter
+    voter_covariance    computes such a covariance also with few voters
     prompt_samples      decides which votes on frequent prompts are left out of a rating
     voter_scores        holds the sums of the scores of voters, and updates them for a log that has grown
     voter_score_sums    computes these sums from votes

@@ -17,7 +17,7 @@ from ..vocabulary.arrays import Float64, Int64
 from .battle_columns import BattleColumns
 from .bootstrap import BootstrapRatings, bootstrap_ratings
 from .bradley_terry import Fit, fit, pair_weights
-from .clustered_sandwich import LEAST_VOTERS, effective_voters, with_clustered_covariance
+from .clustered_sandwich import LEAST_VOTERS, effective_voters
 from .fragility import RankSwap, fewest_votes_to_replace_first, neighbour_swaps
 from .grouped_ratings import GroupLeaderboard, count_groups, rate_groups
 from .intervals import MEAN_RATING, POINTS_PER_LOGIT, RatingIntervals, wald_intervals
@@ -28,6 +28,7 @@ from .style_control import fit_style, style_contrast
 from .style_features import STYLE_FEATURES
 from .style_newton import StyleFit
 from .tie_only_models import with_tie_only_variance
+from .voter_covariance import combined_covariance, is_by_voter, with_voter_covariance
 from .voter_influence import VoterInfluence, most_influential_voters
 
 # Opens a step of known length in a progress display; what it yields is called with the number of units done.
@@ -42,8 +43,8 @@ class RatingOptions:
         style: whether to adjust the ratings for the style of the answers.
         bootstrap: number of bootstrap rounds; with 0, intervals come from the sandwich covariance. Ignored with
             `style`.
-        by_voter: whether to cluster the covariance by voter. With fewer than LEAST_VOTERS `effective_voters`, votes are
-            taken as independent if that gives the larger covariance.
+        by_voter: whether to cluster the covariance by voter. With few voters, no interval is narrower than that of
+            independent votes (`voter_covariance`).
         reweight: weigh each vote of a pair by 1 / max(votes of the pair, reweight); 0 gives every vote the same weight.
         level: coverage of the intervals.
         anchor: a model and the rating in points that it is shifted to; None for a mean of 1000 points.
@@ -74,7 +75,8 @@ class BattleRatings:
         board: the leaderboard, rounded to 0.01, with simultaneous rank sets.
         votes: number of votes rated.
         without_style: number of votes left out because an answer has no style counts.
-        clustered: whether the covariance of `board` is clustered by voter. That of `groups` never is.
+        clustered: whether the covariance of `board` is by voter. It is not with a single voter, who tells nothing about
+            others. That of `groups` never is.
         effective_voters: how many voters with equal numbers of votes are as concentrated as the voters of the rated
             votes (`effective_voters`); None if the options do not ask for intervals by voter.
         constant: style features left out because they are equal on both sides of every vote.
@@ -144,8 +146,8 @@ def _rate(battles: BattleColumns, options: RatingOptions, progress: Progress) ->
     clustered = False
     if effective is not None:
         weights = None if reweight is None else pair_weights(counts, reweight)
-        by_voter = with_clustered_covariance(fitted, *battles.codes, battles.voter, weights=weights)
-        clustered = _is_clustered(effective, by_voter, fitted)
+        by_voter = with_voter_covariance(fitted, battles.codes, battles.voter, weights=weights)
+        clustered = is_by_voter(fitted.covariance, by_voter.covariance, effective)
         fitted = by_voter if clustered else fitted
     fitted = with_tie_only_variance(fitted, counts, reweight=reweight)
     shown = wald_intervals(fitted, level=options.level)
@@ -188,8 +190,8 @@ def _rate_with_style(
         clustered = options.by_voter
         if effective is not None and effective < LEAST_VOTERS:
             plain = fit_with(None)
-            clustered = _is_clustered(effective, found.ratings, plain.ratings)
-            found = found if clustered else plain
+            found = _wider_style(plain, found, effective)
+            clustered = is_by_voter(plain.ratings.covariance, found.ratings.covariance, effective)
         step(1)
     counts = PairCounts.from_codes(battles.models, a, b, outcome)
     ratings = with_tie_only_variance(found.ratings, counts, reweight=options.reweight or None)
@@ -199,9 +201,11 @@ def _rate_with_style(
     return BattleRatings(board, counts.total, left_out, clustered, effective, constant, style=found), counts
 
 
-def _is_clustered(effective: float, by_voter: Fit, plain: Fit) -> bool:
-    """Return whether a rating has the covariance clustered by voter: with few voters only if it is the larger one."""
-    return effective >= LEAST_VOTERS or bool(np.trace(by_voter.covariance) > np.trace(plain.covariance))
+def _wider_style(plain: StyleFit, by_voter: StyleFit, voters: float) -> StyleFit:
+    """Return the fit with the covariances of ratings and of coefficients that are right for few voters."""
+    ratings = combined_covariance(plain.ratings.covariance, by_voter.ratings.covariance, voters)
+    coefficients = combined_covariance(plain.covariance, by_voter.covariance, voters)
+    return replace(plain, ratings=replace(plain.ratings, covariance=ratings), covariance=coefficients)
 
 
 def _groups(battles: BattleColumns, options: RatingOptions) -> tuple[GroupLeaderboard, ...]:

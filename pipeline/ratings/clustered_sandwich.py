@@ -8,8 +8,8 @@ papers multiply V by G/(G − 1) for G voters. Here this factor is left out, sin
 A vote without a voter is a cluster of its own. If no vote has a voter, the result is the sandwich covariance
 without clusters.
 
-With few voters the variance is too small. With a single voter it is 0, since the scores of all votes add up to 0. So
-callers compare `effective_voters` with LEAST_VOTERS.
+With few voters the variance is too small. With a single voter it is 0, since the scores of all votes add up to 0.
+`voter_covariance` corrects this if `effective_voters` is below LEAST_VOTERS.
 
 Blind spots: with only a few dozen voters the variance is still too small. One person with many pseudonyms counts as
 many voters.
@@ -32,7 +32,7 @@ from .bradley_terry import Fit, sandwich_covariance
 from .residuals import residuals
 
 LEAST_VOTERS = 10
-"""Least number of voters (`effective_voters`) with which standard errors are clustered by voter."""
+"""Least number of voters (`effective_voters`) with which a covariance clustered by voter is used as it is."""
 
 # Voters whose scores are multiplied at a time: those of more do not fit into the cache, which takes twice as long.
 _BLOCK = 16_384
@@ -80,15 +80,6 @@ def with_clustered_covariance(
     if covariance is None:
         raise NotConverged(fitted.iterations, fitted.gradient_norm)
     return replace(fitted, covariance=covariance)
-
-
-def voters_to_cluster(voter: Int64) -> Int64 | None:
-    """Return the voters if there are enough of them to cluster standard errors, else None.
-
-    Args:
-        voter: int64[N], the voter of each vote; −1 for an unknown voter.
-    """
-    return voter if effective_voters(voter) >= LEAST_VOTERS else None
 
 
 def effective_voters(voter: Int64) -> float:

@@ -16,7 +16,6 @@ Blind spot: a reader cannot check the sums over voters, since public votes do no
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import stdtrit
 
 from ..errors import BadCounts, NotConverged
 from ..vocabulary.arrays import Float64, Int64
@@ -28,6 +27,7 @@ from .intervals import POINTS_PER_LOGIT, RatingIntervals, marginal_ranks, standa
 from .leaderboard import Leaderboard
 from .pair_counts import PairCounts
 from .tie_only_models import with_tie_only_variance
+from .voter_covariance import few_voters_widening
 from .voter_scores import VoterScores
 
 
@@ -89,7 +89,7 @@ def voter_intervals(
     plain, clustered = _covariances(fitted, counts, scores)
     nu = scores.effective
     # Few effective voters: the variance itself is uncertain, and too small on average.
-    widening = np.sqrt(1 + 1 / nu) * stdtrit(nu, (1 + level) / 2) / wald_quantile(level)
+    widening = few_voters_widening(nu, level)
     clustered = clustered * np.outer(widening, widening)
     # The scores of all voters sum to zero, so a voter with most votes on a model hides that model's variance.
     se = np.maximum(standard_errors(clustered), standard_errors(plain)) * POINTS_PER_LOGIT

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import BadCounts
+from pipeline.ratings.voter_covariance import is_by_voter
 from pipeline.report.board_rows import board_rows, count_separated
 from pipeline.report.evidence import EvidenceSection, find_evidence
 from pipeline.report.evidence.find_evidence import why_no_voters
 from pipeline.report.evidence.random_labels import RandomLabels
 from pipeline.report.evidence.sampling_facts import spread_of_votes
+from pipeline.report.few_voters import few_voters_sentence
 from pipeline.report.probe_result import ProbeOptions, ProbeResult
 from pipeline.report.probes import run_probes
 from pipeline.report.report import Report, ReportSource, Unchecked
-from pipeline.report.report_board import rate_report_votes
+from pipeline.report.report_board import ReportBoard, rate_report_votes
 from pipeline.report.report_votes import NO_TIME, ReportVotes
 from pipeline.report.verdict import judge
 from pipeline.vocabulary.time import format_rfc3339
@@ -82,7 +84,7 @@ def build_report(votes: ReportVotes, source: ReportSource, options: ReportOption
     separated = count_separated(rows)
     return Report(
         verdict=judge(rows, separated, evidence, probes, options.level, _lacking(board.votes)),
-        facts=_facts(board.votes),
+        facts=_facts(board),
         rows=rows,
         separated=separated,
         evidence=evidence,
@@ -91,12 +93,6 @@ def build_report(votes: ReportVotes, source: ReportSource, options: ReportOption
         source=source,
         level=options.level,
     )
-
-
-_FEW_VOTERS = Unchecked(
-    what="Whether other voters would agree with those of the file",
-    why="it has too few voters to compare them, so that intervals take votes as independent and may be too narrow",
-)
 
 
 def _require_few_models(votes: ReportVotes, source: ReportSource) -> None:
@@ -109,14 +105,17 @@ def _require_few_models(votes: ReportVotes, source: ReportSource) -> None:
         )
 
 
-def _facts(votes: ReportVotes) -> dict[str, Any]:
+def _facts(board: ReportBoard) -> dict[str, Any]:
+    votes, few = board.votes, board.votes.effective_voters()
+    plain, shown = board.fitted.covariance, board.clustered.covariance
     time = None if votes.time is None else votes.time[votes.time != NO_TIME]
     voter = votes.known("voter")
     return {
         "votes": len(votes),
         "models": len(votes.models),
         "voters": None if voter is None else len(np.unique(voter[voter >= 0])),
-        "clustered_by_voter": votes.clusters() is not None,
+        "effective_voters": few,
+        "clustered_by_voter": few is not None and is_by_voter(plain, shown, few),
         "period": None if time is None else [format_rfc3339(int(at))[:10] for at in (time.min(), time.max())],
         "ties": float((votes.outcome >= 2).mean()),
         "spread": spread_of_votes(votes),
@@ -137,5 +136,7 @@ def _unchecked(
 ) -> tuple[Unchecked, ...]:
     open_questions = [*((s.title, s.unavailable) for s in evidence), *((p.title, p.unavailable) for p in probes)]
     lacking = [Unchecked(what=what, why=why) for what, why in open_questions if why]
-    few = (_FEW_VOTERS,) if votes.known("voter") is not None and votes.clusters() is None else ()
+    voters = votes.effective_voters()
+    agree = "Whether other voters would agree with those of the file"
+    few = [Unchecked(what=agree, why=few_voters_sentence(voters))] if voters and votes.has_few_voters() else []
     return (*lacking, *few, *((_ACCOUNTS,) if why_no_voters(votes) is None else ()), *_ALWAYS)

@@ -16,6 +16,7 @@ from typing import Any
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
+from pipeline.ratings.clustered_sandwich import LEAST_VOTERS
 from pipeline.report.evidence.evidence_section import GROUPS
 from pipeline.report.evidence.evidence_tests import MEASURED
 from pipeline.report.evidence.sampling_facts import spread_sentences
@@ -64,6 +65,7 @@ def render_page(report: Report) -> str:
         shown=SHOWN,
         measured=MEASURED,
         spread=spread_sentences(document["spread"]),
+        least_voters=LEAST_VOTERS,
         style=Markup(style),  # noqa: S704  # our own file, whose hash the policy names
         style_hash=digest,
     )

@@ -18,7 +18,6 @@ from pipeline.ratings import (
     select_rated_models,
     simultaneous_rank_sets,
     wald_intervals,
-    with_clustered_covariance,
     with_tie_only_variance,
 )
 from pipeline.report.report_votes import ReportVotes
@@ -37,7 +36,8 @@ class ReportBoard:
         votes: the votes between the R rated models. Its `models` are `counts.models`.
         counts: these votes by pair and outcome.
         fitted: the fit of these votes. Its covariance takes votes as independent.
-        clustered: the fit with the covariance clustered by voter; `fitted` itself if there are too few voters.
+        clustered: the fit with the covariance of dependent votes of one voter (`voter_covariance`); `fitted` itself if
+            no voter is known.
         leaderboard: the board, best first, with intervals from `clustered` and joint rank sets.
         level: coverage of the intervals.
         unrated: the models without a rating, with reasons.
@@ -91,9 +91,7 @@ def rate_report_votes(votes: ReportVotes, *, level: float = 0.95, least_share: f
     counts, unrated = select_rated_models(PairCounts.from_codes(votes.models, *votes.codes), least_share=least_share)
     fitted = fit(counts)
     rated = votes.between(counts.models)
-    voter = rated.clusters()
-    clustered = fitted if voter is None else with_clustered_covariance(fitted, *rated.codes, voter)
-    shown = with_tie_only_variance(clustered, counts)
+    shown = with_tie_only_variance(rated.by_voter(fitted), counts)
     board = assemble_leaderboard(
         counts.models,
         shown,

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.ratings.clustered_sandwich import voters_to_cluster
+from pipeline.ratings import Fit
+from pipeline.ratings.clustered_sandwich import LEAST_VOTERS, effective_voters
+from pipeline.ratings.voter_covariance import with_voter_covariance
 from pipeline.vocabulary.arrays import Bool, Int8, Int32, Int64
 from pipeline.vocabulary.large_arrays import keep
 
@@ -108,10 +110,24 @@ class ReportVotes:
     def _providers_of(self, models: Int64) -> Int32 | None:
         return None if self.provider is None else self.provider[models]
 
-    def clusters(self) -> npt.NDArray[np.int64] | None:
-        """Return the voters by which standard errors are clustered; None if there are no voters, or too few."""
+    def effective_voters(self) -> float | None:
+        """Return the effective number of voters (`clustered_sandwich.effective_voters`); None if no voter is known."""
         voter = self.known("voter")
-        return None if voter is None else voters_to_cluster(voter)
+        return None if voter is None else effective_voters(voter)
+
+    def has_few_voters(self) -> bool:
+        """Return whether voters are known, but too few to use a covariance clustered by voter as it is."""
+        voters = self.effective_voters()
+        return voters is not None and voters < LEAST_VOTERS
+
+    def by_voter(self, fitted: Fit) -> Fit:
+        """Return the fit of these votes with the covariance of dependent votes of one voter (`voter_covariance`).
+
+        Args:
+            fitted: the fit with the covariance of independent votes; returned as it is if no voter is known.
+        """
+        voter = self.known("voter")
+        return fitted if voter is None else with_voter_covariance(fitted, self.codes, voter)
 
     def known(self, column: str) -> npt.NDArray[np.int64] | None:
         """Return `voter`, `prompt`, `session` or `network` as int64[N]; None if no vote has a value in this column."""

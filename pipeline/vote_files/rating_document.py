@@ -7,6 +7,7 @@ from pipeline.errors import Usage
 from pipeline.ratings import Leaderboard, RankSwap
 from pipeline.ratings.battle_ratings import BattleRatings, RatingOptions
 from pipeline.ratings.clustered_sandwich import LEAST_VOTERS
+from pipeline.report.few_voters import few_voters_sentence
 from pipeline.vote_files.vote_input import VoteInput
 
 BOARD_COLUMNS = (
@@ -36,17 +37,12 @@ def _account(read: VoteInput, rated: BattleRatings) -> str:
 
 
 def _voter_notes(rated: BattleRatings) -> list[str]:
-    """Return a note if the user asked for intervals by voter and some intervals take votes as independent."""
+    """Return notes if the user asked for intervals by voter, and few voters or boards of groups limit them."""
     few = rated.effective_voters
     if few is None:
         return []
     notes = ["the intervals of the boards of groups take votes as independent"] if rated.groups else []
-    if few >= LEAST_VOTERS:
-        return notes
-    why = f"few voters cast most votes, as if {few:.1f} voters had cast all in equal shares; {LEAST_VOTERS} are needed"
-    if rated.clustered:
-        return [f"intervals by voter may be too narrow: {why}", *notes]
-    return [f"--by-voter has no effect: {why}. The intervals take votes as independent, and may be too narrow", *notes]
+    return [few_voters_sentence(few), *notes] if few < LEAST_VOTERS else notes
 
 
 def _group_notes(rated: BattleRatings, options: RatingOptions) -> list[str]:

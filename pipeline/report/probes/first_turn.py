@@ -13,13 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.ratings import (
-    Fit,
-    PairCounts,
-    fit,
-    select_rated_models,
-    with_clustered_covariance,
-)
+from pipeline.ratings import Fit, PairCounts, fit, select_rated_models
 from pipeline.report.probe_result import ALARM_LEVEL, ProbeOptions, ProbeResult, unavailable_result
 from pipeline.report.probes.order_changes import difference_errors, kendall_tau, name_pairs
 from pipeline.report.probes.probe import Probe
@@ -89,9 +83,7 @@ def _rated_in_both(votes: ReportVotes, first: Bool, later: Bool) -> tuple[str, .
 
 
 def _rated(votes: ReportVotes) -> Fit:
-    fitted = fit(PairCounts.from_codes(votes.models, *votes.codes))
-    voter = votes.clusters()
-    return fitted if voter is None else with_clustered_covariance(fitted, *votes.codes, voter)
+    return votes.by_voter(fit(PairCounts.from_codes(votes.models, *votes.codes)))
 
 
 FIRST_TURN = Probe(_ID, _TITLE, _UNIT, _run)

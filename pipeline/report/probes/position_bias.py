@@ -2,10 +2,10 @@
 
 Model: logit P(a beats b) = θ_a − θ_b + φ x, with x = 1 if a was shown first and −1 if b was (Agresti 2013, Categorical
 Data Analysis, section 11.6.2; `pipeline.ratings.pair_covariate`). The figure is φ in log-odds. Its interval is the Wald
-interval with the sandwich covariance, clustered by voter if there are enough voters. The probe fires if the whole 99.5%
-interval is outside ±0.05: a smaller advantage changes a win rate of 50% by less than 1.3 percentage points. `details`
-names the pairs of models whose order the correction reverses. Only pairs whose order is beyond sampling error are
-considered (jointly separated pairs, see `separation`).
+interval with the sandwich covariance, clustered by voter (`voter_covariance` if there are few voters). The probe fires
+if the whole 99.5% interval is outside ±0.05: a smaller advantage changes a win rate of 50% by less than 1.3 percentage
+points. `details` names the pairs of models whose order the correction reverses. Only pairs whose order is beyond
+sampling error are considered (jointly separated pairs, see `separation`).
 
 The figure is not computed if the file does not say which model was shown first. Neither is it computed if the order of
 the two models in a vote has another meaning: they are sorted by name, the winner comes first or last, or each pair
@@ -14,15 +14,20 @@ always has one order.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 from scipy.special import expit, ndtri
 
-from pipeline.ratings.pair_covariate import rate_with_covariate
+from pipeline.ratings.pair_covariate import CovariateFit, rate_with_covariate
+from pipeline.ratings.voter_covariance import combined_covariance
 from pipeline.report.probe_result import ALARM_LEVEL, ProbeOptions, ProbeResult, unavailable_result
 from pipeline.report.probes.order_changes import kendall_tau, moved_models, name_pairs, reversed_pairs
 from pipeline.report.probes.probe import Probe
 from pipeline.report.report_board import ReportBoard
 from pipeline.report.report_votes import ReportVotes
+from pipeline.vocabulary.arrays import Float64, Int64
 
 _ID, _TITLE, _UNIT = "position_bias", "Advantage of being shown first", "log-odds"
 _THRESHOLD = 0.05
@@ -43,10 +48,7 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
     if reason:
         return unavailable_result(_ID, _TITLE, _UNIT, reason)
     first_is_a = (np.asarray(votes.position) > 0).astype(np.int64)
-    found = rate_with_covariate(
-        len(votes.models), votes.codes, first_is_a, _BOTH, board.fitted.theta, name="position",
-        voter=votes.clusters(),
-    )  # fmt: skip
+    found = _rated(votes, board.fitted.theta, first_is_a)
     z = float(ndtri((1 + options.level) / 2))
     low, high = found.effect - z * found.effect_se, found.effect + z * found.effect_se
     decisive = votes.outcome < 2
@@ -73,6 +75,18 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
             "kendall_tau": kendall_tau(board.fitted.theta, found.theta),
         },
     )  # fmt: skip
+
+
+def _rated(votes: ReportVotes, start: Float64, first_is_a: Int64) -> CovariateFit:
+    """Return the ratings and the advantage of the first place, with the covariance of dependent votes of one voter."""
+    rate = partial(rate_with_covariate, len(votes.models), votes.codes, first_is_a, _BOTH, start, name="position")
+    voters = votes.effective_voters()
+    if voters is None:
+        return rate()
+    found = rate(voter=votes.voter)
+    if not votes.has_few_voters():
+        return found
+    return replace(found, covariance=combined_covariance(rate().covariance, found.covariance, voters))
 
 
 def _no_position(votes: ReportVotes) -> str | None:

@@ -1,14 +1,14 @@
 """Measures how far ranks move when the votes are drawn again.
 
-The votes are resampled with replacement, whole voters at a time if there are enough voters. Each resample is fitted
+The votes are resampled with replacement, whole voters at a time if voters are known. Each resample is fitted
 exactly (`pipeline.ratings.bootstrap`; Efron 1979, Annals of Statistics 7; for clusters Field & Welsh 2007, JRSS B 69).
 The bounds of a model's rank interval are percentiles of its ranks, rounded outwards. The figure is the median number of
 ranks in these intervals. The bounds of the figure's interval are percentiles over 40 repetitions. Each repetition takes
 the strengths of one resample for the true strengths, adds the errors of up to 200 resamples to them, and computes the
 figure again. The probe fires if the figure is above 2.
 
-On a board of more than a thousand models, or if too many resamples have no estimate, ranks are drawn from the normal
-distribution of the estimate instead. `details` says so.
+On a board of more than a thousand models, of a few voters, or if too many resamples have no estimate, ranks are drawn
+from the normal distribution of the estimate instead. `details` says so.
 """
 
 from __future__ import annotations
@@ -35,8 +35,10 @@ _MOST_REFITTED = 1_000
 
 def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResult:
     theta, drawn = board.fitted.theta, "resamples"
+    # Resamples of few voters are too much alike.
+    refitted = len(theta) <= _MOST_REFITTED and not board.votes.has_few_voters()
     try:
-        resampled = resampled_strengths(board, options) if len(theta) <= _MOST_REFITTED else None
+        resampled = resampled_strengths(board, options) if refitted else None
     except Disconnected:
         resampled = None
     if resampled is None:
@@ -71,13 +73,13 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
 def resampled_strengths(board: ReportBoard, options: ProbeOptions) -> Float64:
     """Return float64[rounds, R], the strengths of the models in each resample of the votes.
 
-    Whole voters are resampled if there are enough of them.
+    Whole voters are resampled if voters are known.
 
     Raises:
         Disconnected: more than 5% of the resamples have no estimate.
         NotConverged: the fit of a resample did not converge.
     """
-    voter = board.votes.clusters()
+    voter = board.votes.known("voter")
     clusters = None if voter is None else ClusterVotes.of(board.counts, *board.votes.codes, voter)
     found = bootstrap_ratings(board.counts, board.fitted, options.rounds, seed=options.seed, clusters=clusters)
     return found.theta

@@ -7,8 +7,9 @@ predict. At −1, voters do not tell these models apart. Below −1, the models 
 The errors of θ make the estimate of c too small. So the estimate is divided by the reliability of the gaps, 1 − Σ w v /
 Σ w g² (regression calibration; Carroll et al. 2006, Measurement Error in Nonlinear Models, section 4.2). Here g is the
 gap of a vote's models, v the variance of the gap, and w = p (1 − p). The interval is a Wald interval. Its variance is
-the sum of two: the sandwich variance over the votes of one provider, clustered by voter if there are enough voters; and
-the variance that the errors of θ add (delta method). The probe fires if the whole 99.5% interval is outside ±0.25.
+the sum of two: the sandwich variance over the votes of one provider, clustered by voter (`voter_covariance` if there
+are few voters); and the variance that the errors of θ add (delta method). The probe fires if the whole 99.5% interval
+is outside ±0.25.
 
 The figure is not computed in three cases: no two models have a known provider in common, fewer than 100 votes are
 between models of one provider, or the reliability is below ½.
@@ -19,14 +20,16 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit, ndtri
 
-from pipeline.ratings import Fit, PairCounts, fit, select_rated_models, with_clustered_covariance
+from pipeline.ratings import Fit, PairCounts, fit, select_rated_models
 from pipeline.ratings.clustered_sandwich import voter_clusters
 from pipeline.ratings.residuals import OUTCOME_SCORES
+from pipeline.ratings.voter_covariance import combined_covariance
 from pipeline.report.probe_result import ALARM_LEVEL, ProbeOptions, ProbeResult, unavailable_result
 from pipeline.report.probes.order_changes import difference_errors, moved_models, name_pairs, reversed_pairs
 from pipeline.report.probes.probe import Probe
 from pipeline.report.report_board import ReportBoard
 from pipeline.report.report_votes import ReportVotes
+from pipeline.vocabulary.arrays import Float64
 
 _ID, _TITLE, _UNIT = "same_provider", "Battles of one provider", "change of gaps, as a share"
 _THRESHOLD = 0.25
@@ -51,10 +54,8 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
     if left:
         reason = f"{left[0].model} has no rating from battles with models of other providers"
         return unavailable_result(_ID, _TITLE, _UNIT, reason)
-    fitted, voter = fit(counts), others.clusters()
+    fitted = others.by_voter(fit(counts))
     theta, inside = fitted.theta, votes.select(same)
-    if voter is not None:
-        fitted = with_clustered_covariance(fitted, *others.codes, voter)
     scale, se, reliability = fit_scale(fitted, inside)
     if reliability < _LEAST_RELIABLE:
         reason = "the other battles do not tell the models of one provider apart well enough"
@@ -89,8 +90,8 @@ def fit_scale(fitted: Fit, votes: ReportVotes) -> tuple[float, float, float]:
         votes: the N votes.
 
     Returns:
-        Three values: c, corrected for the errors of θ; its standard error, clustered by voter if there are enough
-            voters; and the reliability by which both were divided (not divided if it is 0 or less).
+        Three values: c, corrected for the errors of θ; its standard error, by voter; and the reliability by which both
+            were divided (not divided if it is 0 or less).
     """
     a, b = votes.model_a, votes.model_b
     gap, score = fitted.theta[a] - fitted.theta[b], OUTCOME_SCORES[votes.outcome]
@@ -104,16 +105,22 @@ def fit_scale(fitted: Fit, votes: ReportVotes) -> tuple[float, float, float]:
             break
     information = max(float(weight @ gap**2), 1e-12)
     residual = gap * (score - expit(c * gap))
-    voter = votes.clusters()
-    if voter is not None:
-        residual = np.asarray(np.bincount(voter_clusters(voter)[0], residual), dtype=np.float64)
     reliability = 1 - float(weight @ difference_errors(fitted.covariance)[a, b] ** 2) / information
     # An error of the gaps changes c by −c Σ w g (error of the gap) / Σ w g².
     size = len(fitted.theta)
     pull = np.bincount(a, weight * gap, size) - np.bincount(b, weight * gap, size)
-    variance = float((residual**2).sum()) + c**2 * float(pull @ fitted.covariance @ pull)
+    variance = _score_variance(votes, residual) + c**2 * float(pull @ fitted.covariance @ pull)
     divisor = reliability if reliability > 0 else 1.0
     return c / divisor, float(np.sqrt(variance)) / information / divisor, reliability
+
+
+def _score_variance(votes: ReportVotes, score: Float64) -> float:
+    """Return the variance of the sum of the scores of votes, float64[N], if votes of one voter are dependent."""
+    independent, voters = float((score**2).sum()), votes.effective_voters()
+    if voters is None or votes.voter is None:
+        return independent
+    by_voter = float((np.bincount(voter_clusters(votes.voter)[0], score) ** 2).sum())
+    return float(combined_covariance(np.array([[independent]]), np.array([[by_voter]]), voters)[0, 0])
 
 
 SAME_PROVIDER = Probe(_ID, _TITLE, _UNIT, _run)

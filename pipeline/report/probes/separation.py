@@ -3,8 +3,8 @@
 Neighbours are two models in adjacent places. Tested alone ("each"), they are separated if their difference exceeds z
 standard errors of the difference. They are separated jointly if the difference exceeds c standard errors, where c is
 the critical value of all pairs of models together (max |t|, Romano & Wolf 2005, Econometrica 73; the one-step version
-of `pipeline.ratings.rank_sets`). The intervals of the two models may overlap in both cases. The standard error is
-clustered by voter if there are enough voters (`ReportVotes.clusters`).
+of `pipeline.ratings.rank_sets`). The intervals of the two models may overlap in both cases. The standard error takes
+votes of one voter as dependent (`ReportVotes.by_voter`).
 
 The figure is the share of neighbours that are not separated jointly. Its interval has the percentiles of this share
 over draws of θ from the normal distribution around the estimate. The probe fires if more than a quarter of the

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from pipeline.errors import BadCounts
-from pipeline.ratings import POINTS_PER_LOGIT, battle_columns
+from pipeline.ratings import POINTS_PER_LOGIT, battle_columns, fit, with_clustered_covariance
 from pipeline.ratings.battle_columns import BattleColumns
 from pipeline.ratings.battle_ratings import RatingOptions, rate_battles
 from pipeline.ratings.style_features import STYLE_FEATURES
+from pipeline.ratings.voter_covariance import few_voters_widening
 
 
 class Display:
@@ -76,14 +77,28 @@ def test_plain_ratings_and_errors_are_statsmodels(small: SimpleNamespace) -> Non
 
 
 def test_errors_by_voter_are_the_clustered_ones(small: SimpleNamespace) -> None:
-    found, _ = rated(columns(small), by_voter=True, level=0.9)
+    many = replace(columns(small), voters=tuple(f"v{k}" for k in range(60)), voter=np.arange(900) % 60)
+    found, _ = rated(many, by_voter=True, level=0.9)
     order = [small.models.index(name) for name in found.board.models]
-    se = np.array(small.expected["clustered_se"])[order] * POINTS_PER_LOGIT
+    clustered = with_clustered_covariance(fit(small.counts), *many.codes, many.voter)
+    se = np.sqrt(np.diag(clustered.covariance))[order] * POINTS_PER_LOGIT
     assert found.board.se == pytest.approx(se, abs=0.006)
     assert found.board.upper - found.board.rating == pytest.approx(1.644854 * se, abs=0.02)
 
 
-@pytest.mark.parametrize(("voters", "clustered"), [(1, False), (9, False), (10, True)])
+def test_errors_by_few_voters_are_between_the_widened_clustered_ones_and_the_sum_of_both(
+    small: SimpleNamespace,
+) -> None:
+    found, _ = rated(columns(small), by_voter=True)
+    assert found.effective_voters < 10
+    order = [small.models.index(name) for name in found.board.models]
+    plain, clustered = (np.array(small.expected[name])[order] * POINTS_PER_LOGIT for name in ("se", "clustered_se"))
+    widened = clustered * few_voters_widening(found.effective_voters)
+    assert (found.board.se >= np.maximum(widened, plain) - 0.006).all()
+    assert (found.board.se <= np.hypot(widened, plain)).all()
+
+
+@pytest.mark.parametrize(("voters", "clustered"), [(1, False), (9, True), (10, True)])
 @pytest.mark.parametrize("style", [False, True])
 def test_intervals_of_few_voters_are_no_narrower_than_those_of_independent_votes(
     small: SimpleNamespace, voters: int, clustered: bool, style: bool
@@ -93,7 +108,8 @@ def test_intervals_of_few_voters_are_no_narrower_than_those_of_independent_votes
     assert (found.effective_voters, found.clustered) == (pytest.approx(voters), clustered)
     assert (plain.effective_voters, plain.clustered) == (None, False)
     assert (found.board.se.tolist() != plain.board.se.tolist()) == clustered
-    assert found.board.se.min() > 1
+    if voters < 10:
+        assert (found.board.se >= plain.board.se - 0.006).all()
 
 
 def test_style_is_controlled_for_with_the_features_that_vary(small: SimpleNamespace) -> None:

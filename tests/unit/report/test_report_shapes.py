@@ -128,6 +128,21 @@ def test_votes_of_one_voter_are_not_called_sure(tmp_path: Path) -> None:
     assert "Whether other voters would agree with those of the file" in [one["what"] for one in found["unchecked"]]
 
 
+@pytest.mark.parametrize("voters", [2, 4, 40])
+def test_a_report_has_the_intervals_of_a_rating_by_voter_and_says_so_in_the_same_words(
+    tmp_path: Path, voters: int
+) -> None:
+    path = str(_written(tmp_path / "votes.jsonl", _rows(400, 5, {"voter": lambda k: f"v{k * k % 97 % voters}"})))
+    found = read([path])
+    rated = json.loads(called("rate", path, "--by-voter", "--json", settings={}).stdout)
+    columns = ("model", "rating", "se", "lower", "upper", "rank_best", "rank_worst")
+    assert [[row[c] for c in columns] for row in found["rows"]] == [[row[c] for c in columns] for row in rated["rows"]]
+    assert found["clustered_by_voter"] is rated["clustered_by_voter"] is True
+    few = [one["why"] for one in found["unchecked"] if one["what"].startswith("Whether other voters would agree")]
+    assert (len(few), found["effective_voters"] < 10) == ((1, True) if voters < 10 else (0, False))
+    assert set(few) <= set(rated["notes"])
+
+
 def test_times_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
     more: dict[str, Callable[[int], Any]] = {
         "voter": _voter,

@@ -79,12 +79,12 @@ def _of_voters(voter: np.ndarray) -> ReportVotes:
 @pytest.mark.parametrize(
     "voter", [np.zeros(400), np.arange(400) % 3, np.where(np.arange(400) < 390, 0, np.arange(400))]
 )
-def test_votes_of_a_few_voters_have_the_errors_of_independent_votes(voter: np.ndarray) -> None:
+def test_votes_of_a_few_voters_have_errors_no_smaller_than_those_of_independent_votes(voter: np.ndarray) -> None:
     """The scores of a voter who cast all votes add up to 0, so that errors clustered by voter would be none."""
     votes = _of_voters(voter)
     board = rate_report_votes(votes)
-    assert votes.clusters() is None
-    assert board.clustered.covariance == pytest.approx(board.fitted.covariance)
+    assert votes.has_few_voters()
+    assert np.linalg.eigvalsh(board.clustered.covariance - board.fitted.covariance).min() > -1e-12
     assert (board.leaderboard.upper - board.leaderboard.lower).min() > 40
     found = {one.id: one for one in run_probes(votes, board, ProbeOptions(rounds=50))}
     assert found["rank_resolution"].figure > 1
@@ -94,7 +94,7 @@ def test_votes_of_a_few_voters_have_the_errors_of_independent_votes(voter: np.nd
 def test_votes_of_many_voters_are_clustered() -> None:
     votes = _of_voters(np.arange(400) % 40)
     board = rate_report_votes(votes)
-    assert votes.clusters() is not None
+    assert not votes.has_few_voters()
     assert board.clustered.covariance != pytest.approx(board.fitted.covariance)
 
 

@@ -1,0 +1,100 @@
+"""Computes the covariance of ratings of which votes of one voter are not independent, also with few voters.
+
+With at least LEAST_VOTERS voters (`effective_voters`), the covariance is clustered by voter. With fewer, a clustered
+covariance is itself uncertain, and too small in most directions: that of G voters has rank G − 1. So its standard
+errors are multiplied by `few_voters_widening`, and the result is V + (C − V)₊. V is the covariance of independent
+votes, C the widened one by voter, and (·)₊ keeps the positive eigenvalues. No rating and no difference of ratings has a
+smaller variance by this result than by V or by C.
+
+On simulated boards of equal models (3,000 votes, tastes with a standard deviation of half a logit, 95% intervals of
+differences), this rule calls 5% to 11% of the pairs different with 3 to 9 voters, and 20% with 2. Independent votes
+call 32% to 82% of them different, clustered ones 10% to 46%.
+
+Blind spot: with 2 or 3 voters the intervals are still too narrow.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.linalg import eigh
+from scipy.special import stdtrit
+
+from ..vocabulary.arrays import Float64, Int32, Int64
+from .blas_threads import single_blas_thread
+from .bradley_terry import Fit
+from .clustered_sandwich import LEAST_VOTERS, effective_voters, with_clustered_covariance
+from .intervals import wald_quantile
+
+_LEVEL = 0.95
+# The traces of two covariances that differ by less, as a share, differ by rounding.
+_ROUNDING = 1e-9
+
+
+def few_voters_widening(voters: Float64 | float, level: float = _LEVEL) -> Float64:
+    """Return the factor by which clustered standard errors are multiplied, since their variance is uncertain.
+
+    The factor is √(1 + 1/ν) t / z, with the quantiles of Student's distribution and of the normal one.
+
+    Args:
+        voters: ν, the effective number of voters; a number or an array.
+        level: coverage of the intervals.
+    """
+    nu = np.asarray(voters, dtype=np.float64)
+    return np.asarray(np.sqrt(1 + 1 / nu) * stdtrit(nu, (1 + level) / 2) / wald_quantile(level))
+
+
+@single_blas_thread
+def wider_covariance(independent: Float64, clustered: Float64) -> Float64:
+    """Return a covariance by which nothing has a smaller variance than by either of two covariances.
+
+    Args:
+        independent, clustered: float64[K, K], the two covariances.
+    """
+    values, vectors = eigh(clustered - independent)
+    result: Float64 = independent + (vectors * np.maximum(values, 0.0)) @ vectors.T
+    return result
+
+
+def combined_covariance(independent: Float64, clustered: Float64, voters: float) -> Float64:
+    """Return the covariance by voter if there are enough voters, otherwise the wider one of two (module docstring).
+
+    Args:
+        independent: float64[K, K], the covariance of independent votes.
+        clustered: float64[K, K], the covariance clustered by voter, not widened.
+        voters: the effective number of voters.
+    """
+    if voters >= LEAST_VOTERS:
+        return clustered
+    return wider_covariance(independent, clustered * few_voters_widening(voters) ** 2)
+
+
+def with_voter_covariance(
+    fitted: Fit, codes: tuple[Int32, Int32, Int32], voter: Int64, *, weights: Float64 | None = None
+) -> Fit:
+    """Return the fit with the covariance of dependent votes of one voter.
+
+    Args:
+        fitted: the fit of these votes, with the covariance of independent votes.
+        codes: int32[N] each, the codes of the two models and of the outcome of each vote.
+        voter: int64[N], equal for votes of one voter; −1 for an unknown voter.
+        weights: [K, K], the weight that the fit gave to each vote of a pair; None for weight 1.
+
+    Raises:
+        BadCounts: columns differ in length, or a code is out of range. The message names the row.
+        NotConverged: the information is singular in float64.
+    """
+    clustered = with_clustered_covariance(fitted, *codes, voter, weights=weights)
+    return replace(
+        fitted, covariance=combined_covariance(fitted.covariance, clustered.covariance, effective_voters(voter))
+    )
+
+
+def is_by_voter(independent: Float64, combined: Float64, voters: float) -> bool:
+    """Return whether voters changed a covariance: always if there are enough, else if it is larger than the plain one.
+
+    Args:
+        independent: float64[K, K], the covariance of independent votes.
+        combined: float64[K, K], the result of `combined_covariance`.
+        voters: the effective number of voters.
+    """
+    return voters >= LEAST_VOTERS or bool(np.trace(combined) > np.trace(independent) * (1 + _ROUNDING))
