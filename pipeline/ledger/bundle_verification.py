@@ -16,7 +16,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, pairwise
+
+import pyarrow as pa
 
 from ..errors import Refuted
 from ..ratings.rated_models import count_rated
@@ -244,7 +246,7 @@ def _check_log(files: BundleFiles, manifest: Manifest, previous: Manifest | None
     for file in manifest.segments:
         if file.first != log.frontier.size or not file.size:
             raise Refuted("size", file.path, f"expected a segment that begins with leaf {log.frontier.size}")
-        _append_segment(log, file, files[file.path], older)
+        _append_segment(log, file, files, older)
     if log.frontier.size != head.size:
         raise Refuted("size", "votes", f"expected {head.size} leaves, got {log.frontier.size}")
     if log.frontier.root().hex() != head.root:
@@ -254,24 +256,37 @@ def _check_log(files: BundleFiles, manifest: Manifest, previous: Manifest | None
     return log
 
 
-def _append_segment(log: VoteLog, file: SegmentFile, data: bytes, older: VoteLogHead | None) -> None:
-    if sha256_hex(data) != file.sha256:
-        raise _wrong_digest(file.path, data, file.sha256)
-    rows, stored_hashes = segment.read(data, file.path)
-    if len(rows) != file.size:
-        raise Refuted("size", file.path, f"expected {file.size} leaves, got {len(rows)}")
+def _append_segment(log: VoteLog, file: SegmentFile, files: BundleFiles, older: VoteLogHead | None) -> None:
+    rows, stored_hashes = _read_segment(file, files)
     leaf.check(rows, file.first)
     hashes = leaf_encoding.hashes(rows)
     if hashes != stored_hashes:
         row = segment.first_wrong_row(stored_hashes, hashes)
         raise Refuted("leaf", f"leaf {file.first + row}", "expected the hash of its row")
     cut = older.size - file.first if older is not None else -1
-    if 0 < cut <= file.size and older is not None:
-        log.extend(rows.slice(0, cut), hashes[: cut * WIDTH])
-        _check_older(log, older)
-        log.extend(rows.slice(cut), hashes[cut * WIDTH :])
-    else:
-        log.extend(rows, hashes)
+    edges = [0, cut, file.size] if 0 < cut <= file.size else [0, file.size]
+    for low, high in pairwise(edges):
+        log.extend(
+            rows.slice(low, high - low), hashes[low * WIDTH : high * WIDTH], partial(_read_ids, file, files, low, high)
+        )
+        if older is not None and high == cut:
+            _check_older(log, older)
+
+
+def _read_segment(file: SegmentFile, files: BundleFiles) -> tuple[pa.Table, bytes]:
+    """Return the rows of a segment and their stored hashes. The digest is checked before the file is parsed."""
+    data = files[file.path]
+    if sha256_hex(data) != file.sha256:
+        raise _wrong_digest(file.path, data, file.sha256)
+    rows, stored_hashes = segment.read(data, file.path)
+    if len(rows) != file.size:
+        raise Refuted("size", file.path, f"expected {file.size} leaves, got {len(rows)}")
+    return rows, stored_hashes
+
+
+def _read_ids(file: SegmentFile, files: BundleFiles, low: int, high: int) -> pa.Array:
+    """Return the vote ids of some rows of a segment, which was checked before and is checked again."""
+    return _read_segment(file, files)[0]["vote"].slice(low, high - low).combine_chunks()
 
 
 def _check_older(log: VoteLog, older: VoteLogHead) -> None:

@@ -8,13 +8,12 @@ earlier version, the defended view counts no late vote. A retracted vote counts 
 leaf or vote id.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ..errors import Refuted
 from ..ratings.pair_counts import PairCounts
@@ -24,14 +23,17 @@ from ..vocabulary.outcomes import OUTCOMES
 from .merkle import Frontier
 
 _RETRACTION = -1
-# Shares of the ids that are compared one after another.
-_SHARES = 16
+# Shares of the fingerprints that are compared one after another, by their highest bits.
+_SHARE_BITS = 4
+# Ids that are texts of Python at one time.
+_TEXTS = 65_536
 
 
 class VoteLog:
     """Collects the leaves of the vote log in order, to decide which of them count.
 
-    A vote with an id of 32 characters takes about 45 bytes of memory.
+    A vote takes about 14 bytes of memory. Its id is kept as a fingerprint of 64 bits, and ids with equal fingerprints
+    are read again. Nobody can choose such ids, because Python's hashes of texts differ from process to process.
 
     Attributes:
         frontier: the right edge of the Merkle tree over the leaves so far.
@@ -41,15 +43,17 @@ class VoteLog:
         self.frontier = Frontier()
         self._models: dict[str, int] = {}
         self._columns: list[dict[str, npt.NDArray[Any]]] = []
-        self._ids: list[pa.Array] = []
+        self._fingerprints: list[Int64] = []
+        self._read_ids: list[Callable[[], pa.Array]] = []
         self._retractions: list[tuple[int, int, str]] = []
 
-    def extend(self, rows: pa.Table, hashes: bytes) -> None:
+    def extend(self, rows: pa.Table, hashes: bytes, read_ids: Callable[[], pa.Array] | None = None) -> None:
         """Append n leaves to the log.
 
         Args:
             rows: table of n rows with `leaf.SCHEMA`, which `leaf.check` has accepted.
             hashes: the leaf hashes of the rows, 32·n bytes.
+            read_ids: reads the column `vote` of the same rows again, n texts; None to keep this column in memory.
         """
         if not len(rows):
             return
@@ -66,7 +70,9 @@ class VoteLog:
         retraction = np.flatnonzero(rows["retracts"].is_valid().to_numpy())
         for row in retraction.tolist():
             self._retractions.append((first + row, rows["retracts"][row].as_py(), rows["vote"][row].as_py()))
-        self._ids.extend(rows["vote"].chunks)
+        ids = rows["vote"].chunk(0)
+        self._fingerprints.append(_fingerprints(ids))
+        self._read_ids.append(read_ids or (lambda: ids))
 
     def counted(
         self, excluded: pa.Table, exclusions: int, *, late_counts: bool = True, left_out: Bool | None = None
@@ -88,11 +94,10 @@ class VoteLog:
             Refuted: reason `duplicate_vote`: a vote id occurs twice. Reason `retraction` or `exclusion`: a retraction
                 or an exclusion is wrong. The message names the leaf.
         """
-        ids = pa.chunked_array(self._ids, pa.string())
         fate = self._whole("fate")
-        self._check_ids(ids, fate)
+        self._check_ids()
         counts = np.ones(len(fate), dtype=np.bool_)
-        self._apply_retractions(ids, fate, counts)
+        self._apply_retractions(fate, counts)
         raw = counts & ((fate == ACCEPTED) | (fate == LATE))
         defended = raw & (late_counts | (fate == ACCEPTED))
         if left_out is not None:
@@ -160,49 +165,64 @@ class VoteLog:
         result: npt.NDArray[Any] = codes[terms.indices.fill_null(len(codes) - 1).to_numpy()]
         return result
 
-    def _check_ids(self, ids: pa.ChunkedArray, fate: npt.NDArray[Any]) -> None:
-        if all(pc.count_distinct(some).as_py() == len(some) for some in self._shares_of_ids(ids, fate)):
+    def _check_ids(self) -> None:
+        """Check that each vote id occurs once: the votes whose fingerprints are equal must differ in their ids."""
+        repeated = self._repeated_fingerprints()
+        if not len(repeated):
             return
         seen: set[str] = set()
-        for at, (one, kind) in enumerate(zip(ids.to_pylist(), fate.tolist(), strict=True)):
-            if kind != _RETRACTION and one in seen:
-                raise Refuted("duplicate_vote", f"leaf {at}", f"expected each vote once, got {one} again")
-            seen.add(one)
+        first = 0
+        for prints, columns, read_ids in zip(self._fingerprints, self._columns, self._read_ids, strict=True):
+            rows = np.flatnonzero(np.isin(prints, repeated) & (columns["fate"] != _RETRACTION))
+            ids = read_ids().take(pa.array(rows)).to_pylist() if len(rows) else []
+            for row, one in zip(rows.tolist(), ids, strict=True):
+                if one in seen:
+                    raise Refuted("duplicate_vote", f"leaf {first + row}", f"expected each vote once, got {one} again")
+                seen.add(one)
+            first += len(prints)
 
-    @staticmethod
-    def _shares_of_ids(ids: pa.ChunkedArray, fate: npt.NDArray[Any]) -> Iterator[pa.ChunkedArray]:
-        """Divide the ids of the votes into shares by their last character, and yield each share.
+    def _repeated_fingerprints(self) -> Int64:
+        """Return the fingerprints that several votes have, ascending. They are compared in shares, to save memory."""
+        found = [np.zeros(0, dtype=np.int64)]
+        for share in range(-(1 << _SHARE_BITS - 1), 1 << _SHARE_BITS - 1):
+            parts = [
+                prints[(prints >> 64 - _SHARE_BITS == share) & (columns["fate"] != _RETRACTION)]
+                for prints, columns in zip(self._fingerprints, self._columns, strict=True)
+            ]
+            some = np.sort(np.concatenate(parts)) if parts else found[0]
+            found.append(np.unique(some[1:][some[1:] == some[:-1]]))
+        return np.concatenate(found)
 
-        A hash table of one share takes little memory. A table of all ids would take twice the memory of the ids.
-
-        Args:
-            ids: the ids of the rows, votes and retractions.
-            fate: codes of the rows' fates, by which retractions are left out.
-        """
-        ends, first = [], 0
-        for chunk in ids.chunks:
-            last = pc.utf8_slice_codeunits(chunk, -1).dictionary_encode()
-            table = np.array(
-                [ord(text) % _SHARES if text else 0 for text in last.dictionary.to_pylist()] or [0], dtype=np.int8
-            )
-            share = table[last.indices.to_numpy()]
-            share[fate[first : first + len(chunk)] == _RETRACTION] = -1
-            ends.append(share)
-            first += len(chunk)
-        for number in range(_SHARES):
-            yield pa.chunked_array(
-                [chunk.filter(pa.array(share == number)) for chunk, share in zip(ids.chunks, ends, strict=True)],
-                pa.string(),
-            )
-
-    def _apply_retractions(self, ids: pa.ChunkedArray, fate: npt.NDArray[Any], counts: Bool) -> None:
-        for at, retracted, name in self._retractions:
+    def _apply_retractions(self, fate: npt.NDArray[Any], counts: Bool) -> None:
+        names = self._ids_of(np.array([retracted for _, retracted, _ in self._retractions], dtype=np.int64))
+        for (at, retracted, name), found in zip(self._retractions, names, strict=True):
             where = f"leaf {at}"
-            if fate[retracted] == _RETRACTION or ids[retracted].as_py() != name:
+            if fate[retracted] == _RETRACTION or found != name:
                 raise Refuted("retraction", where, f"expected leaf {retracted} to be vote {name}")
             if not counts[retracted]:
                 raise Refuted("retraction", where, f"expected vote {name} to be retracted once")
             counts[retracted] = False
+
+    def _ids_of(self, leaves: Int64) -> list[str]:
+        """Return the ids of some leaves. Each segment that has one of them is read once."""
+        found, first = [""] * len(leaves), 0
+        for prints, read_ids in zip(self._fingerprints, self._read_ids, strict=True):
+            places = np.flatnonzero((leaves >= first) & (leaves < first + len(prints)))
+            if len(places):
+                ids = read_ids().take(pa.array(leaves[places] - first)).to_pylist()
+                for place, one in zip(places.tolist(), ids, strict=True):
+                    found[place] = one
+            first += len(prints)
+        return found
+
+
+def _fingerprints(ids: pa.Array) -> Int64:
+    """Return int64[n], Python's hash of each text."""
+    result = np.empty(len(ids), dtype=np.int64)
+    for at in range(0, len(ids), _TEXTS):
+        some = ids.slice(at, _TEXTS)
+        result[at : at + len(some)] = np.fromiter(map(hash, some.to_pylist()), np.int64, len(some))
+    return result
 
 
 def _check_excluded(leaves: npt.NDArray[Any], reason: npt.NDArray[Any], defended: Bool, exclusions: int) -> None:

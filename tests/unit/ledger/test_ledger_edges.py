@@ -32,6 +32,7 @@ from pipeline.ledger import (
     segment,
     signed_note,
     tiles,
+    vote_log,
     witness_request,
 )
 from pipeline.ledger.vote_log import VoteLog
@@ -185,6 +186,37 @@ def test_a_vote_twice_in_the_log_is_named_by_its_second_leaf() -> None:
         "duplicate_vote",
         "leaf 3",
     )
+
+
+def test_ids_with_equal_fingerprints_are_read_again_and_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vote_log, "_fingerprints", lambda ids: np.zeros(len(ids), dtype=np.int64))
+    rows, reads = small_votes().slice(0, 4), []
+
+    def log_of_parts(*parts: pa.Table) -> VoteLog:
+        log = VoteLog()
+        for number, part in enumerate(parts):
+            ids = part["vote"].combine_chunks()
+            log.extend(part, leaf_encoding.hashes(part), lambda n=number, ids=ids: (reads.append(n), ids)[1])
+        return log
+
+    raw, _, _ = log_of_parts(rows.slice(0, 2), rows.slice(2)).counted(nothing_excluded(), 0)
+    assert len(raw) == 4 and reads == [0, 1]
+    assert refuted(lambda: log_of_parts(rows, rows.slice(2, 1)).counted(nothing_excluded(), 0)) == (
+        "duplicate_vote",
+        "leaf 4",
+    )
+
+
+def test_a_log_with_different_fingerprints_reads_only_the_segments_of_retracted_votes_again() -> None:
+    rows, reads = small_votes().slice(0, 4), []
+    back = leaf.retraction_rows([rows["vote"][3].as_py()], np.array([0]), [3], ["asked for"])
+    log = VoteLog()
+    for part in (rows.slice(0, 2), rows.slice(2), back):
+        ids = part["vote"].combine_chunks()
+        log.extend(part, leaf_encoding.hashes(part), lambda ids=ids: (reads.append(ids.to_pylist()), ids)[1])
+    raw, _, _ = log.counted(nothing_excluded(), 0)
+    assert raw.tolist() == [True, True, True, False, False]
+    assert reads == [rows["vote"].slice(2).to_pylist()]
 
 
 def test_counts_are_on_the_sorted_names_of_all_models() -> None:
