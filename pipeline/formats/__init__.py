@@ -4,6 +4,7 @@ Modules:
     battle_formats    declare the formats that are recognised, one module each
     battle_format     defines how a format is declared
     containers        opens files by kind: compressed files, folders and globs
+    first_bytes       finds out from the first bytes of a file what it contains
     format_notes      writes sentences about how a file was read
     column_names      parses how a user names columns and outcomes: --columns, --outcomes, --winner-is
     battle_file       finds the format of a battle file, and the columns that are not read

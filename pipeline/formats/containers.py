@@ -9,20 +9,28 @@ from __future__ import annotations
 
 import glob
 import io
-import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 import pyarrow as pa
 
 from pipeline.errors import UnknownFormat
-
-Kind = Literal["json array", "json lines", "csv", "tsv", "parquet"]
+from pipeline.formats.first_bytes import (
+    LEAST_CELLS,
+    PARQUET,
+    Kind,
+    codec_of,
+    delimiter_of,
+    encoding_of,
+    find_archive,
+    find_foreign,
+    kind_of,
+)
 
 SUFFIXES: dict[str, Kind] = {
     ".json": "json lines",
@@ -41,15 +49,7 @@ _FAMILY: dict[Kind, str] = {
     "tsv": "delimited text",
     "parquet": "Parquet",
 }
-_CODECS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
-_ARCHIVES = {b"PK\x03\x04": "a zip archive", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"7z\xbc\xaf": "a 7z archive"}
 _COMPRESSED = {".gz", ".gzip", ".zst", ".zstd"}
-_PARQUET = b"PAR1"
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
-_DELIMITERS = ",\t;|"
-_QUOTED = re.compile(r'"[^"]*"')
-# Least cells of a first line that make a file named .json a table.
-_LEAST_CELLS = 3
 STANDARD_INPUT = Path("-")
 _HEAD = 64 * 1024
 _BUFFER = 1024 * 1024
@@ -64,7 +64,7 @@ class Container:
         name: name of the file in messages.
         kind: the file format, such as "csv" or "parquet".
         codec: gzip or zstd; "" if the file is not compressed.
-        encoding: utf-8 or utf-16, the encoding of the file. `open` always returns UTF-8.
+        encoding: the encoding of the file's text, as `encoding_of` names it. `open` always returns UTF-8.
         delimiter: the character between the cells of a CSV or TSV file.
         note: a sentence for people if the content has another kind than the suffix names; else "".
     """
@@ -82,7 +82,8 @@ class Container:
         """Yield a stream of the uncompressed bytes in UTF-8, for a `with` block.
 
         Raises:
-            UnknownFormat: the compressed file is damaged, or its text is not valid UTF-16.
+            UnknownFormat: the file cannot be read, its compressed data is damaged, or its text is not valid UTF-16 or
+                UTF-32.
         """
         with self.path.open("rb") as raw:
             stream: Any = raw
@@ -123,19 +124,28 @@ def list_files(path: Path) -> list[Path]:
     not a glob is returned as it is.
 
     Raises:
-        UnknownFormat: the folder or the glob contains no file of a known kind.
+        UnknownFormat: the folder or the glob contains no file of a known kind, or contains a link to a missing file.
     """
     if path.is_dir():
-        found = sorted(
-            one for one in path.rglob("*") if one.is_file() and _known_suffix(one) and not _is_aside(one, path)
-        )
+        found = _files(one for one in path.rglob("*") if _known_suffix(one) and not _is_aside(one, path))
     elif not path.exists() and _is_glob(path):
-        found = sorted(one for one in map(Path, _matches(str(path))) if one.is_file())
+        found = _files(map(Path, _matches(str(path))))
     else:
         return [path]
     if not found:
         raise UnknownFormat(f"expected files named {', '.join(SUFFIXES)}, found none at {path}")
     return found
+
+
+def _files(found: Iterable[Path]) -> list[Path]:
+    """Return the paths that lead to files, sorted. A link to a missing file raises UnknownFormat: it may be a shard."""
+    result = []
+    for path in sorted(found):
+        if path.is_file():
+            result.append(path)
+        elif path.is_symlink() and not path.exists():
+            raise UnknownFormat(f"{path}: expected a file, got a link to a file that is not there")
+    return result
 
 
 def _is_glob(path: Path) -> bool:
@@ -150,34 +160,41 @@ def inspect(path: Path) -> Container:
     """Find out the kind of a file, its compression, and the encoding of its text, from its name and its first bytes.
 
     Raises:
-        UnknownFormat: the suffix has no reader, the file is an archive, or JSON is neither an array nor JSON Lines.
+        UnknownFormat: the file cannot be read; it is an archive, or of another kind that has no reader; or neither its
+            suffix nor its content shows its kind.
     """
     suffix = _known_suffix(path)
-    if suffix is None and path.suffix and path.suffix.lower() not in _COMPRESSED:
-        raise UnknownFormat(f"expected one of {', '.join(SUFFIXES)}, got {path.name!r}")
-    with path.open("rb") as file:
-        magic = file.read(8)
-    for start, what in _ARCHIVES.items():
-        if magic.startswith(start):
-            raise UnknownFormat(f"{path.name}: expected a plain file, gzip or zstd, got {what}: unpack it first")
-    codec = next((name for start, name in _CODECS.items() if magic.startswith(start)), "")
-    raw = Container(path, path.name, SUFFIXES.get(suffix or "", "csv"), codec)
-    with raw.open() as stream:
-        head = stream.read(_HEAD)
-    if head.startswith(_PARQUET) or suffix == ".parquet":
+    magic = _first_bytes(Container(path, path.name, "csv", ""))
+    if what := find_archive(magic):
+        raise UnknownFormat(f"{path.name}: expected a plain file, gzip or zstd, got {what}: unpack it first")
+    raw = Container(path, path.name, SUFFIXES.get(suffix or "", "csv"), codec_of(magic))
+    head = _first_bytes(raw) if raw.codec else magic
+    if raw.codec and (what := find_archive(head) or codec_of(head)):
+        raise UnknownFormat(f"{path.name}: expected records in {raw.codec}, got {what} in {raw.codec}: unpack it once")
+    if what := find_foreign(head):
+        raise UnknownFormat(f"{path.name}: expected a file of records, got {what}")
+    if head.startswith(PARQUET):
         return _noted(replace(raw, kind="parquet"), suffix)
-    encoding = "utf-16" if head.startswith(_UTF16) else "utf-8"
+    encoding = encoding_of(head)
     text = head.decode(encoding, "replace").removeprefix("\ufeff").lstrip()
-    kind = _kind_of(text, raw, suffix)
-    delimiter = _delimiter(text, "\t" if suffix == ".tsv" else ",")
+    if suffix == ".parquet" and not _is_table(text):
+        return replace(raw, kind="parquet")  # its reader says what is wrong with it
+    kind = _kind_of(text, path, suffix)
+    delimiter = delimiter_of(text, "\t" if suffix == ".tsv" else ",")
     return _noted(replace(raw, kind=kind, encoding=encoding, delimiter=delimiter), suffix)
 
 
+def _first_bytes(container: Container) -> bytes:
+    with container.open() as stream:
+        return stream.read(_HEAD)
+
+
 def _noted(container: Container, suffix: str | None) -> Container:
-    named = SUFFIXES.get(suffix or "")
-    if named is None or _FAMILY[named] == _FAMILY[container.kind]:
+    named, found = SUFFIXES.get(suffix or ""), _FAMILY[container.kind]
+    other = container.path.suffix.lower()
+    if _FAMILY[named] == found if named else (not other or other in _COMPRESSED):
         return container
-    return replace(container, note=f"{container.name} contains {_FAMILY[container.kind]}, and is read as that")
+    return replace(container, note=f"{container.name} contains {found}, and is read as that")
 
 
 def exists(path: Path) -> bool:
@@ -189,15 +206,20 @@ def exists(path: Path) -> bool:
 def readable_path(path: Path) -> Iterator[Path]:
     """Yield the path of a file that can be read more than once, for a `with` block.
 
-    For "-", standard input is copied to a temporary file, and the path of the copy is yielded. Any other path is
-    yielded unchanged.
+    For "-" and for a pipe (as /dev/stdin, or `<(command)` of a shell), the data is copied to a temporary file, and the
+    path of the copy is yielded. Any other path is yielded unchanged.
     """
-    if path != STANDARD_INPUT:
+    if path != STANDARD_INPUT and not path.is_fifo():
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="votes-") as folder:
-        copy = Path(folder, "standard input")
-        _copy(sys.stdin.buffer, copy)
+        if path == STANDARD_INPUT:
+            copy = Path(folder, "standard input")
+            _copy(sys.stdin.buffer, copy)
+        else:
+            copy = Path(folder, path.name if path.suffix else f"pipe {path.name}")
+            with path.open("rb") as pipe:
+                _copy(pipe, copy)
         yield copy
 
 
@@ -219,31 +241,30 @@ def _is_aside(path: Path, folder: Path) -> bool:
     return any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
 
 
-def _kind_of(start: str, raw: Container, suffix: str | None) -> Kind:
-    if start[:1] == "[":
-        return "json array"
-    if start[:1] == "{":
-        return "json lines"
-    named = SUFFIXES.get(suffix or "")
-    if named in ("csv", "tsv"):
-        return named
-    if named is not None and suffix != ".json":
-        return "json lines"
-    line = start.partition("\n")[0]
-    if not start or (named is not None and line.count(_delimiter(start, ",")) + 1 < _LEAST_CELLS):
-        what = "a JSON array of battles, or JSON Lines," if named else "records,"
-        raise UnknownFormat(f"{raw.name}: expected {what} got {start[:40]!r}")
-    return "csv"
+def _is_table(text: str) -> bool:
+    """Return whether a text begins with JSON, or with a line of several cells without NUL."""
+    line = text.partition("\n")[0]
+    return text[:1] in ("[", "{") or ("\0" not in line and line.count(delimiter_of(text, ",")) + 1 >= LEAST_CELLS)
 
 
-def _delimiter(start: str, named: str) -> str:
-    """Return the delimiter that is most frequent in a table's first line, outside of quotes.
+def _kind_of(text: str, path: Path, suffix: str | None) -> Kind:
+    """Return the kind of a text file.
 
-    If no delimiter is more frequent than `named`, the result is `named`. A first line `sep=;` states the delimiter.
+    Args:
+        text: the beginning of the file, without leading spaces.
+        path: the file.
+        suffix: the known suffix of its name, or None.
+
+    Raises:
+        UnknownFormat: neither the name nor the text shows the kind.
     """
-    line = start.partition("\n")[0]
-    if line.startswith("sep=") and len(line.rstrip()) == len("sep=;"):
-        return line[4]
-    bare = _QUOTED.sub("", line)
-    most = max(_DELIMITERS, key=bare.count)
-    return most if bare.count(most) > bare.count(named) else named
+    if suffix is None and path.suffix and path.suffix.lower() not in _COMPRESSED and not _is_table(text):
+        raise UnknownFormat(f"expected one of {', '.join(SUFFIXES)}, got {path.name!r}")
+    named = None if suffix == ".parquet" else SUFFIXES.get(suffix or "")
+    kind = kind_of(text, named, is_certain=suffix in (".jsonl", ".ndjson"))
+    if kind is None:
+        what = "a JSON array of battles, or JSON Lines," if named else "records,"
+        raise UnknownFormat(f"{path.name}: expected {what} got {text[:40]!r}")
+    if kind in ("csv", "tsv") and "\0" in text.partition("\n")[0]:
+        raise UnknownFormat(f"{path.name}: expected text, JSON or Parquet, got binary data (NUL in the first line)")
+    return kind

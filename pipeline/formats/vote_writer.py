@@ -17,7 +17,8 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from pipeline.errors import UnknownFormat
-from pipeline.formats.containers import SUFFIXES, Kind
+from pipeline.formats.containers import SUFFIXES
+from pipeline.formats.first_bytes import Kind
 from pipeline.vocabulary.time import format_rfc3339
 
 _CODECS = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}

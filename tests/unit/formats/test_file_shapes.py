@@ -1,7 +1,11 @@
 """Files as other programs write them: by content rather than by suffix, and shards each by its own columns."""
 
 import gzip
+import io
 import json
+import os
+import tarfile
+import threading
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +18,7 @@ from pipeline.formats import ColumnMapping, read_records
 from pipeline.formats.battle_file import open_battles
 from pipeline.formats.battle_records import read_by_record
 from pipeline.formats.battle_tables import read_battles, read_by_column
+from pipeline.formats.containers import readable_path
 from pipeline.formats.format_notes import format_notes
 from pipeline.formats.left_out import LeftOut
 from pipeline.formats.record_places import describe_record
@@ -43,6 +48,19 @@ def _parquet(rows: list[dict[str, object]] | None = None) -> bytes:
     return bytes(target.getvalue().to_pybytes())
 
 
+def _zstd(text: str) -> bytes:
+    return bytes(pa.compress(text.encode(), codec="zstd", asbytes=True))
+
+
+def _tar() -> bytes:
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w") as archive:
+        member = tarfile.TarInfo("a.csv")
+        member.size = len(_csv().encode())
+        archive.addfile(member, io.BytesIO(_csv().encode()))
+    return target.getvalue()
+
+
 SHAPES: dict[str, tuple[str, bytes]] = {
     "semicolons": ("a.csv", _csv(";").encode()),
     "bars": ("a.csv", _csv("|").encode()),
@@ -67,6 +85,13 @@ SHAPES: dict[str, tuple[str, bytes]] = {
     "empty lines": ("a.csv", b"\n\n" + _csv(end="\n\n").encode()),
     "old Macintosh lines": ("a.csv", _csv(end="\r").encode()),
     "no last newline": ("a.csv", _csv().rstrip().encode()),
+    "UTF-16 without a mark": ("a.csv", _csv(";", "\r\n").encode("utf-16-le")),
+    "UTF-16 lines without a mark": ("a.jsonl", _lines().encode("utf-16-be")),
+    "UTF-32 table": ("a.csv", _csv().encode("utf-32")),
+    "zstd after a frame of other data": ("a.jsonl", b"\x50\x2a\x4d\x18\x02\x00\x00\x00ab" + _zstd(_lines())),
+    "CSV named .parquet": ("a.parquet", _csv().encode()),
+    "CSV named .jsonl": ("a.jsonl", _csv().encode()),
+    "CSV named .txt": ("a.txt", _csv().encode()),
 }
 
 
@@ -99,6 +124,16 @@ def test_a_kind_that_the_suffix_does_not_name_is_said(tmp_path: Path) -> None:
     [
         ("a.csv", b"PK\x03\x04....", "expected a plain file, gzip or zstd, got a zip archive: unpack it first"),
         ("a.json", b"BZh91AY", "got bzip2"),
+        ("a.jsonl.bz2", b"BZh91AY", "got bzip2"),
+        ("a.csv.gz", gzip.compress(_tar()), "got a tar archive in gzip"),
+        ("a.jsonl.gz", gzip.compress(gzip.compress(_lines().encode())), "got gzip in gzip"),
+        ("a.parquet", b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        ("a.csv", b"<!DOCTYPE html><html>", "got a web page"),
+        ("a.csv", b"SQLite format 3\x00....", "got an SQLite database"),
+        ("a.parquet", b"\x80\x04\x95....", "got a Python pickle"),
+        ("a.csv", b"ab\x00,c,d\n", "NUL in the first line"),
+        ("a.txt", b"Dear reader", "got 'a.txt'"),
+        ("a.parquet", b"PAR1....", "expected Parquet"),
         ("a.jsonl.gz", gzip.compress(_lines().encode())[:-9], "expected gzip data: Truncated"),
         ("a.csv.gz", gzip.compress(_csv().encode()) + b"rest", "expected gzip data"),
         ("a.json", json.dumps({k: {"0": v} for k, v in ROWS[0].items()}).encode(), 'to_json(orient="records"'),
@@ -118,6 +153,26 @@ def _write(folder: Path, **files: bytes) -> Path:
     for name, content in files.items():
         (folder / name.replace("__", ".")).write_bytes(content)
     return folder
+
+
+def test_a_link_to_a_missing_shard_is_an_error(tmp_path: Path) -> None:
+    folder = _write(tmp_path / "shards", a__csv=_csv().encode())
+    (folder / "b.csv").symlink_to(tmp_path / "gone.csv")
+    for path in (folder, folder / "*.csv"):
+        with pytest.raises(UnknownFormat, match="expected a file, got a link to a file that is not there"):
+            open_battles(path)
+
+
+def test_a_pipe_is_read_once_and_whole(tmp_path: Path) -> None:
+    pipe = tmp_path / "votes"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=[_lines().encode()])
+    writer.start()
+    with readable_path(pipe) as copy:
+        writer.join()
+        _same_votes(read_battles(open_battles(copy)))
+        assert (copy.name, pipe.is_fifo()) == ("pipe votes", True)
+    assert not copy.exists()
 
 
 def test_each_shard_is_read_by_its_own_columns(tmp_path: Path) -> None:
