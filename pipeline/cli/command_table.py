@@ -83,7 +83,7 @@ COMMANDS: dict[str, CommandEntry] = {
     ),
     "history": CommandEntry(
         "history_command",
-        "Audit published boards: falling vote counts, removed and renamed models, changes of the method, of #1, of "
+        "Audit published boards: falling vote counts, removed or renamed models, new methods, new leaders, vote "
         "shares.",
     ),
     "sweep": CommandEntry(
