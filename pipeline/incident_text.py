@@ -134,7 +134,7 @@ def confidence(e_value: float | None, alerts: int = 1) -> str:
 
 
 def _how_sure(incident: Mapping[str, Any], standing: IncidentStanding | None) -> str:
-    """Return how strong the evidence is: the e-values of the strongest account and of accounts that still count."""
+    """Return a text on the strength of the evidence: e-values of the strongest account and of accounts that count."""
     e_value = incident["e_value"]
     text = confidence(e_value, incident["alerts"])
     if standing is None or len(standing.accounts) < 2 or e_value is None:

@@ -15,10 +15,10 @@ Thresholds:
 
     shift, rescaling   the thresholds of `common_movement`
     refit              more than half of the models deviate from the common movement by more than three standard errors.
-                       In addition, the median deviation is more than four times the usual one. The usual deviation is
-                       the median over the board's transitions. A second median assumes that deviations grow with the
-                       square root of the days between two snapshots; the larger median counts. At least six
-                       transitions are needed
+                       In addition, the median deviation is more than four times the usual deviation, which is the
+                       median over the board's transitions. It is computed with and without the assumption that
+                       deviations grow with the square root of the days between two snapshots, and the larger value
+                       counts. At least six transitions are needed
     intervals          p < 1e-5 (Student's t) and a factor of at least 1.25, apart from the change of the widths that
                        the numbers of votes explain (1/√votes)
     recount            at least three models have votes in both snapshots; the counts of at least 80% of them fall, and

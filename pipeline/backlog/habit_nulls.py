@@ -3,7 +3,7 @@
 The comparison is with honest voters, who also differ in how often they do it.
 
 An honest voter shows the habit in vote i with the chance σ(x_i + b). Here x_i is the logit that other voters' votes
-give, and b is how far the voter's own logit lies from it. b has a normal distribution with the standard deviation s,
+give, and b is how far the voter's own logit lies from x_i. b has a normal distribution with the standard deviation s,
 which is estimated from other voters (`habit_spread`) and is at least LEAST_SPREAD. For the share WIDE_SHARE of the
 honest voters, the standard deviation is taken as WIDE times s, since real habits have longer tails.
 

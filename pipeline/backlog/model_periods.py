@@ -164,8 +164,8 @@ class ModelPeriods:
     def _products(self, hits: Int64, lengths: Int64, mean: Float64, model: Int64, taste: float) -> Float64:
         """Return ln of the evidence about each model in one period, float64[M].
 
-        The evidence is the mean over ε and δ of Π (1 − ε + ε E). E is the likelihood ratio of a cell for the size δ of
-        the bias, and ε is the share of biased voters.
+        The evidence is the mean over ε and δ of Π (1 − ε + ε E), a product over the period's cells. E is the likelihood
+        ratio of a cell for the size δ of the bias, and ε is the share of biased voters.
 
         Args:
             hits: int64[c], the number of wins in each cell, which has the votes of one voter on one model.

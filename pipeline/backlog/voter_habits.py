@@ -44,7 +44,7 @@ FOUND_AT = 100.0
 """The e-value from which a voter is reported."""
 
 SUSPECT_AT = 10.0
-"""The e-value from which a voter does not count in the estimates about others."""
+"""The e-value from which a voter's votes are left out of the estimates by which the other voters are tested."""
 
 _STYLE_WEIGHT = 0.7
 _FEATURE_WEIGHTS = (0.4, 0.1, 0.2, 0.1, 0.2)
@@ -220,7 +220,7 @@ def _positions(reference: Reference, models: Int32) -> Int32:
 
 
 def _test(habit: str, weight: float, voter: np.ndarray, hit: Bool, chance: Float64, spread: float) -> _Tested:
-    """Compute each voter's e-value for one habit. Voters with few votes or certainly little evidence are left out.
+    """Compute each voter's e-value for one habit. Voters with few votes or too little evidence are left out.
 
     Args:
         habit: name of the habit.

@@ -34,7 +34,7 @@ _TARGET = (
     "votes:from=TIME,to=TIME[,model=…][,cohort=new][,network=…][,prompt=…]."
 )
 _LINES = 50
-"""How many alerts are listed for a person without --limit. JSON has them all."""
+"""How many alerts are listed for a person without --limit. JSON lists all alerts."""
 
 
 @app.command()

@@ -53,7 +53,7 @@ def waiting_notes(name: str, waits: Sequence[str]) -> list[str]:
 
 
 def changed_notes(name: str, records: int) -> list[str]:
-    """Return a list with a sentence, if a file no longer begins with the records that were read before.
+    """Return a sentence in a list if a file no longer begins with the records that were read before, else [].
 
     Args:
         name: name of the file.

@@ -26,7 +26,7 @@ _given: ContextVar[str | None] = ContextVar("store of the command line", default
 
 
 def remember_store(value: str | None) -> str | None:
-    """Remember the value of --store for the commands in messages: None for a store that the settings name."""
+    """Remember the value of --store, for the commands in messages. Without --store, `value` is None."""
     _given.set(value)
     return value
 

@@ -117,10 +117,7 @@ def _new_state() -> dict[str, Any]:
 
 
 def free_ports(names: Sequence[str]) -> dict[str, int]:
-    """Choose ports for a second stack on the machine.
-
-    Returns name of a service → a free port that is not a default port.
-    """
+    """Choose ports for a second stack: name of a service → a free port that is not a default port."""
     ports: dict[str, int] = {}
     for name in names:
         ports[name] = _free_port("", ports.values())

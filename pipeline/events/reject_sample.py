@@ -112,7 +112,7 @@ def _kept_value(name: str, value: Any, personal: frozenset[str], depth: int) -> 
 
 
 def _personal_values(record: dict[str, Any]) -> frozenset[str]:
-    """Return the texts and numbers in fields that are not kept, which must be removed from all other texts too."""
+    """Return the values of the fields that a sample does not keep, as texts. No other field may contain them either."""
     found = (value for name, value in record.items() if name not in KEPT_FIELDS | _HARMLESS)
     texts = (str(value) for value in found if isinstance(value, str | int | float) and not isinstance(value, bool))
     return frozenset(text for text in texts if 4 <= len(text) <= _MAX_TEXT)

@@ -35,7 +35,10 @@ DELTAS = (0.7, 1.5, 3.0)
 """The tested sizes δ of a bias for or against a model, in logits. With δ = 3, nearly all votes follow the bias."""
 
 TASTE = 0.5
-"""The band η of honest taste, in logits: one standard deviation of the taste of the simulated honest voters."""
+"""The band η: an honest voter's logit of a win may differ by so much from the board's. In logits.
+
+η is one standard deviation of the taste of the simulated honest voters.
+"""
 
 BAND_GROWTH = (1.0, 1.2, 2.0, 3.0)
 """Multiples of the band η for the voter's votes 1 to 30 on a model, 31 to 90, 91 to 140, and all later votes."""
@@ -43,9 +46,12 @@ BAND_GROWTH = (1.0, 1.2, 2.0, 3.0)
 _BAND_ENDS = np.array([30, 90, 140])
 
 UNIFORM_BAND = 0.015
-"""The band η for the alternative "clicks at random", in logits. The band must be small: with the band TASTE random
-clicks would never be found. Of 3,000 honest voters, 1.0% raise an alert at α = 1% with this band and 1.3% without a
-band. Random clicks are found after 79 votes with the band and after 70 votes without it."""
+"""The band η for the alternative "clicks at random", in logits.
+
+This band must be small: with a band as wide as TASTE, random clicks would never be found. Of 3,000 honest voters, 1.0%
+raise an alert at α = 1% with this band and 1.3% without a band. Random clicks are found after 79 votes with the band
+and after 70 votes without it.
+"""
 
 EXPECTED_UNIT = 2.0**-10
 """The unit of the expected wins that are summed over a window. Each summand is rounded up to this unit.

@@ -96,8 +96,9 @@ def change_state(
 def exclusion_targets(connection: Connection, given: str, action: str) -> list[Cause]:
     """Return what `exclude` or `restore` of an incident would change, as (target, id of the alert behind it).
 
-    `exclude` changes the accounts of the incident. If it has none, it changes the votes of the first alert whose votes
-    are not left out yet. `restore` changes everything that people excluded because of the incident's alerts.
+    `exclude` changes the accounts of the incident. If the incident has no accounts, `exclude` changes the votes of the
+    first alert whose votes are not left out yet. `restore` changes everything that people excluded because of the
+    incident's alerts.
 
     Args:
         connection: a connection to the store.

@@ -276,7 +276,7 @@ def _targets(connection: Connection, action: str, target: str) -> tuple[list[Exc
 def _expect_target(connection: Connection, action: str, kind: str, subject: str) -> None:
     """Refuse a target that does not exist, and a restore that would change nothing.
 
-    A voter may be restored without being excluded: the policy then leaves this voter alone.
+    A voter who is not excluded may be restored too: the policy then never excludes this voter.
 
     Raises:
         Usage: names the target.

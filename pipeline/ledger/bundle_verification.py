@@ -69,7 +69,10 @@ class VerifiedBundle:
 
     @property
     def statements(self) -> tuple[str, ...]:
-        """Paths of the files that the operator states and nobody can check. Some intervals are computed from them."""
+        """Paths of the files that the operator states and nobody can check.
+
+        Some intervals are computed from these files.
+        """
         return tuple(path for path in (voter_scores_file.PATH,) if path in self.manifest.files)
 
     def __str__(self) -> str:

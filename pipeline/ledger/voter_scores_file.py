@@ -8,7 +8,7 @@ The file is Parquet with the columns
     view     string, raw or defended
     model_a  string
     model_b  string, not before model_a in the order of the view's models
-    value    float32: for two models the entry of B = Σ s sᵀ, for a model with itself Σ s⁴
+    value    float32: in a row with two models the entry of B = Σ s sᵀ, in a row of a model with itself Σ s⁴
 
 The vector s has one value for each model: what the votes of one voter add to the gradient of the model's strength. The
 diagonal of B is minus the sum of the rest of its row. Pairs with the value 0 are left out. A view's models are those

@@ -23,9 +23,9 @@ _MAX_HASHES = 63
 
 @dataclass(frozen=True, slots=True)
 class WitnessRequest:
-    """Asks a witness to sign a new head.
+    """Asks a witness to sign a new head of the log.
 
-    The request has the proof that the new head continues the head of `old` leaves.
+    The request proves that the new head continues the head that the witness signed last, which has `old` leaves.
 
     Attributes:
         old: number of leaves of the head that the witness signed last.

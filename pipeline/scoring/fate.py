@@ -18,7 +18,10 @@ from pipeline.vocabulary.fates import LATE, QUARANTINED
 from pipeline.vocabulary.time import MINUTE
 
 MAX_AHEAD = 5 * MINUTE
-"""Microseconds by which `cast_at` may exceed the append time, because clocks differ. Above it a vote is quarantined."""
+"""Microseconds by which `cast_at` may exceed the append time, because clocks differ.
+
+A vote whose `cast_at` is further ahead is quarantined.
+"""
 
 
 def window_times(batch: VoteBatch, fate: Int8, event_time: Mapping[int, int | None]) -> Int64:

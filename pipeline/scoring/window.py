@@ -29,7 +29,8 @@ MEASURES = (
 `appearances`: votes on the model. `chosen`: votes whose id chose the model's side (bit 0 of SHA-256(vote_id): 0 for
 side a, 1 for side b). `wins`, `losses`: votes for the model, and against it. `evaluated`: votes whose two models are
 both in the snapshot in force. `evaluated_wins`, `evaluated_losses`: wins and losses in evaluated votes.
-`expected_wins`, `expected_losses`: the number that the snapshot in force expects, in units of 2⁻¹⁰ votes, rounded up.
+`expected_wins`, `expected_losses`: how many evaluated wins and losses the snapshot in force expects, in units of 2⁻¹⁰
+votes, rounded up.
 
 A late vote of a stream counts in the window of its partition's newest event time. Such a vote counts neither in
 `appearances` nor in `chosen`, so detectors of sampling do not see it."""
@@ -140,8 +141,8 @@ class Window:
     def arrivals_by_network(self) -> tuple[int, Mapping[str, int]]:
         """Return the number of arrivals in the window, and the number for each network.
 
-        An arrival is a sitting that begins in the window, or a vote if voters were not counted. On a busy board only a
-        sample of the sittings is counted.
+        An arrival is a sitting that begins in the window. If voters were not counted, every vote is an arrival. On a
+        busy board only a sample of the sittings is counted.
 
         Returns:
             Two values: the number of counted arrivals; and network → number of its counted arrivals.

@@ -65,9 +65,10 @@ class Liveness:
         self._show_lag(owned, self._source.known_ends())
 
     def idle(self, owned: Mapping[int, OwnedPartition]) -> None:
-        """After an empty poll, record progress if everything is stored.
+        """After an empty poll, record progress if the log has no more records than the store.
 
-        The broker is asked at most every few seconds. While it does not answer, nothing is recorded.
+        The broker is asked where the log ends, at most every few seconds. While it does not answer, nothing is
+        recorded.
 
         Args:
             owned: source's number of a partition → the worker's partition.

@@ -240,7 +240,7 @@ def _counted_without(count: int, own: int) -> str:
 
 
 def _time_notes(battles: BattleColumns, file: BattleFile) -> list[str]:
-    """Return a note about votes whose time could not be read, if times were asked for and the file has them."""
+    """Return a note about votes whose time could not be read, if times were asked for and the file has times."""
     times = battles.numbers.get("cast_at")
     columns = sorted({part.form.times["cast_at"].column for part in file.parts if "cast_at" in part.form.times})
     if times is None or not columns:

@@ -4,8 +4,8 @@ A cohort is all new accounts, the voters of one network, or the votes under one 
 A key is a cell with a verb: the votes promote or demote the model. A key has evidence of its own.
 
 A cohort of new accounts is followed from its first vote on a model. There are many networks and prompts, so their keys
-open only at the second vote on the model, in the window of the first vote or later. If the second vote is in a later
-window, the first vote is no evidence. Cells with one vote are remembered by a hash, at most the newest 20,000.
+open only at the second vote on the model. If the second vote is in a later window than the first, the first vote is no
+evidence. Cells with one vote are remembered by a hash, at most the newest 20,000.
 
 If there are too many keys, the keys with the least evidence per step are dropped. This can only lose evidence.
 """
@@ -87,7 +87,7 @@ def _contains(ascending: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> Bool:
 def without_weakest(columns: KeyedColumns, mixed: Int64) -> KeyedColumns:
     """Keep at most MAX_KEYS keys: those with an open alert first, then those with the largest evidence per step.
 
-    The two keys of a cell (a cohort with a model: promoted, demoted) are kept together or dropped together.
+    A cohort and a model have two keys, "promoted" and "demoted". Both are kept, or both are dropped.
 
     Args:
         columns: the k keys.

@@ -63,7 +63,7 @@ class ShiftReading:
 
     @property
     def by_all(self) -> bool:
-        """Whether all kinds of voters show the change, and the results before it were as expected.
+        """Whether all kinds of voters show the change, and the results before the change were as expected.
 
         Kinds without votes or with too few to matter are ignored. At least two kinds must be left.
         """

@@ -210,7 +210,7 @@ def _counts_and_shares(window: Window, context: WindowContext) -> dict[str, list
 
 
 def _declared_shares(context: WindowContext) -> dict[str, float]:
-    """Return the largest share of each model in the votes while models are drawn by the policy in force."""
+    """Return for each model the largest share of the votes that sampling by the policy in force explains."""
     policy = context.registry.policy
     drawn = {model: share for model, share in policy.appearance.items() if share > 0} if policy else {}
     if not policy or not drawn:
@@ -278,7 +278,7 @@ def _learn(columns: KeyedColumns, x: Float64, n: Int64, hour: int) -> None:
 
 
 def _spread(spread: Float64, x: Float64, n: Int64, share: Float64, kind: Int64, quiet: Bool) -> Float64:
-    """Add the window's excess of variance and number of votes to each kind's sums, over keys without an alert."""
+    """Add the window's excess of variance and number of votes to each kind's sums, without keys that have an alert."""
     after = spread.copy()
     for one in range(3):
         rows = quiet & (kind == one) & (share * n >= 1)

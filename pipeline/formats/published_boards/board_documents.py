@@ -17,7 +17,7 @@ from pipeline.errors import UnknownFormat
 Rows = list[dict[str, Any]]
 
 MANIFESTS = ("manifest.json", "previous.json")
-"""The files in a bundle that contain boards: the manifest of its snapshot and that of the snapshot before."""
+"""The files with boards in a bundle: the manifests of the bundle's snapshot and of the previous snapshot."""
 
 MAX_DOCUMENT = 64 * 1024 * 1024
 """Largest size in bytes of a JSON document that is decoded at once."""

@@ -186,7 +186,10 @@ def audit_arena_gap(given: AuditInput) -> Audited:
 
 
 def _bases(given: AuditInput, measured: Mapping[str, Any]) -> dict[str, str]:
-    """Return model → the first submitted model of the same provider and family, for the other models with results."""
+    """Return model → the first submitted model of its provider and family, among the models with results.
+
+    First models themselves are left out.
+    """
     first: dict[tuple[str, str], str] = {}
     result = {}
     for model in sorted(given.state.models.values(), key=lambda m: (m.submitted_at or 0, m.name)):

@@ -100,7 +100,10 @@ class StepInputs:
 
 
 def _counted_by(snapshot: PublishedSnapshot) -> tuple[Any, ...]:
-    """Return the parts of a snapshot that, beside its method, decide which votes count: exclusions, models, fates."""
+    """Return the exclusions, the unregistered models and the counted fates of a snapshot.
+
+    Together with the method, they decide which votes the snapshot counts.
+    """
     body = snapshot.body
     return body["exclusions"], body.get("unregistered", []), counted_fates(body)
 

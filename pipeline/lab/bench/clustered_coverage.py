@@ -1,9 +1,8 @@
 """Measures the coverage of 95% intervals of ratings on simulated votes of voters with tastes.
 
 In these votes (`taste_boards`), the number of votes of a voter follows a power law. Two kinds of intervals are
-compared. The intervals from counts treat the votes of a voter as independent; the clustered intervals do not. The
-coverage over R boards of K models has a Monte Carlo error of about √(0.05 · 0.95 / (R K)): 0.3 percentage points for
-400 boards.
+compared. Intervals from pair counts treat the votes of a voter as independent; clustered intervals do not. The coverage
+over R boards of K models has a Monte Carlo error of about √(0.05 · 0.95 / (R K)): 0.3 percentage points for 400 boards.
 """
 
 from collections.abc import Callable

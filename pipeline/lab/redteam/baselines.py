@@ -146,7 +146,7 @@ def likelihood_ratio(votes: VoterVotes, reference: Reference) -> Float64:
 def fixed_rule(votes: VoterVotes, reference: Reference) -> Float64:  # noqa: ARG001
     """Compute each voter's largest number of votes within an hour, float64[voters].
 
-    The rule bounds no probability of false alarms.
+    The rule gives no bound on the probability of false alarms.
     """
     order = np.lexsort((votes.at, votes.voter))
     voter, at = votes.voter[order], votes.at[order]

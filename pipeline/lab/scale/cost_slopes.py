@@ -51,7 +51,7 @@ class CostSlope:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """The prices of rented machines. The defaults are assumed orders of magnitude and no offers.
+    """The prices of rented machines. The defaults are assumed orders of magnitude, not offers.
 
     Attributes:
         core_hour: price of one processor core for an hour.

@@ -92,7 +92,7 @@ def without_codenames(connection: Connection, reason: str, alert_id: str | None 
 
     Only voters with an alert are searched for, because operators see no other codenames. Upper and lower case do not
     matter, nor do hyphens or spaces between the words of a codename. A call takes about 12 ms for a thousand voters, so
-    call it once for a decision.
+    make only one call for a decision.
 
     Args:
         connection: reads the store.

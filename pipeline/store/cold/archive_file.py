@@ -113,7 +113,7 @@ def chunked(parts: Iterable[Part]) -> Iterator[Part]:
 
 
 def write(folder: ArchiveFolder, chunks: Iterable[Part]) -> WrittenFile:
-    """Write an archive file, flush it to the disk, and compare it with the votes by reading it back.
+    """Write an archive file, flush it to the disk, read it back, and compare it with the votes.
 
     Args:
         folder: the archive.

@@ -1,6 +1,6 @@
 """Reads from the tables which archive files hold which votes, and opens them.
 
-The archive holds the votes of the first leaves of the log, up to a leaf; none of them is in the hot tables.
+The archive has the votes of the first leaves of the log. None of these votes is in the hot tables.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def missing(connection: Connection) -> list[str]:
 def delete_unnamed(connection: Connection) -> int:
     """Delete archive files that no row of the store names and that are older than an hour; return their number.
 
-    A killed process leaves such files. So does an erasure, or a new file of ids, when it replaces a file. The given
-    transaction must begin after the replacing transaction has ended.
+    Some of these files were left by a killed process. Others are old versions that an erasure or a new file of ids has
+    replaced. The given transaction must begin after the replacing transaction has ended.
     """
     return archive_of(connection).delete_unnamed(names(connection))

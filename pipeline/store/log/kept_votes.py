@@ -3,9 +3,9 @@
 The copy has the columns of `newest_votes`. A refresh reads single rows only for segments that were sealed after the
 copy was made. If more than a twentieth of the votes are not in the copy, the refresh stores the copy anew.
 
-The copy names voters, so an erasure deletes it. A refresh that read votes before an erasure must not store them
-afterwards. The number of erasures is stored beside the copy. A refresh stores its copy only if this number has not
-changed since it read the votes.
+The copy names voters, so an erasure deletes it. A refresh that read votes before an erasure must not store these votes
+after the erasure. The number of erasures is stored beside the copy. A refresh stores its copy only if this number has
+not changed since it read the votes.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def forget(connection: Connection) -> None:
 def _read(connection: Connection) -> tuple[int, _Copy | None]:
     """Return two values: the number of erasures when the copy was stored, and the copy.
 
-    The copy is None if none is stored.
+    The second value is None if no copy is stored.
     """
     k = schema.kept_votes.c
     row = connection.execute(sa.select(k.erasures, k.votes).where(k.name == _NAME)).one_or_none()

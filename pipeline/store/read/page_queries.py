@@ -202,7 +202,7 @@ def read_label_rows(
 
 
 def has_model(connection: Connection, name: str) -> bool:
-    """Return whether the store knows a model by this name, because a vote has named the model."""
+    """Return whether any vote has named a model by this name."""
     m = schema.model.c
     return connection.scalar(sa.select(m.model_no).where(m.name == name)) is not None
 
