@@ -207,7 +207,7 @@ class VoterPools:
 
         Each step fits references without the members that the step before found, and finds the members again. Each half
         of the voters is evaluated with a reference from the other half. The steps end when the members stay the same,
-        after _MOST_STEPS steps, or when one reference less than before can be fitted.
+        after _MOST_STEPS steps, or when fewer halves than before can be rated.
 
         Args:
             fitter: fits the references.

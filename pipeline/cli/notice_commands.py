@@ -22,7 +22,7 @@ def add(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Add a notice to a snapshot. The page of the snapshot shows it at once; every later manifest contains it."""
+    """Add a notice to a snapshot. The snapshot's page shows the notice at once; every later manifest has the notice."""
     with existing_store(store_url(store)) as opened, opened.write() as connection:
         added = correction_notices.add_notice(connection, snapshot, text, operators_log.process_operator(name))
     done = (

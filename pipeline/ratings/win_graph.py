@@ -137,7 +137,7 @@ def require_strongly_connected(W: Float64, names: Sequence[str | int] | None = N
 
 
 def disconnected_error(parts: Sequence[Int64], names: Sequence[str | int] | None, expected: str) -> Disconnected:
-    """Build the error that lists the components. The message names the first models of each component.
+    """Build the error that lists the components of a win graph. The message names the first models of each component.
 
     Args:
         parts: for each component, int64, the codes of its models.

@@ -39,12 +39,12 @@ class ProbeResult:
         title: name of the probe for people.
         figure: the figure that the threshold is for; None if it was not computed.
         unit: unit of the figure, such as "votes" or "share".
-        interval: lower and upper bound of the figure; None if it is a count without uncertainty or was not computed.
+        interval: lower and upper bound of the figure; None if the figure is a count without uncertainty or was not
+            computed.
         threshold: the limit that `figure` is compared with. Some probes fire above their limit, others below it. None
-            if it was not computed.
-        fired: whether the probe found a reason to doubt the order of the board.
+                without a figure. fired: whether the probe found a reason to doubt the order of the board.
         sentence: the result in plain English; states the figure and what it means.
-        unavailable: why the figure could not be computed; None if it was.
+        unavailable: why the figure could not be computed; None if there is a figure.
         details: further figures, as plain values for JSON.
     """
 

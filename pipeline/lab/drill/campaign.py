@@ -95,7 +95,7 @@ def _free_model(connection: Connection, models: list[str]) -> str:
     Args:
         connection: reads the store.
         models: names of the models, best first. They are tried from the place at three quarters of the ranking down to
-            the last, and then upwards from that place. If none is free, the first one that was tried is returned.
+            the last, and then upwards from that place. If no model is free, the first model that was tried is returned.
     """
     start = int(_PLACE * len(models))
     taken = {

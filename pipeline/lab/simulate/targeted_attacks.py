@@ -99,8 +99,9 @@ class Burst(TargetOnly):
     """An attack with bought votes: accounts that vote on one model only, within minutes.
 
     Attributes:
-        votes: total number of votes, which are split over the voters as evenly as possible. They set `votes_each`.
-        minutes: duration of the attack from `from_day` on, in minutes. It sets `to_day`.
+        votes: total number of votes, which are split over the voters as evenly as possible. `votes_each` follows from
+            this number.
+        minutes: duration of the attack from `from_day` on, in minutes. `to_day` follows from this number.
     """
 
     kind: ClassVar[str] = "burst"

@@ -7,8 +7,8 @@ ranks in these intervals. The bounds of the figure's interval are percentiles ov
 the strengths of one resample for the true strengths, adds the errors of up to 200 resamples to them, and computes the
 figure again. The probe fires if the figure is above 2.
 
-On a board of more than a thousand models, of a few voters, or if too many resamples have no estimate, ranks are drawn
-from the normal distribution of the estimate instead. `details` says so.
+Ranks are drawn from the normal distribution of the estimate instead if the board has more than a thousand models or few
+voters, or if too many resamples have no estimate. `details` says so.
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ def count_ungrouped(connection: Connection, states: Iterable[str]) -> dict[tuple
         states: only alerts in these states are counted.
 
     Returns:
-        (detector, severity) → number of these alerts. Each pair of any stored alert is a key. Its number may be 0.
+        (detector, severity) → number of these alerts; 0 for a pair that only other stored alerts have.
     """
     a, e = schema.alert.c, schema.alert_event.c
     last = _stored_inputs(connection).get("alert_event", 0)

@@ -3,7 +3,7 @@
 A key is the first 128 bits of the SHA-256 of a vote id, so keys are evenly spread. The file has, for n keys in
 ascending order:
 
-    starts      uint32[2^b + 1]   where the keys with the same first b bits begin: about 4 keys
+    starts      uint32[2^b + 1]   where the keys with the same first b bits begin (about 4 keys)
     marks       uint16[n]         the 16 bits after the first b
     high, low   uint64[n]         the key
     partition   int32[n]          position of the vote (partition_no, offset)
