@@ -18,9 +18,10 @@ from leaderboard_integrity.vote_sources import VoteData
 from leaderboard_integrity.votes import Votes, read
 from pipeline.errors import Usage
 from pipeline.report.build_report import ReportOptions, build_report
-from pipeline.report.render_page import render_page
+from pipeline.report.render_page import is_report_page, render_page
 from pipeline.report.report import Report
 from pipeline.report.report_columns import report_votes
+from pipeline.report.vote_period import apart_sentences
 from pipeline.spilled_arrays import spilled_arrays
 
 Part = Literal["board", "evidence", "probes"]
@@ -114,16 +115,18 @@ class VoteReport(BoardResult):
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
         """Write the whole report to a file as one HTML page, and return the path of the file.
 
+        An earlier report in this file is replaced, so that a cell of a notebook can be run again.
+
         Args:
             path: path of the file.
-            overwrite: whether to replace an existing file.
+            overwrite: whether to replace a file that is not a report.
 
         Raises:
-            Usage: the file exists, and `overwrite` is false.
+            Usage: the file exists and is not a report, and `overwrite` is false.
         """
         target = Path(path)
-        if target.exists() and not overwrite:
-            raise Usage(f"expected a new file, {target} exists: overwrite=True replaces it")
+        if target.exists() and not overwrite and not is_report_page(target):
+            raise Usage(f"expected a new file or a report, {target} is another file: overwrite=True replaces it")
         target.write_text(self.to_html(), encoding="utf-8")
         return target
 
@@ -150,7 +153,7 @@ class VoteReport(BoardResult):
         fired = [one.sentence for one in self.report.probes if one.fired]
         return (
             html_text.paragraphs([self.title])
-            + html_text.bullets(self.sentences)
+            + html_text.bullets([*self.sentences, *apart_sentences(self.report.facts["dated_apart"])])
             + board_html(self.rows)
             + html_text.bullets(evidence, 'What the tests for manipulation found (to_pandas("evidence") has all):')
             + html_text.bullets(fired, 'What the order depends on (to_pandas("probes") has all):')

@@ -12,6 +12,7 @@ from pipeline.report.evidence.sampling_facts import spread_sentences
 from pipeline.report.render_page import format_odds
 from pipeline.report.report import Report
 from pipeline.report.verdict import NO, YES
+from pipeline.report.vote_period import apart_sentences
 
 # The places of the board, and the findings of a test, that are printed; --json and --out FILE.html have all.
 _PLACES, _FINDINGS = 10, 5
@@ -30,6 +31,7 @@ def print_report(report: Report, saved: Path | None) -> None:
     out.print(styled("Can this board be trusted? ", (f"{answer.capitalize()}.", _tone(answer))))
     for number, sentence in enumerate(report.verdict.sentences, 1):
         print_paragraphs([f"{number}. {sentence}"])
+    print_paragraphs(apart_sentences(report.facts["dated_apart"]))
     if saved is not None:
         votes = f"{report.source.reading['records']:,} records, {report.facts['votes']:,} votes count"
         print_paragraphs([f"{votes}. The whole report was written to {saved}"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -25,6 +26,12 @@ OWN = "votes of this pipeline"
 _FIRST_RECORDS = 1_000
 # Characters of the list of columns in a message.
 _MOST_SHOWN = 500
+# Columns of a table with a row for each pair of models, which counts its votes: win_a, ties, model_b_wins, …
+_COUNT = re.compile(
+    r"(num_?|n_?|count_?)?(wins?|ties?|tie_?both_?bad|both_?bad|draws?|loss(es)?|votes|battles|games)"
+    r"(_?(a|b|1|2|model_?a|model_?b|count))?|(model_?)?(a|b|1|2)_?(wins?|won|loss(es)?)(_?count)?",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +189,13 @@ def _require_battle(container: Container, form: BattleFormat, columns: list[str]
 def _lacking(container: Container, name: str, columns: list[str]) -> str:
     # A table of ratings has models and no battles.
     board = {"model", "model_name"} & set(columns) and not {"model_a", "model_b", "winner"} & set(columns)
+    counted = [column for column in columns if _COUNT.fullmatch(column)]
+    if name == "winner" and len(counted) > 1:
+        return (
+            f"{container.name}: expected a row for each vote, with a column for winner ({', '.join(SYNONYMS[name])}), "
+            f"got a row for each pair of models with counts, {_shown(counted)}: a file of counts cannot be read, "
+            "expected the votes that were counted"
+        )
     hint = "; published boards are read by `integrity history`" if board else ""
     return (
         f"{container.name}: expected a column for {name} ({', '.join(SYNONYMS[name])}), got {_shown(columns)}; "

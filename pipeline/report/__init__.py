@@ -7,6 +7,7 @@ render_page      renders a report as one HTML page that loads nothing
 report_columns   makes the columns of a report from the votes of a battle file
 model_providers  finds the providers of models by the names of the models
 few_voters       writes the sentence about the intervals of a board with few voters
+vote_period      states the period of the votes, and which few votes are dated far from all others
 board_rows       makes the rows of the board, and counts the neighbours that differ by more than chance
 evidence         looks for manipulation in the votes
 report_votes     represents the votes of a file as columns, with the columns that only some files have

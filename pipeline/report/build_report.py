@@ -20,9 +20,9 @@ from pipeline.report.probe_result import ProbeOptions, ProbeResult
 from pipeline.report.probes import run_probes
 from pipeline.report.report import Report, ReportSource, Unchecked
 from pipeline.report.report_board import ReportBoard, rate_report_votes
-from pipeline.report.report_votes import NO_TIME, ReportVotes
+from pipeline.report.report_votes import ReportVotes
 from pipeline.report.verdict import judge
-from pipeline.vocabulary.time import format_rfc3339
+from pipeline.report.vote_period import vote_period
 
 MOST_MODELS = 3_000
 """The largest number of models of a report."""
@@ -108,7 +108,6 @@ def _require_few_models(votes: ReportVotes, source: ReportSource) -> None:
 def _facts(board: ReportBoard) -> dict[str, Any]:
     votes, few = board.votes, board.votes.effective_voters()
     plain, shown = board.fitted.covariance, board.clustered.covariance
-    time = None if votes.time is None else votes.time[votes.time != NO_TIME]
     voter = votes.known("voter")
     return {
         "votes": len(votes),
@@ -116,7 +115,7 @@ def _facts(board: ReportBoard) -> dict[str, Any]:
         "voters": None if voter is None else len(np.unique(voter[voter >= 0])),
         "effective_voters": few,
         "clustered_by_voter": few is not None and is_by_voter(plain, shown, few),
-        "period": None if time is None else [format_rfc3339(int(at))[:10] for at in (time.min(), time.max())],
+        **vote_period(votes.time),
         "ties": float((votes.outcome >= 2).mean()),
         "spread": spread_of_votes(votes),
     }

@@ -11,6 +11,7 @@ import hashlib
 from functools import cache
 from importlib.resources import files
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from jinja2 import DictLoader, Environment, StrictUndefined
@@ -21,11 +22,15 @@ from pipeline.report.evidence.evidence_section import GROUPS
 from pipeline.report.evidence.evidence_tests import MEASURED
 from pipeline.report.evidence.sampling_facts import spread_sentences
 from pipeline.report.report import Report
+from pipeline.report.vote_period import apart_sentences
 from pipeline.vocabulary.visible_text import visible
 
 SHOWN = 20
 """The page lists at most this many findings of each section. JSON has all findings."""
 
+# Says that a page is a report; it is among the first _HEAD bytes of the page.
+_MARK = '<meta name="generator" content="leaderboard-integrity report">'
+_HEAD = 4096
 # Width of the drawing of an interval, in its own units.
 _WIDTH = 200.0
 _TITLES = {
@@ -66,9 +71,19 @@ def render_page(report: Report) -> str:
         measured=MEASURED,
         spread=spread_sentences(document["spread"]),
         least_voters=LEAST_VOTERS,
+        mark_of_report=Markup(_MARK),  # noqa: S704  # a constant
+        apart=apart_sentences(document["dated_apart"]),
         style=Markup(style),  # noqa: S704  # our own file, whose hash the policy names
         style_hash=digest,
     )
+
+
+def is_report_page(path: Path) -> bool:
+    """Return whether a file is a page that `render_page` made."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return _MARK.encode() in file.read(_HEAD)
 
 
 def _visible(value: Any) -> Any:

@@ -361,6 +361,11 @@ def test_the_same_battle_has_the_same_id_in_every_kind_of_file(tmp_path: Path) -
         ("a.csv", b"", r"a\.csv: expected a column for model_a"),
         ("a.csv", b"model_a,winner\n", r"a\.csv: expected a column for model_b \(.*\), got .*--columns model_b=HEADER"),
         ("a.csv", b"model_a,model_b\n", r"a\.csv: expected a column for winner"),
+        (
+            "a.csv",
+            b"model_a,model_b,win_a,win_b,tie,tie_bothbad\na,b,1,2,3,4\n",
+            r"a\.csv: expected a row for each vote, .*: a file of counts cannot be read, expected the votes that were ",
+        ),
     ],
 )
 def test_a_file_in_no_format_is_named_with_what_it_lacks(

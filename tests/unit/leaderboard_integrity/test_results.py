@@ -96,7 +96,12 @@ def test_a_report_has_its_board_evidence_and_probes_as_tables(tmp_path: Path) ->
     assert len(report.to_pandas()) == 8
     page = report.save(tmp_path / "report.html")
     assert page.read_text() == report.to_html()
-    assert "overwrite=True" in message(lambda: report.save(page))
+    assert report.save(page) == page  # a cell of a notebook that is run again
+    other = tmp_path / "mine.html"
+    other.write_text("<p>mine</p>")
+    assert "overwrite=True" in message(lambda: report.save(other))
+    assert other.read_text() == "<p>mine</p>"
+    assert report.save(other, overwrite=True).read_text() == report.to_html()
     assert "expected board, evidence or probes" in message(lambda: report.to_arrow("all"))  # type: ignore[arg-type]
 
 

@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.report.vote_period import vote_period
+from pipeline.vocabulary.time import DAY
 from tests.command import called
 from tests.unit.formats.samples import FORMATS, battles
 
@@ -141,6 +143,41 @@ def test_a_report_has_the_intervals_of_a_rating_by_voter_and_says_so_in_the_same
     few = [one["why"] for one in found["unchecked"] if one["what"].startswith("Whether other voters would agree")]
     assert (len(few), found["effective_voters"] < 10) == ((1, True) if voters < 10 else (0, False))
     assert set(few) <= set(rated["notes"])
+
+
+def test_a_vote_that_is_dated_far_from_the_others_is_named(tmp_path: Path) -> None:
+    """One vote of 2042 and one of 2001 make the period of a day 40 years long."""
+    strange = {7: "2042-01-01T00:00:00Z", 9: "2001-09-09T00:00:00Z"}
+    rows = _rows(300, 5, {"timestamp": lambda k: strange.get(k, f"2024-03-01T{k // 60:02}:{k % 60:02}:00Z")})
+    path, page = _written(tmp_path / "votes.jsonl", rows), tmp_path / "page.html"
+    found = read([str(path)])
+    assert found["period"] == ["2001-09-09", "2042-01-01"]
+    assert [(one["votes"], one["side"]) for one in found["dated_apart"]] == [(1, "before"), (1, "after")]
+    text = " ".join(called("report", str(path), "--out", str(page), settings={}).stdout.split())
+    for said in (text, page.read_text()):
+        assert "1 vote is dated 2001-09-09, 22 years before the others." in said
+        assert "1 vote is dated 2042-01-01, 18 years after the others." in said
+
+
+@pytest.mark.parametrize(
+    ("days", "early", "late"),
+    [
+        ([*range(100)], 0, 0),
+        ([0, *range(40, 70)], 1, 0),
+        ([0, *range(29, 50)], 0, 0),  # less than 30 days
+        ([0, *range(40, 200)], 0, 0),  # less than the period of the others
+        ([*range(300), 700, 701, 702], 0, 3),
+        ([*range(200), 700, 701, 702], 0, 0),  # more than 1% of the votes
+        ([0, 0, 0, 900], 0, 0),  # too few votes to say what is usual
+    ],
+)
+def test_votes_are_dated_apart_after_a_gap_longer_than_the_period_of_the_others(
+    days: list[int], early: int, late: int
+) -> None:
+    found = vote_period(np.array(days) * DAY)["dated_apart"]
+    assert {one["side"]: one["votes"] for one in found} == {
+        side: number for side, number in (("before", early), ("after", late)) if number
+    }
 
 
 def test_times_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
