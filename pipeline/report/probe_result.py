@@ -42,7 +42,8 @@ class ProbeResult:
         interval: lower and upper bound of the figure; None if the figure is a count without uncertainty or was not
             computed.
         threshold: the limit that `figure` is compared with. Some probes fire above their limit, others below it. None
-                without a figure. fired: whether the probe found a reason to doubt the order of the board.
+            without a figure.
+        fired: whether the probe found a reason to doubt the order of the board.
         sentence: the result in plain English; states the figure and what it means.
         unavailable: why the figure could not be computed; None if there is a figure.
         details: further figures, as plain values for JSON.
