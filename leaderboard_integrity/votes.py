@@ -15,6 +15,7 @@ from leaderboard_integrity.charts import TOP, pair_chart
 from leaderboard_integrity.result_table import ResultTable
 from leaderboard_integrity.vote_sources import VoteData, VoteFiles, vote_files
 from pipeline import settings
+from pipeline.errors import Usage
 from pipeline.formats import ColumnMapping
 from pipeline.ratings.battle_columns import NUMBERS, BattleColumns
 from pipeline.ratings.battle_ratings import RatingOptions
@@ -45,7 +46,13 @@ class ReadingOptions:
         """Return the options about columns and outcomes in the form that the reader of files takes.
 
         The networks of proxies come from the settings.
+
+        Raises:
+            Usage: `columns` or `outcomes` is not a mapping.
         """
+        for name, words in (("columns", self.columns), ("outcomes", self.outcomes)):
+            if words is not None and not isinstance(words, Mapping):
+                raise Usage(f"{name}: expected a dict, got {words!r}")
         columns = {field: "" if header is None else str(header) for field, header in (self.columns or {}).items()}
         outcomes = {str(theirs): ours for theirs, ours in (self.outcomes or {}).items()}
         given = ColumnMapping.checked(columns, outcomes, self.winner_is)

@@ -12,8 +12,10 @@ Exit statuses:
     141    the program that read the output has ended
 """
 
+import errno
 import os
 import sys
+from typing import TextIO
 
 import typer
 
@@ -25,6 +27,13 @@ from pipeline.vocabulary.url_passwords import without_passwords
 
 # Typer has its own copy of click's errors, of which only the subclasses have public names.
 _UsageError = next(one for one in typer.BadParameter.__mro__ if one.__name__ == "ClickException")
+# A disk is full or broken, or this machine lacks something else.
+_OF_THE_MACHINE = frozenset(
+    {
+        errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ESTALE, errno.EMFILE, errno.ENFILE,
+        errno.ENOMEM,
+    }
+)  # fmt: skip
 _INTERRUPTED, _BROKEN_PIPE = 130, 141
 _IN_ARGUMENTS = (
     "warning: a password in a command is visible to every process of this machine; give the URL in INTEGRITY_STORE, or "
@@ -42,17 +51,24 @@ def main() -> None:
         if not isinstance(ended.__context__, BrokenPipeError):
             raise
         status = _BROKEN_PIPE
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        for stream in (sys.stdout, sys.stderr):  # Python flushes both at the end, which would fail again
-            os.dup2(nowhere, stream.fileno())
+        _discard(sys.stdout, sys.stderr)
     sys.exit(status)
+
+
+def _discard(*streams: TextIO) -> None:
+    """Discard what is still to be written to streams. Python flushes them at the end, which would fail again."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in streams:
+        os.dup2(nowhere, stream.fileno())
 
 
 def _run() -> int:
     if any(without_passwords(word) != word for word in sys.argv[1:]):
         err.print(_IN_ARGUMENTS, soft_wrap=True)
     try:
-        return int(app(standalone_mode=False) or 0)
+        status = int(app(standalone_mode=False) or 0)
+        _flush()
+        return status
     except (KeyboardInterrupt, typer.Abort):
         return _INTERRUPTED
     except Exception as error:
@@ -60,6 +76,14 @@ def _run() -> int:
             err.lines(error.format_message().splitlines())  # type: ignore[attr-defined]
             return 2
         return _report(error)
+
+
+def _flush() -> None:
+    """Write what is left of the output now, so that a failure is reported and gives its status."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        raise SystemExit(1) from error
 
 
 def _report(error: Exception) -> int:
@@ -73,8 +97,20 @@ def _report(error: Exception) -> int:
         err.print(styled((type(known).__name__, "bold red"), f": {known}"), soft_wrap=not err.is_terminal)
     if "--json" in sys.argv:
         place = {"reason": known.reason, "where": known.where} if isinstance(known, Refuted) else {}
-        emit({"error": type(known).__name__, "message": str(known), **place})
+        _emit_error({"error": type(known).__name__, "message": str(known), **place})
+    elif isinstance(error, OSError):
+        _emit_error(None)
     return status
+
+
+def _emit_error(document: dict[str, str] | None) -> None:
+    """Print an error as JSON, None to print nothing more, unless standard output is what has failed."""
+    try:
+        if document is not None:
+            emit(document)
+        sys.stdout.flush()
+    except OSError:
+        _discard(sys.stdout)
 
 
 def _known(error: Exception) -> IntegrityError | None:
@@ -91,9 +127,14 @@ def _known(error: Exception) -> IntegrityError | None:
         return explain(error, "the store")  # type: ignore[arg-type]
     if isinstance(error, UnicodeEncodeError) and any(not _is_unicode(word) for word in sys.argv):
         return Usage(f"expected words in UTF-8, got {error.object!r}")
-    if isinstance(error, OSError) and error.filename is not None:
-        return Usage(f"{error.filename}: {error.strerror}")
-    return None
+    return _of_system(error) if isinstance(error, OSError) else None
+
+
+def _of_system(error: OSError) -> IntegrityError | None:
+    """Return the error that the operating system gave for a file; None if it names no file and no known cause."""
+    if error.errno in _OF_THE_MACHINE:
+        return Unavailable(f"{error.filename or 'the output, or a file that is read'}: {error.strerror}")
+    return None if error.filename is None else Usage(f"{error.filename}: {error.strerror}")
 
 
 def _is_unicode(word: str) -> bool:

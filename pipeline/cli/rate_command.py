@@ -26,6 +26,7 @@ from pipeline.cli.terminal import print_paragraphs
 from pipeline.cli.terminal_tables import board_table, coefficient_lines
 from pipeline.errors import RatingError, Usage
 from pipeline.formats import ColumnMapping
+from pipeline.formats.containers import STANDARD_INPUT, list_files
 from pipeline.ratings import RankSwap
 from pipeline.ratings.battle_ratings import BattleRatings, RatingOptions, rate_battles
 from pipeline.settings import Settings
@@ -75,6 +76,8 @@ def rate(
     for path in save or []:
         if path.suffix not in _WRITERS:
             raise Usage(f"--out: expected a name that ends in {' or '.join(_WRITERS)}, got {path}")
+        if path.exists() and any(one.samefile(path) for one in _input_files(file)):
+            raise Usage(f"--out: expected an output file that is no input, got {path} as both")
     options = RatingOptions(
         style=style, bootstrap=bootstrap, by_voter=by_voter, reweight=reweight, level=level,
         anchor=Settings(anchor=anchor).anchor_points, group=group or "", fragility=fragility, influence=influence,
@@ -95,6 +98,10 @@ def rate(
     else:
         _print(rated, document, file.name, options)
         print_paragraphs(document["notes"])
+
+
+def _input_files(file: Path) -> list[Path]:
+    return [] if file == STANDARD_INPUT else list_files(file)
 
 
 def _rated(read: VoteInput, options: RatingOptions, progress: Any, as_json: bool) -> BattleRatings:

@@ -7,6 +7,7 @@ Not handled: late and future votes (`pipeline.scoring.fate`), repeated ids (`pip
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -40,6 +41,8 @@ REASONS = frozenset(
 
 # Characters of a wrong value in a message.
 _SHOWN = 160
+# A short key of an object, not one in a text, where quotes have a backslash.
+_KEY = re.compile(rb'"([A-Za-z_][A-Za-z0-9_]{0,39})"\s*:')
 # Years that are within the limits of times whatever the offset from UTC.
 _PLAUSIBLE_YEARS = frozenset(range(2001, 2099))
 # Records of which only the shape is kept; the hash identifies the whole record.
@@ -250,11 +253,17 @@ def _explain(raw: bytes | None, error: Exception, fields: Container[str]) -> tup
     try:
         raw.decode("utf-8")
     except UnicodeDecodeError as bad:
-        return "bad_utf8", f"expected UTF-8, got byte 0x{raw[bad.start]:02x} at {bad.start}"
+        return "bad_utf8", f"expected UTF-8, got byte 0x{raw[bad.start]:02x} at {bad.start}{_field_at(raw, bad.start)}"
     fault = find_fault(raw, fields)
     if not isinstance(error, msgspec.ValidationError):
         return "malformed", f"{error}; {fault[1]}" if fault and fault[0] == "text" else str(error)
     return fault or _explain_field(raw, str(error))
+
+
+def _field_at(raw: bytes, place: int) -> str:
+    """Return " in 'KEY'" for the last key of a record before a place; "" if there is none."""
+    keys = _KEY.findall(raw[:place])
+    return f" in '{keys[-1].decode()}'" if keys else ""
 
 
 def _explain_field(raw: bytes, message: str) -> tuple[str, str]:

@@ -116,17 +116,54 @@ def read_batches(file: pq.ParquetFile, columns: Collection[str], rows: int) -> I
         groups.append(group)
         pending += file.metadata.row_group(group).num_rows
         if pending >= rows or group == file.metadata.num_row_groups - 1:
-            yield from file.iter_batches(rows, row_groups=groups, columns=list(columns))
+            yield from map(_with_texts, file.iter_batches(rows, row_groups=groups, columns=list(columns)))
             groups, pending = [], 0
 
 
-def _to_rows(piece: pa.RecordBatch) -> list[dict[str, Any]]:
-    """Return the rows of a batch as dictionaries. A time that Python cannot represent becomes its number, as text."""
+def _with_texts(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return a batch in which columns of bytes are columns of text, as some programs store every text as bytes.
+
+    Bytes of a fixed length are digests and become hexadecimal digits. A column that is not valid UTF-8 is unchanged.
+    """
+    columns = [_text_of(column) for column in batch.columns]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names) if columns else batch
+
+
+def _text_of(column: pa.Array) -> pa.Array:
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        values = _text_of(column.dictionary)
+        return column if values is column.dictionary else pa.DictionaryArray.from_arrays(column.indices, values)
+    if pa.types.is_fixed_size_binary(kind):
+        return pa.array([None if value is None else value.hex() for value in column.to_pylist()], pa.string())
+    if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
+        return column
     try:
-        return list(piece.to_pylist(maps_as_pydicts="lossy"))
+        return column.cast(pa.string() if pa.types.is_binary(kind) else pa.large_string())
+    except pa.ArrowInvalid:
+        return column
+
+
+def _to_rows(piece: pa.RecordBatch) -> list[dict[str, Any]]:
+    """Return the rows of a batch as dictionaries.
+
+    A time that Python cannot represent becomes its number, as text. Bytes become text in which each byte that is not
+    valid UTF-8 is a lone surrogate.
+    """
+    try:
+        rows = list(piece.to_pylist(maps_as_pydicts="lossy"))
     except (OverflowError, ValueError):
         columns = [[_to_value(cell) for cell in column] for column in piece.columns]
-        return [dict(zip(piece.schema.names, row, strict=True)) for row in zip(*columns, strict=True)]
+        rows = [dict(zip(piece.schema.names, row, strict=True)) for row in zip(*columns, strict=True)]
+    for name in (field.name for field in piece.schema if _is_bytes(field.type)):
+        for row in rows:
+            row[name] = row[name].decode("utf-8", "surrogateescape") if row[name] is not None else None
+    return rows
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
 def _to_value(cell: Any) -> Any:

@@ -8,6 +8,7 @@ import ast
 import json
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from pipeline.formats.battle_format import Record, ValueSource
@@ -31,6 +32,7 @@ MAX_TEXT = 300
 # PostgreSQL writes t and f, and a table with a missing value writes 1.0 and 0.0.
 _TRUE = frozenset({"true", "1", "1.0", "yes", "t"})
 _FALSE = frozenset({"false", "0", "0.0", "no", "f"})
+_WHOLE_WITH_POINT = re.compile(r"[0-9]+\.0+")
 _FOLDED_AWAY = re.compile(r"[\s_()\-]+")
 # As numpy prints a list, its texts have no commas between them; Python would join them to one.
 _NO_COMMA = re.compile(r"""(['"])\s+(['"])""")
@@ -84,9 +86,15 @@ def text_value(value: Any) -> str | None:
     """Return a value as text of at most MAX_TEXT characters, None if it is absent. A whole number has no decimals."""
     if is_absent(value):
         return None
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
+    value = _plain_number(value)
     return value[:MAX_TEXT] if isinstance(value, str) else str(value)[:MAX_TEXT]
+
+
+def _plain_number(value: Any) -> Any:
+    """Convert a whole float or decimal number to an int, any other decimal number to a float; else return the value."""
+    if isinstance(value, Decimal):
+        value = float(value) if value % 1 else int(value)
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def truth_value(value: Any) -> bool | None:
@@ -119,9 +127,7 @@ def outcome_word(value: Any) -> str | None:
             value = float(word) if word[:1] in "+-.0123456789" else word
         except ValueError:
             return word
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value)[:MAX_TEXT]
+    return str(_plain_number(value))[:MAX_TEXT]
 
 
 def spelled_outcome(word: str, outcomes: Mapping[str, str]) -> str:
@@ -142,10 +148,14 @@ def spelled_outcome(word: str, outcomes: Mapping[str, str]) -> str:
 
 
 def whole_value(value: Any) -> Any:
-    """Convert a whole number that a table stores as a float or as digits to an int; other values are unchanged."""
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        return int(value)
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    """Convert a whole number that a table stores as a float, a decimal or text to an int; other values are unchanged.
+
+    The text is digits, or digits with a point and zeros, as a table writes a whole number beside a missing one.
+    """
+    if isinstance(value, str):
+        is_whole = value.isascii() and (value.isdigit() or _WHOLE_WITH_POINT.fullmatch(value))
+        return int(value.partition(".")[0]) if is_whole else value
+    return _plain_number(value)
 
 
 def count_value(value: Any) -> Any:

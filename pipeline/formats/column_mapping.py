@@ -90,6 +90,8 @@ class ColumnMapper:
         """
         form = self._form
         names = [text_column(piece.values(source)) for source in (form.model_a, form.model_b)]
+        if any(map(_has_blank, names)):
+            raise Undecided
         outcome = self._outcomes_of(piece, *names)
         against_itself = _equal_texts(*names)
         is_vote = (outcome != _NONE) & ~against_itself
@@ -205,6 +207,11 @@ class ColumnMapper:
         absent = np.array([*(text in (None, "") for text in distinct(winner)[0]), True])[distinct(winner)[1]]
         tied = flag_column(piece.values(at(rule.tie)), truth_value) == 1
         return np.where(absent, np.where(tied, OUTCOME_CODES["tie"], _NONE), result).astype(np.int8)
+
+
+def _has_blank(names: pa.DictionaryArray) -> bool:
+    """Return whether a name consists of spaces only."""
+    return any(name and not name.strip() for name in names.dictionary.to_pylist())
 
 
 def _equal_texts(first: pa.DictionaryArray, second: pa.DictionaryArray) -> Bool:

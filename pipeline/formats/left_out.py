@@ -14,6 +14,7 @@ SELF_BATTLE = "self_battle"
 HINTS = {
     "unknown_outcome": "`--outcomes 1=model_a,2=model_b,…` says what other words and numbers mean, `--winner-is name` "
     "reads the name of the winning model",
+    "bad_utf8": "save the file as UTF-8",
 }
 """Reason why the decoder rejects a record → sentence about the options that may help."""
 

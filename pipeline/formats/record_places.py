@@ -18,7 +18,7 @@ _LEAVES_OUT = "leaves such records out and counts them"
 # What the decoder says of a record without a field; in the record of a table the cell is empty.
 _LACKING = re.compile("Object missing required field `([a-z_]+)`")
 # The field that a detail is about.
-_FIELD = re.compile(r"`\$\.(\w+)`|^(\w+) is empty")
+_FIELD = re.compile(r"`\$\.(\w+)`|^(\w+) is empty| in '(\w+)'$")
 
 
 def find_record(file: BattleFile, row: int) -> tuple[str, int]:
@@ -74,7 +74,7 @@ def _header(form: BattleFormat, reason: str, detail: str) -> str:
     The result is "" if the column is not known, or has the name of our field.
     """
     named = _FIELD.search(detail)
-    name = "winner" if reason == "unknown_outcome" else named[1] or named[2] if named else ""
+    name = "winner" if reason == "unknown_outcome" else named[1] or named[2] or named[3] if named else ""
     columns = {"model_a": form.model_a.column, "model_b": form.model_b.column}
     columns |= {field: source.column for field, source in {**form.texts, **form.times}.items()}
     if isinstance(form.outcome, SpelledOutcome | NamedWinner):

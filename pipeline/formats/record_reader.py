@@ -38,8 +38,8 @@ from pipeline.formats.battle_formats.table import table_format
 from pipeline.formats.cell_values import is_absent, whole_value
 from pipeline.formats.column_names import ColumnMapping
 from pipeline.formats.record_text import TEXT_COLUMNS
-from pipeline.formats.row_mapping import SKIPPED, row_mapper
-from pipeline.formats.tables import delimited_records, parquet_records
+from pipeline.formats.row_mapping import SKIPPED, WITHOUT_OUTCOME, row_mapper
+from pipeline.formats.tables import CELLS, delimited_records, parquet_records, printable
 from pipeline.formats.vote_ids import CHECKED, CheckedFields, VoteIds, with_added
 
 _TEXT_KEYS = tuple(f'"{name}"'.encode() for name in sorted(TEXT_COLUMNS))
@@ -139,7 +139,32 @@ def mapped_records(
                 yield map_json(raw, read, check)
         else:
             for row in _rows(part, waits, TEXT_COLUMNS if check else frozenset()):
-                yield _checked(_event(read(row), row), row, check)
+                yield _of_row(row, read, check)
+
+
+def _of_row(row: Mapping[str, Any], read: Callable[[Record], Fields], check: RecordCheck | None) -> bytes | Fields:
+    """Map a row of a table to the fields of its vote, or return bytes that the decoder of events rejects.
+
+    A row with more cells than the header has an unknown outcome: nobody knows which of its cells belongs to which
+    header. If a field has bytes that are not valid UTF-8, the result is JSON with these bytes.
+    """
+    mapped = _event(read(row), row)
+    if mapped is SKIPPED:
+        return SKIPPED
+    if CELLS in row:
+        mapped = {key: value for key, value in mapped.items() if key != WITHOUT_OUTCOME} | {"winner": row[CELLS]}
+    if not _is_utf8(mapped):
+        return json.dumps(mapped, ensure_ascii=False, default=str).encode("utf-8", "surrogateescape")
+    return _checked(mapped, row if check is None else {key: printable(cell) for key, cell in row.items()}, check)
+
+
+def _is_utf8(fields: Fields) -> bool:
+    texts = [value for value in fields.values() if isinstance(value, str)] + (fields.get("categories") or [])
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _by_record(file: BattleFile) -> Callable[[Record], Fields]:

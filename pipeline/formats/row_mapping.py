@@ -5,6 +5,7 @@ and the decoder rejects it with its row.
 """
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from pipeline.formats.battle_format import (
@@ -140,9 +141,12 @@ def _categories(record: Record, form: BattleFormat) -> list[str] | None:
 def _name(value: Any) -> Any:
     """Return the name of a model as text, None if it is absent.
 
-    A number becomes text. Any other value is returned unchanged, and the decoder rejects it.
+    A text of spaces is no name. A number becomes text. Any other value is returned unchanged, and the decoder rejects
+    it.
     """
-    return text_value(value) if is_absent(value) or isinstance(value, str | int | float) else value
+    if isinstance(value, str) and not value.strip():
+        return None
+    return text_value(value) if is_absent(value) or isinstance(value, str | int | float | Decimal) else value
 
 
 def _style(record: Record, features: Mapping[str, ValueSource]) -> Any:

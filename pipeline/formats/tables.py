@@ -12,6 +12,9 @@ from pipeline.errors import UnknownFormat
 from pipeline.formats.bounded_parquet import read_headers, read_rows
 from pipeline.formats.containers import Container
 
+CELLS = "\0cells"
+"""Key of a row that has more cells than the header. Its value describes the row."""
+
 _SEPARATOR_LINE = re.compile(r"\ufeff?sep=.\r?\n?")
 _NO_NEWLINE = "a last line of {} bytes without a newline"
 # A line that follows the last one of a CSV file; no file has it.
@@ -34,8 +37,10 @@ def headers(container: Container) -> list[str]:
         return [name for name in names if name]
 
 
-def delimited_records(container: Container, waits: Callable[[str], None] | None) -> Iterator[Mapping[str, Any]]:
+def delimited_records(container: Container, waits: Callable[[str], None] | None) -> Iterator[dict[str, Any]]:
     """Yield the rows of a CSV or TSV file as header → cell, without rows in which all cells are empty.
+
+    Each byte of a cell that is not valid UTF-8 is a lone surrogate.
 
     Args:
         container: the file.
@@ -48,7 +53,11 @@ def delimited_records(container: Container, waits: Callable[[str], None] | None)
         rows = csv.DictReader(_whole_lines(_content(text), waits), delimiter=container.delimiter)
         try:
             for row in _whole_rows(rows, waits):
-                yield {key: _printable(cell) for key, cell in row.items() if key}
+                more = row.pop(None, None)  # type: ignore[call-overload]  # the key of cells without a header
+                found = {key: cell for key, cell in row.items() if key}
+                if more and any(map(_is_filled, more)):
+                    found[CELLS] = f"a row of {len(row) + len(more)} cells under a header of {len(row)}"
+                yield found
         except csv.Error as error:
             raise UnknownFormat(f"{container.name}, line {rows.line_num}: {error}") from None
 
@@ -154,8 +163,8 @@ def _is_filled(cell: object) -> bool:
     return bool(cell.strip() if isinstance(cell, str) else cell)
 
 
-def _printable(cell: str | None) -> str | None:
-    """Replace bytes of a cell that are not valid UTF-8 by backslash escapes, so that the decoder's error shows them."""
-    if cell is None or not isinstance(cell, str) or cell.isascii():
+def printable(cell: Any) -> Any:
+    """Replace the bytes of a text that are not valid UTF-8, which are lone surrogates, by backslash escapes."""
+    if not isinstance(cell, str) or cell.isascii():
         return cell
     return cell.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,9 +1,11 @@
 """Converts the times of public battle files to RFC 3339 in UTC."""
 
 import math
+import unicodedata
 from datetime import UTC, datetime
 
 from pipeline.vocabulary.time import END_TIME, FIRST_TIME, SECOND, format_rfc3339, to_microseconds
+from pipeline.vocabulary.visible_text import visible
 
 SECONDS_BELOW = 1e11
 MILLISECONDS_BELOW = 1e14
@@ -45,7 +47,8 @@ def to_time(value: object) -> int | None:
 
 def _refused(value: object, column: str) -> str:
     try:
-        shown = str(value)[:_MAX_TEXT]
+        # The decoder must find fault with the time, and not with a character in it.
+        shown = unicodedata.normalize("NFC", visible(str(value)[:_MAX_TEXT]))
     except ValueError:  # Python prints no integer of more than 4,300 digits
         shown = "a number of thousands of digits"
     return f"{shown}{_guess(shown)}" + (f" in column {column}" if column else "")

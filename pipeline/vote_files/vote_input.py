@@ -28,6 +28,7 @@ from pipeline.ratings.prompt_samples import outside_samples
 from pipeline.settings.method_file import SHIPPED, load_method
 from pipeline.vocabulary.time import NO_TIME
 from pipeline.vote_files.comparable_votes import select_comparable
+from pipeline.vote_files.similar_names import similar_name_notes
 
 # Columns that were not read that a note names; --json has all.
 _NAMED = 6
@@ -97,6 +98,7 @@ def read_vote_input(
     also_read: frozenset[str] = TEXT_COLUMNS if check else frozenset()
     notes = format_notes(file, also_read, _NAMED) + left_out_notes(left_out, file, quote=not more)
     notes += _method_notes(rules, by_rule, against_itself) + among.notes
+    notes += similar_name_notes(battles.models)
     notes += repeat_notes(repeated, conflicting) + _category_notes(more_categories) + _time_notes(battles, file)
     document = {
         "format": file.form.name,

@@ -14,7 +14,7 @@ from pipeline.formats.json_pieces import MARK, read_elements, read_lines
 from pipeline.formats.published_boards.board_columns import NEEDED, SYNONYMS, Cells, name_columns
 from pipeline.formats.published_boards.board_documents import MAX_DOCUMENT, decode_json, document_rows
 from pipeline.formats.published_boards.board_files import BoardFile
-from pipeline.formats.tables import delimited_records, headers
+from pipeline.formats.tables import CELLS, delimited_records, headers, printable
 
 _ROWS = 20_000
 # Records by which the columns of a JSON file are told.
@@ -65,12 +65,19 @@ def open_board_file(file: BoardFile) -> OpenBoardFile:
         return _open(file, names, file.subset, lambda columns: _parquet_pieces(container, columns))
     if container.kind in ("csv", "tsv"):
         names = headers(container)
-        return _open(file, names, file.subset, lambda columns: _pieces(delimited_records(container, None), columns))
+        return _open(file, names, file.subset, lambda columns: _pieces(_table_rows(container), columns))
     rows = document_rows(_whole_document(container))
     if rows is not None:
         return _open_rows(file, rows, file.folders)
     names = list(dict.fromkeys(name for record in islice(_json_records(container), _FIRST_RECORDS) for name in record))
     return _open(file, names, file.subset, lambda columns: _pieces(_json_records(container), columns))
+
+
+def _table_rows(container: Container) -> Iterator[Record]:
+    for number, row in enumerate(delimited_records(container, None)):
+        if CELLS in row:
+            raise UnknownFormat(f"{container.name}, record {number}: expected a header for each cell, got {row[CELLS]}")
+        yield {name: printable(cell) for name, cell in row.items()}
 
 
 def _open_rows(file: BoardFile, rows: list[dict[str, Any]], subset: str) -> OpenBoardFile:

@@ -30,3 +30,13 @@ def test_a_command_whose_reader_has_ended_exits_with_141(words: list[str], strea
     finally:
         os.close(writer)
     assert (done.returncode, done.stderr or "") == (141, "")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("words", [["rate", str(VOTES)], ["rate", str(VOTES), "--json"], ["--help"]], ids=str)
+def test_a_full_disk_is_said_and_is_no_finding(words: list[str]) -> None:
+    command = [sys.executable, "-c", "from pipeline.cli.main import main; main()", *words]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, text=True, check=False, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 3
+    assert done.stderr.endswith("No space left on device\n") and "Traceback" not in done.stderr

@@ -561,3 +561,14 @@ def test_a_rating_names_texts_as_read(tmp_path: Path) -> None:
     assert "columns that were not read: spare" in found["notes"]
     unread = document(_battles(tmp_path / "votes.jsonl", rows), "--method", "none")
     assert unread["unread_columns"] == ["response_a", "response_b", "prompt", "spare"]
+
+
+def test_the_board_never_replaces_the_votes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    votes = tmp_path / "votes.csv"
+    votes.write_bytes(SMALL.read_bytes())
+    (tmp_path / "link.csv").symlink_to(votes)
+    for source, target in ((votes, votes), (votes, tmp_path / "link.csv"), (tmp_path / "*.csv", votes)):
+        monkeypatch.setattr("sys.argv", ["integrity", "rate", str(source), "--out", str(target)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert (ended.value.code, votes.read_bytes()) == (2, SMALL.read_bytes())
