@@ -97,8 +97,7 @@ def read_vote_input(
     among = select_comparable(battles)
     also_read: frozenset[str] = TEXT_COLUMNS if check else frozenset()
     notes = format_notes(file, also_read, _NAMED) + left_out_notes(left_out, file, quote=not more)
-    notes += _method_notes(rules, by_rule, against_itself) + among.notes
-    notes += similar_name_notes(battles.models)
+    notes += _method_notes(rules, by_rule, against_itself) + among.notes + similar_name_notes(battles.models)
     notes += repeat_notes(repeated, conflicting) + _category_notes(more_categories) + _time_notes(battles, file)
     document = {
         "format": file.form.name,

@@ -226,26 +226,28 @@ def test_a_column_map_applies_to_json(tmp_path: Path) -> None:
     assert (vote.model_a, vote.model_b, vote.winner, vote.voter_id) == ("ant", "bee", "model_a", "w")
 
 
-def test_a_cell_of_bad_utf_8_keeps_its_bytes_visible(tmp_path: Path) -> None:
+def test_a_cell_of_bad_utf_8_is_rejected_as_in_json(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(
         b"\xef\xbb\xbfmodel_a,model_b,winner,time\nant\xff,bee,tie,1707700514\nant,bee,ti\xe9,1707700514\n"
     )
-    good, positions, rejects = decoded(path)
-    assert (good[0].model_a, positions) == ("ant\\xff", [0])
-    assert (rejects[0].position, rejects[0].reason) == (1, "unknown_outcome")
+    good, _, rejects = decoded(path)
+    assert good == []
+    assert [(reject.position, reject.reason) for reject in rejects] == [(0, "bad_utf8"), (1, "bad_utf8")]
+    assert [reject.detail.split(" in ")[1] for reject in rejects] == ["'model_a'", "'winner'"]
 
 
-def test_a_short_row_is_rejected_and_a_long_one_is_not_shifted(tmp_path: Path) -> None:
+def test_a_row_with_too_few_or_too_many_cells_is_rejected(tmp_path: Path) -> None:
     path = table(
         tmp_path / "a.csv",
         ["model_a", "model_b", "time", "winner"],
         ["ant", "bee", "1707700514"],
         ["ant", "bee", "1707700514", "tie", "more", "more"],
     )
-    good, positions, rejects = decoded(path)
-    assert (good[0].winner, positions) == ("tie", [1])
-    assert (rejects[0].position, rejects[0].reason) == (0, "missing_field")
+    good, _, rejects = decoded(path)
+    assert good == []
+    assert [reject.reason for reject in rejects] == ["missing_field", "unknown_outcome"]
+    assert rejects[1].detail.endswith("got 'a row of 6 cells under a header of 4'")
 
 
 # -- our own ----------------------------------------------------------------------------------
