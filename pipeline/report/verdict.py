@@ -22,6 +22,9 @@ FEWEST = "fewest_votes"
 
 # Names that a sentence lists.
 _NAMED = 3
+# How the direction of a finding begins → whether votes helped or harmed its model.
+_SIDES = {"promote": "in favour of", "demote": "against"}
+_NO_SIDE = "about"
 _BOTH = 2
 
 
@@ -104,18 +107,15 @@ def _separation(separated: Mapping[str, int]) -> str:
     sure = "none" if not jointly else "all" if jointly == pairs else f"{jointly:,}"
     alone = "" if each == jointly else f" ({each:,} if each pair is judged alone)"
     open_pairs = pairs - jointly
-    which = "all" if not jointly else "the other one" if open_pairs == 1 else f"the other {open_pairs:,}"
-    rest = f"; the order of {which} is open" if open_pairs else ""
+    which = "each pair" if not jointly else "the other pair" if open_pairs == 1 else f"the other {open_pairs:,} pairs"
+    rest = f"; which model of {which} is better is open" if open_pairs else ""
     return f"Of {count(pairs, 'pair')} of neighbours the votes separate {sure} for sure{alone}{rest}."
 
 
 def _manipulation(accused: Sequence[EvidenceSection], evidence: Sequence[EvidenceSection]) -> str:
     if accused:
         kinds = ", ".join(f"{section.title.lower()} ({section.found:,})" for section in accused)
-        about = _and(_targets(accused)[:_NAMED]) if _targets(accused) else ""
-        return (
-            f"Manipulation was found{about and f', for or against {about}'}: {kinds}. {accused[0].findings[0].sentence}"
-        )
+        return f"Manipulation was found{_targets(accused)}: {kinds}. {accused[0].findings[0].sentence}"
     open_tests = [section for section in evidence if section.accuses and section.unavailable]
     tested = sum(section.accuses for section in evidence) - len(open_tests)
     if not tested:
@@ -124,11 +124,22 @@ def _manipulation(accused: Sequence[EvidenceSection], evidence: Sequence[Evidenc
     return f"No manipulation was found by {count(tested, 'test')}{rest}."
 
 
-def _targets(accused: Sequence[EvidenceSection]) -> list[str]:
-    """Return the models that findings are about, each once, in the order of their strongest finding."""
+def _targets(accused: Sequence[EvidenceSection]) -> str:
+    """Return words such as " in favour of a and b, against c" about the first models; "" if no finding is about one.
+
+    The models are in the order of their strongest finding.
+    """
     findings = sorted((one for section in accused for one in section.findings), key=lambda one: -one.odds)
-    models = [one.subject if one.kind == "model" else one.details.get("model") for one in findings]
-    return list(dict.fromkeys(str(model) for model in models if model))
+    sides: dict[str, set[str]] = {}
+    for one in findings:
+        model = one.subject if one.kind == "model" else one.details.get("model")
+        if model:
+            side = next((side for start, side in _SIDES.items() if one.direction.startswith(start)), _NO_SIDE)
+            sides.setdefault(str(model), set()).add(side)
+    groups: dict[str, list[str]] = {}
+    for model, found in list(sides.items())[:_NAMED]:
+        groups.setdefault(found.pop() if len(found) == 1 else _NO_SIDE, []).append(model)
+    return f" {', '.join(f'{side} {_and(models)}' for side, models in groups.items())}" if groups else ""
 
 
 def _dependence(probes: Sequence[ProbeResult]) -> str:

@@ -93,7 +93,7 @@ def test_an_attack_is_found_by_its_test(planted: Planted, section: str) -> None:
     assert finding["odds"] > 100
     assert (best["title"].lower() in found["verdict"][2]) == (section != "share_bursts"), "a board may boost a model"
     if section != "fast_voters":
-        assert "for or against m000" in found["verdict"][2]
+        assert "found in favour of m000" in found["verdict"][2]
     if section in ("groups", "share_bursts"):
         assert finding["subject"] == "m000"
     else:
