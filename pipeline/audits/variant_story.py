@@ -34,7 +34,7 @@ def _at_once(provider: str, peak: ConcurrentVariants, given: StoryInput) -> Iter
     first, last = period_of(submitted)
     text = (
         f"{provider} had {many(peak.most, 'private variant')} under test at the same time on {day(peak.at)}, submitted "
-        f"{between(first, last)}; more than {variants.MANY} is many."
+        f"{between(first, last)}; more than {variants.MANY} count as many."
     )
     finding = "variant_churn", provider, "private variants"
     yield StorySentence(
@@ -48,27 +48,32 @@ def _at_once(provider: str, peak: ConcurrentVariants, given: StoryInput) -> Iter
     if withdrawn:
         since, until = period_of(over)
         verb = "was" if len(withdrawn) == 1 else "were"
-        text = f"{len(withdrawn):,} of these {peak.most:,} {verb} withdrawn without a release {between(since, until)}."
+        when = between(since, until)
+        text = f"{len(withdrawn):,} of {_tested(provider, peak)} {verb} withdrawn without a release {when}."
         yield StorySentence(text, len(withdrawn), "private variants", since, until, provider, events=ids_of(over))
     still = [name for name in peak.names if name not in public and name not in withdrawn]
     if still:
         verb = "is" if len(still) == 1 else "are"
-        text = f"{len(still):,} of these {peak.most:,} {verb} still under test, and not named before the release."
+        text = f"{len(still):,} of {_tested(provider, peak)} {verb} still under test, and not named before the release."
         submitted = given.events_of(still, Submitted)
         yield StorySentence(
             text, len(still), "private variants", *period_of(submitted), provider, events=ids_of(submitted)
         )
 
 
+def _tested(provider: str, peak: ConcurrentVariants) -> str:
+    return f"the {many(peak.most, 'private variant')} that {provider} had under test at once"
+
+
 def _released(provider: str, released: list[str], peak: ConcurrentVariants, given: StoryInput) -> StorySentence:
     if not released:
         submitted = given.events_of(peak.names, Submitted)
-        text = f"0 of these {peak.most:,} were released."
+        text = f"0 of {_tested(provider, peak)} were released."
         return StorySentence(text, 0, "private variants", *period_of(submitted), provider, events=ids_of(submitted))
     events = given.events_of(released, Released)
     since, until = period_of(events)
     verb = "was" if len(released) == 1 else "were"
-    text = f"{len(released):,} of these {peak.most:,} {verb} released {between(since, until)}: {named(released)}."
+    text = f"{len(released):,} of {_tested(provider, peak)} {verb} released {between(since, until)}: {named(released)}."
     return StorySentence(text, len(released), "private variants", since, until, provider, events=ids_of(events))
 
 
@@ -99,8 +104,8 @@ def _choice(one: ModelRelease, given: StoryInput) -> Iterator[StorySentence]:
     if one.model in rated and len(rated) > 1:
         place = rated.index(one.model) + 1
         text = (
-            f"Of the {len(rated):,} of these that the newest snapshot rates, {one.model} is number {place}, with "
-            f"{given.ratings[one.model]:,.1f} points."
+            f"Of the {len(rated):,} variants behind {one.released_as} that the newest snapshot rates, {one.model} is "
+            f"number {place}, with {given.ratings[one.model]:,.1f} points."
         )
         yield StorySentence(text, place, f"place among {len(rated):,} variants", snapshots=(given.snapshot,), **common)
     if one.raw is not None and one.bounds is not None and one.curse > 0:
@@ -151,8 +156,8 @@ def _differences(one: ModelRelease, given: StoryInput) -> Iterator[StorySentence
                   "events": events, "p_value": finding.p_value, "finding": identity}  # fmt: skip
         if finding.direction == "another checkpoint":
             text = (
-                f"The checkpoint of {one.released_as}, released on {day(one.at)}, is {figures['released']}; 1 other "
-                f"checkpoint, {figures['tested']}, was tested as {one.model}."
+                f"{one.released_as} was released on {day(one.at)} with the checkpoint {figures['released']}; 1 other "
+                f"checkpoint, {figures['tested']}, had been tested as {one.model}."
             )
             yield StorySentence(text, 1, "other checkpoint", **common)
         elif finding not in styles:
