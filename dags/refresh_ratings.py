@@ -19,10 +19,10 @@ snapshot.
 A run is skipped while the log is empty, because there is nothing to check or rate before the first vote. "Can wait"
 counts from the last successful run. One failed run may be ignored, because the next run includes its votes. Two hours
 and about ten minutes after the last successful run, the alert FreshnessBudgetBurn calls the person on duty
-(deploy/runbooks/freshness-budget-burn.md). This alert is not sent while QualityGateFailed or PublicationHeld fires,
-because these state the cause. RatingRefreshStale fires after three hours, and is not sent while one of the three other
-alerts fires. Clearing a task is always safe. No snapshot is announced twice, so clearing `announce` after its run has
-ended announces nothing. A backfill of this DAG has no use, because a run always rates the current log.
+(deploy/runbooks/freshness-budget-burn.md). This is not sent while QualityGateFailed or PublicationHeld fires, because
+these state the cause. RatingRefreshStale fires after three hours, and is not sent while one of the three other alerts
+fires. Clearing a task is always safe. Clearing `announce` alone announces the snapshot of its run again. A backfill of
+this DAG has no use, because a run always rates the current log.
 
 The DAG runs every hour, unless Airflow's configuration has another cron: section `integrity`, key `refresh_cron`
 (environment variable AIRFLOW__INTEGRITY__REFRESH_CRON). A file of boards makes one such DAG for each board
@@ -110,24 +110,24 @@ def make_dag(board: Board) -> None:  # noqa: PLR0915 - six tasks
             """Sign the candidate and make it the newest snapshot."""
             from pipeline.jobs import dag_api  # noqa: PLC0415
 
+            begun = get_current_context()["dag_run"].start_date
             try:
                 with board.use() as store:
-                    return dag_api.publish(store, candidate)
+                    published = dag_api.publish(store, candidate)
+                    # Asked of the store, so that a repeated task still knows it. Asked in this task, because a
+                    # cleared run gets a new start: `announce`, if it alone is cleared, could not ask.
+                    new = dag_api.is_published_since(store, published["snapshot"], begun)
+                    return {**published, "new": new}
             except dag_api.PublicationHeld as fault:
                 raise AirflowFailException(str(fault)) from fault  # a retry would be held too: a person decides
 
         @task(outlets=[board.snapshot])
         def announce(published: dict[str, object]) -> None:
             """Emit an event of the asset if this run has published a snapshot, with the snapshot's id and number."""
-            from pipeline.jobs import dag_api  # noqa: PLC0415
-
-            context = get_current_context()
-            with board.use() as store:
-                # Asked of the store, so that a repeated task still knows it.
-                if not dag_api.is_published_since(store, published["snapshot"], context["dag_run"].start_date):
-                    raise AirflowSkipException("expected a new snapshot, got the one of an earlier run")
+            if not published["new"]:
+                raise AirflowSkipException("expected a new snapshot, got the one of an earlier run")
             extra = {name: published[name] for name in ("snapshot", "sequence", "log_size")}
-            context["outlet_events"][board.snapshot].extra = {"board": board.name, **extra}
+            get_current_context()["outlet_events"][board.snapshot].extra = {"board": board.name, **extra}
 
         log_size = seal()
         candidate = rate(log_size)

@@ -12,6 +12,7 @@ system. docs/glossary.md explains each term. From the command line down, each pa
     open_store.py       opens a store with the keys and folders that the settings name
     settings/           reads every setting from the environment, .env and secret files
     incident_text.py    writes the text of an incident, for the terminal and the pages
+    incident_standing.py  describes the accounts of an incident: which of their votes count, what to do
     incident_headline.py  writes the headline of an incident: one sentence about what happened
     alert_text.py       writes the text of an alert, for the terminal and the pages
     store/              keeps the database and the ledger's files; has every SQL statement

@@ -10,11 +10,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pipeline.alert_text import format_e_value
 from pipeline.incident_headline import count, headline
+from pipeline.incident_standing import (
+    SHORT,
+    AccountStanding,
+    IncidentStanding,
+    few,
+    resolve_means,
+    still_counting_lines,
+    suspected_text,
+)
 from pipeline.vocabulary.time import HOUR, parse_rfc3339
 
 __all__ = [
@@ -33,64 +41,6 @@ _CONFIDENCE = ((1e8, "overwhelming"), (1e6, "very strong"), (1e4, "strong"), (1e
 
 
 _SEVERITIES = ("critical", "warning", "note")
-
-_SHORT = 8
-"""Number of digits of an id in a command. `integrity incidents` and `integrity alerts` accept shortened ids."""
-
-_NAMED = 5
-"""How many accounts a sentence names."""
-
-
-@dataclass(frozen=True, slots=True)
-class AccountStanding:
-    """What the alerts of an incident say about one account, and whether its votes count.
-
-    Attributes:
-        voter, codename: the pseudonym and its words, for operators only.
-        votes: number of counted votes of the account.
-        alert_ids: ids of the alerts of the incident about the account. Empty for a follower of an alert about windows.
-        severity, e_value: the highest severity and e-value of these alerts; the e-value is None if no alert has one.
-        excluded_by: author of the exclusion in force, None without an exclusion.
-        counts_now, counts_next: whether the votes count in the newest snapshot, and in the next snapshot.
-    """
-
-    voter: str
-    codename: str
-    votes: int
-    alert_ids: tuple[str, ...]
-    severity: str
-    e_value: float | None
-    excluded_by: str | None
-    counts_now: bool
-    counts_next: bool
-
-    def line(self) -> str:
-        """Return the account as one line for `integrity incidents show --verbose`."""
-        if not self.votes:
-            state = "no votes that name it"  # the voter was erased
-        elif self.counts_next:
-            state = "still counted" if self.counts_now else "left out now, counted from the next refresh on"
-        else:
-            by = f" by {self.excluded_by}" if self.excluded_by else ""
-            state = f"left out{by}{' from the next refresh on' if self.counts_now else ''}"
-        evidence = "a fact" if self.e_value is None else f"e-value {format_e_value(self.e_value)}"
-        about = f"{count(len(self.alert_ids), 'alert')}, {self.severity}, {evidence}"
-        if not self.alert_ids:
-            about = "no alert of its own, but most of its votes do what the incident says"
-        return f"  {self.codename}  {self.voter}: {count(self.votes, 'vote')}, {about}, {state}"
-
-
-@dataclass(frozen=True, slots=True)
-class IncidentStanding:
-    """The accounts of an incident, and the number of votes that count again if the incident is resolved."""
-
-    accounts: tuple[AccountStanding, ...]
-    votes_back: int
-
-    @property
-    def counting(self) -> tuple[AccountStanding, ...]:
-        """The accounts with votes that count in the next snapshot. An erased account has no such votes."""
-        return tuple(one for one in self.accounts if one.counts_next and one.votes)
 
 
 def urgency(incident: Mapping[str, Any]) -> tuple[int, int, int, int, int, int, int, str]:
@@ -144,7 +94,7 @@ def _how_sure(incident: Mapping[str, Any], standing: IncidentStanding | None) ->
     counting = [one for one in standing.counting if one.e_value is not None]
     if not counting:
         return text
-    values = _few([f"{one.codename} {format_e_value(one.e_value)}" for one in counting])
+    values = few([f"{one.codename} {format_e_value(one.e_value)}" for one in counting])
     others = sum(not one.alert_ids for one in standing.counting)
     more = f"; {others:,} other{'s' if others > 1 else ''} without an alert of {'their' if others > 1 else 'its'} own"
     return f"{text}; accounts that still count: {values}{more if others else ''}"
@@ -171,13 +121,14 @@ def explain_lines(
         f"What happened: {headline(incident, private)}",
         f"How sure: {_how_sure(incident, standing)}.",
         f"When: {_when(incident, private, local)}.",
+        *suspected_text(incident, standing),
     ]
     also = [_about(one) for one in incident["about"][1:]]
     if also:
         lines.append(f"Merged with: {', '.join(also)}.")
     lines.append(f"Alerts: {incident['alerts']:,} ({counts}){'.' if private is None else '. This lists each:'}")
     if private is not None:
-        lines.append(f"  integrity incidents show {incident['id'][:_SHORT]} --verbose")
+        lines.append(f"  integrity incidents show {incident['id'][:SHORT]} --verbose")
     lines.append(f"What was done: {what_was_done(incident)}")
     return [*lines, *_what_to_do(incident, standing)]
 
@@ -204,9 +155,16 @@ def what_was_done(incident: Mapping[str, Any]) -> str:
     by = incident["excluded_by"]
     if not by:
         return "nothing is left out because of it."
+    of_suspects = incident.get("suspected", {})
+    votes, suspected = incident["votes_left_out"], of_suspects.get("votes_left_out", 0)
     accounts = f" from {count(incident['accounts_left_out'], 'account')}" if incident["accounts_left_out"] else ""
+    parts = [f"{count(votes, 'vote')}{accounts}"] if votes or not suspected else []
+    if suspected:
+        number = of_suspects["accounts_left_out"]
+        who = "a few suspected accounts" if number is None else count(number, "suspected account")
+        parts.append(f"{count(suspected, 'vote')} from {who}")
     when = ", from the next refresh on" if incident.get("awaits_refresh") else ""
-    return f"{', '.join(by)} left out {count(incident['votes_left_out'], 'vote')}{accounts}{when}."
+    return f"{', '.join(by)} left out {' and '.join(parts)}{when}."
 
 
 def next_step(incident: Mapping[str, Any]) -> str:
@@ -225,7 +183,7 @@ def next_step(incident: Mapping[str, Any]) -> str:
 
 
 def _what_to_do(incident: Mapping[str, Any], standing: IncidentStanding | None) -> list[str]:
-    name, kind = incident["id"][:_SHORT], incident["about"][0]["kind"]
+    name, kind = incident["id"][:SHORT], incident["about"][0]["kind"]
     resolve = f"  integrity incidents resolve {name} --reason WHY"
     if incident["state"] == "resolved":
         return ["What to do: nothing; it is resolved. To open it again:", f"  integrity incidents reopen {name}"]
@@ -240,61 +198,9 @@ def _what_to_do(incident: Mapping[str, Any], standing: IncidentStanding | None) 
             resolve,
         ]  # fmt: skip
     return [
-        *_still_counting(incident, standing, name),
-        f"To say that the votes were honest ({_resolve_means(standing)}):",
+        *still_counting_lines(incident, standing, name),
+        f"To say that the votes were honest ({resolve_means(standing)}):",
         resolve,
         "To acknowledge it (no vote changes: what is left out stays out):",
         f"  integrity incidents ack {name} --reason WHY",
     ]
-
-
-def _still_counting(incident: Mapping[str, Any], standing: IncidentStanding | None, name: str) -> list[str]:
-    """Return lines about the votes that still count, with the commands that list these votes and exclude them."""
-    counting = standing.counting if standing is not None else ()
-    look = [f"  integrity alerts show {one.alert_ids[0][:_SHORT]}" for one in counting if one.alert_ids][:1]
-    look = look or [f"  integrity incidents show {name} --verbose"]
-    exclude = f"  integrity incidents exclude {name} --reason WHY"
-    if standing is None or not any(one.votes for one in standing.accounts):
-        votes = max(incident["votes"] - incident["votes_left_out"], 0)
-        still = f"{count(votes, 'vote')} still {'counts' if votes == 1 else 'count'}. " if votes else ""
-        return [f"What to do: {still}Look at its votes.", *look, "To leave them out, after a preview:", exclude]
-    if not counting:
-        state = "The board without them is published."
-        if any(one.counts_now and one.votes for one in standing.accounts):
-            now = sum(one.votes for one in standing.accounts if not one.counts_now)
-            more = sum(one.votes for one in standing.accounts if one.counts_now)
-            return [
-                f"What to do: nothing is left to exclude: {now:,} votes are left out now; {more:,} more at the next "
-                "refresh, which publishes the board without them:",
-                "  integrity refresh",
-            ]
-        return [f"What to do: nothing is left to exclude: no vote of its accounts counts. {state}"]
-    votes = sum(one.votes for one in counting)
-    names = _few([f"{one.codename} ({count(one.votes, 'vote')})" for one in counting])
-    verb = "counts" if len(counting) == 1 else "count"
-    return [
-        f"What to do: {len(counting):,} of {count(len(standing.accounts), 'account')} still {verb}, with "
-        f"{count(votes, 'vote')}: {names}{_besides(incident, standing)}. Look at the votes:",
-        *look,
-        "To leave out what still counts, after a preview:",
-        exclude,
-    ]
-
-
-def _besides(incident: Mapping[str, Any], standing: IncidentStanding) -> str:
-    """Return a clause about votes that are excluded one by one, beside those of excluded accounts; "" without any."""
-    without = sum(one.votes for one in standing.accounts if not one.counts_next)
-    return "; some of these votes are left out one by one" if incident["votes_left_out"] > without else ""
-
-
-def _resolve_means(standing: IncidentStanding | None) -> str:
-    if standing is None:
-        return "what a policy left out counts again at the next refresh"
-    back = standing.votes_back
-    again = f"{count(back, 'vote')} that a policy left out {'counts' if back == 1 else 'count'} again"
-    return f"{again} at the next refresh" if back else "no vote counts again"
-
-
-def _few(texts: Sequence[str]) -> str:
-    more = len(texts) - _NAMED
-    return ", ".join([*texts[:_NAMED], *([f"and {more:,} more"] if more > 0 else [])])

@@ -1,7 +1,7 @@
 """Converts incidents to JSON, for the public and for operators.
 
-A reader without the right to see voters gets the public form (`public_incidents`). Such a reader cannot search
-incidents by data that the public form does not contain.
+A reader without the right to see voters gets the public version (`public_incidents`). Such a reader cannot search
+incidents by data that the public version does not contain.
 """
 
 from collections.abc import Iterable, Mapping
@@ -77,7 +77,7 @@ def find_incident(connection: Connection, given: str, hidden: HiddenModels, *, o
 
 
 def newest_with_history(connection: Connection, hidden: HiddenModels, limit: int) -> list[dict[str, Any]]:
-    """Return the newest incidents in the public form, newest first. Each also has its `history`.
+    """Return the newest incidents in the public version, newest first. Each also has its `history`.
 
     Args:
         connection: reads the store.
@@ -196,11 +196,14 @@ def _detail_for_operators(connection: Connection, given: str) -> dict[str, Any]:
     incident_id = resolve_id(connection, given)
     (stored,) = (one for one in incident_table.read_all(connection) if one.incident_id == incident_id)
     alerts = alert_queries.read_alerts(connection, stored.body["alert_ids"])
+    e_values = stored.private["suspects"]["e_values"]
+    suspects = account_records.list_accounts(connection, list(e_values), alerts)
     return {
         **_for_operators(stored.body, stored.private),
         "evidence": [_alert(one) for one in alerts],
         "history": incident_table.read_events(connection, [incident_id, *stored.body["former_ids"]]),
         "account_rows": account_records.list_accounts(connection, stored.private["voters"], alerts),
+        "suspect_rows": [{**row, "e_value": e_values[row["voter"]]} for row in suspects],
     }
 
 

@@ -42,16 +42,22 @@ def incidents(
 
 
 def _table(found: list[accuracy.MixMatch], votes: int) -> Table:
-    columns = ("seed", "attack", "named", "incidents", "purity", "recall", "bar")
+    columns = ("seed", "attack", "named", "incidents", "purity", "recall", "suspected", "purity", "of all", "bar")
     table = titled_table(f"Mixes of attacks among {votes:,} honest votes", columns, {"attack"})
     for mix in found:
         for place, one in enumerate(mix.attacks):
             first = place == 0
-            shares = ("" if share is None else f"{share:.3f}" for share in (one.purity, one.recall))
-            named = f"{one.named} of {one.planted}"
+            named, more = f"{one.named} of {one.planted}", (_share(one.purity_suspected), _share(one.recall_suspected))
             bar = styled(met(mix.is_met)) if first else ""
-            table.add_row(str(mix.seed) if first else "", one.what, named, str(one.incidents), *shares, bar)
+            table.add_row(
+                str(mix.seed) if first else "", one.what, named, str(one.incidents), _share(one.purity),
+                _share(one.recall), str(one.suspected), *more, bar,
+            )  # fmt: skip
     return table
+
+
+def _share(share: float | None) -> str:
+    return "" if share is None else f"{share:.3f}"
 
 
 def _line(figure: AccuracyFigure) -> str:

@@ -21,7 +21,12 @@ _MOVES_SHOWN = 8
 
 
 def show_preview(
-    connection: Connection, action: str, about: str, targets: Sequence[ExclusionTarget], models: Collection[str] = ()
+    connection: Connection,
+    action: str,
+    about: str,
+    targets: Sequence[ExclusionTarget],
+    models: Collection[str] = (),
+    suspects: Collection[str] = (),
 ) -> None:
     """Print to standard error which votes, voters and ranks a decision would change.
 
@@ -31,10 +36,15 @@ def show_preview(
         about: what the decision is about, such as "incident 0123456789ab".
         targets: what would be excluded or restored.
         models: the models that the decision is about. Their ranks are named first.
+        suspects: pseudonyms of voters who are only suspected.
     """
     found = exclusion_preview.preview(connection, action, targets)
     accounts = sum(kind == "voter" for kind, _ in targets)
-    what = count(accounts, "account") if accounts else "the selected votes"
+    suspected = sum(kind == "voter" and target in suspects for kind, target in targets)
+    parts = [] if accounts == len(targets) else ["the selected votes"]
+    if accounts:
+        parts.append(f"{count(accounts, 'account')}{f' ({suspected:,} of them only suspected)' if suspected else ''}")
+    what = " and ".join(parts)
     lines = [f"{action} {what} of {about}: {found.effect}", *_details(found, accounts, models)]
     print_paragraphs([*lines, *next_refresh_lines(connection)], console=err)
 

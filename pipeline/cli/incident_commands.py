@@ -138,7 +138,7 @@ def _show(opened: Store, given: str, verbose: bool, as_json: bool) -> dict[str, 
         incident, private = incident_decisions.find_incident(connection, given)
         alerts = alert_queries.read_alerts(connection, incident["alert_ids"])
         later = next_refresh_lines(connection) if incident["about"][0]["kind"] in _VOTED else []
-        standing = None if as_json else incident_accounts.read_standing(connection, private["voters"], alerts)
+        standing = None if as_json else incident_accounts.read_standing(connection, private, alerts)
     document = {
         **incident, "headline": incident_text.headline(incident, private), "private": private, "evidence": alerts,
     }  # fmt: skip
@@ -150,7 +150,7 @@ def _show(opened: Store, given: str, verbose: bool, as_json: bool) -> dict[str, 
     )
     if verbose:
         print_paragraphs(["Networks: " + (", ".join(private["networks"]) or "none")])
-        print_paragraphs(one.line() for one in standing.accounts)
+        print_paragraphs(one.line() for one in (*standing.accounts, *standing.suspected))
         print_paragraphs(_alert_line(one) for one in alerts)
     return document
 

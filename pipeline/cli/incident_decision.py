@@ -71,5 +71,7 @@ def _preview(opened: Store, action: str, names: Sequence[str], *, yes: bool, as_
             targets = list(dict.fromkeys(target for causes in found for target, _ in causes))
             bodies = [incident_decisions.find_incident(connection, one)[0] for one in names]
             models = {about["name"] for body in bodies for about in body["about"] if about["kind"] == "model"}
-            show_preview(connection, action, f"{word} {', '.join(names)}", targets, models)
+            privates = [incident_decisions.find_incident(connection, one)[1] for one in names]
+            suspects = {who for private in privates for who in private["suspects"]["e_values"]}
+            show_preview(connection, action, f"{word} {', '.join(names)}", targets, models, suspects)
     confirm(f"incidents {action}", yes=yes)

@@ -72,8 +72,13 @@ def print_incidents(listed: Iterable[Mapping[str, Any]]) -> None:
         _print_block(
             _first_line(one["severity"], one["state"], one["id"][:8], one.get("since", one["opened_at"])),
             one["headline"],
-            f"{count(one['alerts'], 'alert')}, {confidence(one['e_value'], one['alerts'])}",
+            f"{count(one['alerts'], 'alert')}, {confidence(one['e_value'], one['alerts'])}{_suspected(one)}",
         )
+
+
+def _suspected(incident: Mapping[str, Any]) -> str:
+    number = incident["suspected"]["accounts"]
+    return f"; {count(number, 'more account')} suspected" if number else ""
 
 
 def print_alerts(listed: Iterable[Mapping[str, Any]]) -> None:

@@ -6,6 +6,7 @@
     sampling_facts  recognises the facts about how often models are drawn, which have one cause
     campaigns       explains alerts that are about the same votes by one campaign, the strongest first
     grouping        groups alerts into incidents, and applies the splits and merges that people decided
+    suspects        finds accounts that seem to belong to a campaign although no alert is about them
 
 The same alerts and decisions give the same incidents, in any order and in any batches. Every alert belongs to exactly
 one incident. Nothing here reads a store or a clock.

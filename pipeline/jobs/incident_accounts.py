@@ -16,13 +16,14 @@ _SEVERITIES = ("critical", "warning")
 
 
 def read_standing(
-    connection: Connection, voters: Sequence[str], alerts: Sequence[Mapping[str, Any]]
+    connection: Connection, private: Mapping[str, Any], alerts: Sequence[Mapping[str, Any]]
 ) -> IncidentStanding:
-    """Read the accounts of an incident, and whether their votes count.
+    """Read the accounts and the suspected accounts of an incident, and whether their votes count.
 
     Args:
         connection: reads the store, with a role that may read voters.
-        voters: pseudonyms of the accounts of the incident. An erased voter has a label instead of a pseudonym.
+        private: the facts of the incident for operators only. "voters" are the pseudonyms of its accounts; an erased
+            voter has a label instead. "suspects" has the e-values of its suspected accounts.
         alerts: all alerts of the incident, as `alert_queries.read_alerts` returns them.
 
     Returns:
@@ -31,8 +32,9 @@ def read_standing(
     expected, newest = moderation.expected_exclusions(connection), snapshots.latest(connection)
     published = voter_labels.resolve(connection, newest.body["exclusions"] if newest is not None else ())
     left_out = {one["target"] for one in published if one["kind"] == "voter"}
+    e_values = private["suspects"]["e_values"]
     accounts = []
-    for row in account_records.list_accounts(connection, voters, alerts):
+    for row in account_records.list_accounts(connection, [*private["voters"], *e_values], alerts):
         mine = [one for one in alerts if one["subject"]["id"] == row["voter"]]
         excluded = ("voter", row["voter"]) in expected
         accounts.append(
@@ -42,14 +44,18 @@ def read_standing(
                 votes=row["votes"],
                 alert_ids=tuple(row["alert_ids"]),
                 severity=min((one["severity"] for one in mine), key=_place, default="warning"),
-                e_value=max((one["e_value"] for one in mine if one["e_value"] is not None), default=None),
+                e_value=max(
+                    (one["e_value"] for one in mine if one["e_value"] is not None), default=e_values.get(row["voter"])
+                ),
                 excluded_by=row["excluded_by"],
                 counts_next=not excluded,
                 counts_now=row["voter"] not in left_out,
+                is_suspected=row["voter"] in e_values,
             )
         )
     back = moderation.preview_resolve(connection, [one["id"] for one in alerts]).votes_in
-    return IncidentStanding(tuple(accounts), back)
+    named, suspected = (tuple(one for one in accounts if one.is_suspected == which) for which in (False, True))
+    return IncidentStanding(named, back, suspected)
 
 
 def _place(severity: str) -> int:

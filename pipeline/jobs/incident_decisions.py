@@ -96,9 +96,9 @@ def change_state(
 def exclusion_targets(connection: Connection, given: str, action: str) -> list[Cause]:
     """Return what `exclude` or `restore` of an incident would change, as (target, id of the alert behind it).
 
-    `exclude` changes the accounts of the incident. If the incident has no accounts, `exclude` changes the votes of the
-    first alert whose votes are not left out yet. `restore` changes everything that people excluded because of the
-    incident's alerts.
+    `exclude` changes the accounts and the suspected accounts of the incident. If it has no account, `exclude` changes
+    the suspected ones, and the votes of the first alert whose votes are not left out yet. `restore` changes everything
+    that people excluded because of the incident's alerts.
 
     Args:
         connection: a connection to the store.
@@ -115,14 +115,15 @@ def exclusion_targets(connection: Connection, given: str, action: str) -> list[C
             policies = "; after `resolve`, what a policy leaves out counts again at the next refresh"
             raise Usage(f"incident {incident['id']}: nobody excluded votes because of one of its alerts{policies}")
         return found
-    possible = _causes(connection, incident, private["voters"])
+    possible = _causes(connection, incident, private)
     if not possible:
         raise Usage(f"incident {incident['id']}: its alerts are about no votes that could be left out")
     expected = moderation.expected_exclusions(connection)
     found = [one for one in possible if one[0] not in expected]
     if not found:
         raise Usage(f"incident {incident['id']}: its votes are left out already, or will be at the next refresh")
-    return found if found[0][0][0] == "voter" else found[:1]
+    selections = [one for one in found if one[0][0] != "voter"]
+    return [one for one in found if one[0][0] == "voter" or one is selections[0]]
 
 
 def change_exclusions(
@@ -261,16 +262,16 @@ def _excluded_by_people(connection: Connection, incident: Mapping[str, Any]) -> 
     ]
 
 
-def _causes(connection: Connection, incident: Mapping[str, Any], voters: Sequence[str]) -> list[Cause]:
-    """Return the accounts of an incident, each with an alert; if none, the selections of votes of its alerts.
+def _causes(connection: Connection, incident: Mapping[str, Any], private: Mapping[str, Any]) -> list[Cause]:
+    """Return accounts (if none, selections of votes of the alerts) and suspected accounts of an incident.
 
-    For an account without an alert of its own, it is the first alert about a subject of the incident.
+    Each has an alert. Without an alert of its own, it is the first about a subject of the incident, or of all.
     """
     alerts = alert_queries.read_alerts(connection, incident["alert_ids"])
     first = {alert["subject"]["id"]: alert["id"] for alert in reversed(alerts)}
-    shared = next((first[one["name"]] for one in incident["about"] if one["name"] in first), None)
+    shared = next((first[one["name"]] for one in incident["about"] if one["name"] in first), alerts[0]["id"])
     found: dict[ExclusionTarget, str | None] = {
-        ("voter", voter): first.get(voter, shared) for voter in voters if not voter_labels.is_label(voter)
+        ("voter", voter): first.get(voter, shared) for voter in private["voters"] if not voter_labels.is_label(voter)
     }
     closed, about = closed_windows.closed_until(connection), incident["about"][0]
     # Those of what the incident is about come before those of side effects.
@@ -280,7 +281,7 @@ def _causes(connection: Connection, incident: Mapping[str, Any], voters: Sequenc
         except (Usage, KeyError):
             continue
         found.setdefault(("votes", str(selected)), alert["id"])
-    return list(found.items())
+    return [*found.items(), *((("voter", voter), shared) for voter in private["suspects"]["e_values"])]
 
 
 def _record(

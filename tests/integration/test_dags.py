@@ -253,6 +253,8 @@ def test_a_refresh_publishes_every_vote_and_a_second_one_publishes_nothing_new(f
     published = {key: first["returned"]["publish"][key] for key in ("snapshot", "sequence", "log_size")}
     assert first["events"] == [{"asset": "integrity_snapshot", "extra": {"board": "", **published}}]
     assert (second["events"], second["tasks"]["announce"]) == ([], "skipped")
+    # What `announce` goes by is kept with the task before it, so a person who clears it alone announces again.
+    assert [one["returned"]["publish"]["new"] for one in (first, second)] == [True, False]
     for key in ("snapshot", "sequence"):
         assert second["returned"]["publish"][key] == first["returned"]["publish"][key]
     assert leaderboard(settings) == board

@@ -34,7 +34,7 @@ def accounts(board: Board) -> tuple[AccountStanding, ...]:
         with store.read() as connection:
             found, private = incident_decisions.find_incident(connection, dog)
             alerts = alert_queries.read_alerts(connection, found["alert_ids"])
-            return read_standing(connection, private["voters"], alerts).accounts
+            return read_standing(connection, private, alerts).accounts
 
 
 def decide(board: Board, action: str) -> None:

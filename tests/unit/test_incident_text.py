@@ -242,3 +242,36 @@ def test_accounts_without_votes_count_nowhere_and_are_not_waited_for() -> None:
         explain_lines(incident(votes=9, votes_left_out=0), PRIVATE, standing=IncidentStanding((erased,), 0))
     )
     assert "What to do: 9 votes still count. Look at its votes." in alone
+
+
+def test_suspected_accounts_are_told_apart_and_what_still_counts_of_them() -> None:
+    suspects = tuple(
+        AccountStanding(name, f"the-{name}", 40, (), "warning", 300.0, None, True, True, is_suspected=True)
+        for name in "xyz"
+    )
+    excluded = IncidentStanding((account("a", 9, 3e6, counts=False),), 9, suspects)
+    lines = explain_lines(incident(accounts=1, votes=9, votes_left_out=9), PRIVATE, standing=excluded)
+    assert "Suspected too: 3 more accounts with 120 votes. No alert is about them, but on cedar-2 they vote as " in (
+        " ".join(lines)
+    )
+    assert (
+        "What to do: nothing is left to exclude of its accounts, but 3 suspected accounts with 120 votes still count. "
+        "Look at them:"
+    ) in lines
+    both = IncidentStanding((account("b", 5, 107, counts=True),), 0, suspects)
+    lines = explain_lines(incident(accounts=1, votes=5, votes_left_out=0), PRIVATE, standing=both)
+    assert any("the-b (5 votes); so do 3 suspected accounts with 120 votes. Look at the votes:" in one for one in lines)
+    none = IncidentStanding((), 0, suspects[:1])
+    lines = explain_lines(incident(accounts=0, votes=50, votes_left_out=0), PRIVATE, standing=none)
+    assert any("on cedar-2 it votes as its alerts say" in one for one in lines)
+    assert any("Also, 1 suspected account with 40 votes still counts. Look at its votes." in one for one in lines)
+    assert suspects[0].line() == "  the-x  x: 40 votes, suspected, no alert of its own, e-value 300, still counted"
+
+
+def test_what_people_left_out_of_suspected_accounts_is_part_of_what_was_done() -> None:
+    more = {"accounts": 3, "votes": 120, "accounts_left_out": 3, "votes_left_out": 120}
+    body = incident(votes=9, votes_left_out=9, excluded_by=["ann"], accounts_left_out=2, suspected=more)
+    assert what_was_done(body) == "ann left out 9 votes from 2 accounts and 120 votes from 3 suspected accounts."
+    few = incident(votes_left_out=0, excluded_by=["ann"], accounts_left_out=0,
+                   suspected={**more, "accounts_left_out": None})  # fmt: skip
+    assert what_was_done(few) == "ann left out 120 votes from a few suspected accounts."

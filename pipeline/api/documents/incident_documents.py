@@ -30,11 +30,20 @@ class RankDocument(Document):
     after: int | None = Field(description="Counting all votes, in the first snapshot after it, else in the newest.")
 
 
+class SuspectedDocument(Document):
+    """The suspected accounts of an incident: no alert is about them, but on its target they vote as its accounts do."""
+
+    accounts: int | None = Field(description="Null for the public.")
+    votes: int | None = Field(description="Null for the public.")
+    accounts_left_out: int | None = Field(description="Excluded by people. Null for the public if it is below five.")
+    votes_left_out: int
+
+
 class IncidentDocument(BaseModel):
     """An incident: a group of alerts with one explanation, such as "this model is promoted".
 
     The response to a token with the scope `alerts` or `exclusions` also has `first` and `last` (exact times), `voters`
-    (pseudonyms), `networks` and `former_ids`.
+    (pseudonyms), `suspects` (pseudonyms with e-values), `networks` and `former_ids`.
     """
 
     id: str
@@ -55,7 +64,8 @@ class IncidentDocument(BaseModel):
     accounts: int | None = Field(description="Null for the public if it is below five.")
     accounts_left_out: int | None
     votes: int
-    votes_left_out: int
+    votes_left_out: int = Field(description="Without votes of suspected accounts.")
+    suspected: SuspectedDocument
     excluded_by: list[str]
     awaits_refresh: bool = Field(description="Whether some of it is left out only from the next refresh on.")
     rank: RankDocument | None
@@ -73,7 +83,7 @@ class IncidentDetailDocument(IncidentDocument):
     """An incident with its alerts and with the decisions of people about it.
 
     The response to a token with the scope `alerts` or `exclusions` also has `account_rows`: the accounts with their
-    alerts, votes, times and exclusions.
+    alerts, votes, times and exclusions; and `suspect_rows`: the same of the suspected accounts, with e-values.
     """
 
     evidence: list[dict[str, Any]] = Field(description="Its alerts, the earliest first; the address has the votes.")

@@ -93,11 +93,12 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork, se
             authorize(reader, request, signed.token, *incident_actions.SCOPES[action], via="page")
             with reader.connect() as connection:
                 found = find_incident(connection, incident, reader.hidden(connection), operator=True)
-                effect = _preview(connection, found, action)
+                effect, suspects = _preview(connection, found, action)
                 rhythm = read_rhythm(connection, now())
             return templates.page(
                 "incident_preview", page_policy(signed), incident=found, action=action, refresh=rhythm,
-                **_preview_values(found, effect), **reader_values(signed, f"/incidents/{found['id']}"),
+                suspects=suspects, **_preview_values(found, effect),
+                **reader_values(signed, f"/incidents/{found['id']}"),
             )  # fmt: skip
 
         if operator is None:
@@ -107,14 +108,19 @@ def routes(reader: StoreReader, templates: PageTemplates, costly: CostlyWork, se
     return router
 
 
-def _preview(connection: Connection, incident: Mapping[str, Any], action: PreviewedAction) -> ExclusionPreview:
+def _preview(
+    connection: Connection, incident: Mapping[str, Any], action: PreviewedAction
+) -> tuple[ExclusionPreview, int]:
+    """Return what an action would change, and how many of the changed accounts are only suspected."""
     if action == "resolve":
         alerts = incident_decisions.changeable(connection, incident, action)
         if not alerts:
             raise Usage(f"incident {incident['id']}: no alert of it can be changed by resolve; it is resolved already")
-        return exclusion_preview.preview_resolution(connection, alerts)
+        return exclusion_preview.preview_resolution(connection, alerts), 0
     causes = incident_decisions.exclusion_targets(connection, incident["id"], action)
-    return exclusion_preview.preview(connection, action, [target for target, _ in causes])
+    targets = [target for target, _ in causes]
+    suspected = sum(kind == "voter" and who in incident["suspects"]["e_values"] for kind, who in targets)
+    return exclusion_preview.preview(connection, action, targets), suspected
 
 
 def _preview_values(incident: Mapping[str, Any], preview: ExclusionPreview) -> dict[str, Any]:

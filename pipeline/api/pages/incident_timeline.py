@@ -13,7 +13,7 @@ def build_timeline(incident: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return the events of an incident, the earliest first.
 
     Args:
-        incident: an incident with the fields of `IncidentDetailDocument`, in the form for the public or for operators.
+        incident: an incident with the fields of `IncidentDetailDocument`, as the public or operators read it.
 
     Returns:
         {"at", "what", "by"} of each event: its time in RFC 3339, a text that says what happened, and who did it. Alerts

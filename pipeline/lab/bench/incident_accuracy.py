@@ -6,13 +6,14 @@ The incident that lists most of the named accounts of an attack is taken as the 
 that lists no account is assigned by its model.
 
 Purity and recall of the named accounts measure the grouping alone. The share of planted accounts that the incident
-lists measures the detectors too: they miss accounts that seldom vote on the target.
+lists measures the detectors too: they miss accounts that seldom vote on the target. An incident also has suspected
+accounts (`pipeline.incidents.suspects`). So purity and this share are measured twice: without and with them.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +22,7 @@ from pipeline.incidents.grouping import Incident
 from pipeline.lab.bench.accuracy_figure import AccuracyFigure
 from pipeline.lab.redteam.attack_mixes import draw_mix, run_attacks
 from pipeline.lab.redteam.detector_run import DetectorRun
-from pipeline.lab.redteam.run_incidents import find_incidents
+from pipeline.lab.redteam.run_incidents import find_incidents, suspected_voters
 from pipeline.lab.simulate import Attack, Burst, TargetOnly
 
 LEAST = 0.95
@@ -48,6 +49,8 @@ class AttackMatch:
         purity: share of the accounts of the incident that belong to the attack; None if the incident has no account.
         recall: share of the attack's named accounts that the incident has; None if no account is named.
         planted_recall: share of the attack's planted accounts that the incident has.
+        suspected: number of suspected accounts of the incident.
+        purity_suspected, recall_suspected: `purity` and `planted_recall`, with suspected accounts counted as accounts.
     """
 
     what: str
@@ -57,6 +60,9 @@ class AttackMatch:
     purity: float | None
     recall: float | None
     planted_recall: float
+    suspected: int
+    purity_suspected: float | None
+    recall_suspected: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +81,16 @@ class MixMatch:
 
     @property
     def is_met(self) -> bool:
-        """Whether purity, recall and number of incidents of every attack meet their targets."""
-        shares = [share for one in self.attacks for share in (one.purity, one.recall) if share is not None]
+        """Whether purity, recall and number of incidents of every attack meet their targets.
+
+        Recall counts named accounts, and purity is measured with and without suspected accounts.
+        """
+        shares = [
+            share
+            for one in self.attacks
+            for share in (one.purity, one.recall, one.purity_suspected)
+            if share is not None
+        ]
         return min(shares, default=1.0) >= LEAST and all(one.incidents <= MOST_INCIDENTS for one in self.attacks)
 
 
@@ -93,11 +107,18 @@ def measure_mixes(
     for seed in seeds:
         attacks = draw_mix(seed)
         run = run_attacks(attacks, seed, votes)
-        yield match_attacks(seed, attacks, run, find_incidents(run))
+        incidents = find_incidents(run)
+        yield match_attacks(seed, attacks, run, incidents, suspected_voters(run, incidents))
         step()
 
 
-def match_attacks(seed: int, attacks: Sequence[Attack], run: DetectorRun, incidents: Sequence[Incident]) -> MixMatch:
+def match_attacks(
+    seed: int,
+    attacks: Sequence[Attack],
+    run: DetectorRun,
+    incidents: Sequence[Incident],
+    suspected: Mapping[str, Iterable[int]],
+) -> MixMatch:
     """Return how well the incidents of a run match the attacks of its stream.
 
     Args:
@@ -105,6 +126,7 @@ def match_attacks(seed: int, attacks: Sequence[Attack], run: DetectorRun, incide
         attacks: the attacks of the stream, in the order of their numbers.
         run: the run of the detectors over the stream.
         incidents: the incidents of the run, notes included.
+        suspected: id of an incident → its suspected accounts.
     """
     rows = np.arange(run.split, len(run.stream))
     attack = rows[run.stream.is_attack[rows]]
@@ -116,8 +138,11 @@ def match_attacks(seed: int, attacks: Sequence[Attack], run: DetectorRun, incide
     matches = []
     for number, one in enumerate(attacks):
         mine = [incident for incident, of in zip(acted, owner, strict=True) if of == number]
-        counts = [Counter(source.get(voter, _HONEST) for voter in incident.voters) for incident in mine]
-        best = max(counts, key=lambda count: count[number], default=Counter[int]())
+        counts = [_sources(incident.voters, source) for incident in mine]
+        place = max(range(len(mine)), key=lambda at: counts[at][number], default=-1)
+        best = counts[place] if mine else Counter[int]()
+        more = _sources(suspected.get(mine[place].incident_id, ()) if mine else (), source)
+        both = best + more
         matches.append(AttackMatch(
             _describe(one),
             planted[number],
@@ -126,6 +151,9 @@ def match_attacks(seed: int, attacks: Sequence[Attack], run: DetectorRun, incide
             best[number] / best.total() if best else None,
             best[number] / named[number] if named[number] else None,
             best[number] / planted[number],
+            more.total(),
+            both[number] / both.total() if both else None,
+            both[number] / planted[number],
         ))  # fmt: skip
     return MixMatch(seed, tuple(matches), sum(of == _HONEST for of in owner))
 
@@ -143,11 +171,22 @@ def summarize_mixes(mixes: Sequence[MixMatch]) -> list[AccuracyFigure]:
         figures.append(AccuracyFigure(f"{what}, mean", _mean(shares), ""))
     figures.append(AccuracyFigure("attack's planted accounts in its incident, mean", _mean(
         [one.planted_recall for one in attacks]), ""))  # fmt: skip
+    purity = [one.purity_suspected for one in attacks if one.purity_suspected is not None]
+    recall = [one.recall_suspected for one in attacks]
+    for what, shares in (("incident's accounts and suspects that are of its attack", purity),
+                         ("attack's planted accounts among these", recall)):  # fmt: skip
+        figures.append(AccuracyFigure(f"{what}, least", min(shares, default=0.0), "", at_least=LEAST))
+        figures.append(AccuracyFigure(f"{what}, mean", _mean(shares), ""))
     most = max(one.incidents for one in attacks)
     figures.append(AccuracyFigure("incidents of one attack, most", most, "", at_most=MOST_INCIDENTS))
     figures.append(AccuracyFigure("attacks with an incident", len(found) / len(attacks), ""))
     figures.append(AccuracyFigure("incidents of no attack", sum(one.others for one in mixes), f"in {len(mixes)} mixes"))
     return figures
+
+
+def _sources(voters: Iterable[int], source: Mapping[int, int]) -> Counter[int]:
+    """Count voters by the number of their attack; −1 stands for honest voters."""
+    return Counter(source.get(voter, _HONEST) for voter in voters)
 
 
 def _owner(incident: Incident, source: dict[int, int], attacks: Sequence[Attack]) -> int:

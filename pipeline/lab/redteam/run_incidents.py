@@ -1,9 +1,9 @@
-"""Groups the alerts of a run of all detectors into incidents, without a store."""
+"""Groups the alerts of a run of all detectors into incidents, and finds suspected accounts, without a store."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from pipeline.incidents.carriers import CarriedAlert
 from pipeline.incidents.claims import LIFTED, LOWERED, MODEL, NETWORK, Claim, claim_of
 from pipeline.incidents.grouping import Incident, group_alerts
 from pipeline.incidents.leanings import LEAST_VOTES, MOST, find_leanings
+from pipeline.incidents.suspects import TargetVotes, find_suspects, is_established, period_of
 from pipeline.lab.redteam.detector_run import DetectorRun, RaisedAlert
 from pipeline.lab.simulate import SimulatedStream
 from pipeline.lab.simulate.voter_population import NETWORKS
@@ -22,6 +23,42 @@ from pipeline.vocabulary.arrays import Bool, Int64
 def find_incidents(run: DetectorRun) -> list[Incident]:
     """Return the incidents of a run."""
     return group_alerts(carried_alerts(run))
+
+
+def suspected_voters(run: DetectorRun, incidents: Sequence[Incident]) -> dict[str, dict[int, float]]:
+    """Return id of an incident → the codes of its suspected accounts, with ln of the e-value of each.
+
+    An account of an incident is suspected in no other.
+    """
+    accounts = {voter for one in incidents for voter in one.voters}
+    found: dict[str, dict[int, float]] = {}
+    for one in incidents:
+        claim = one.claims[0]
+        if not is_established(one, claim):
+            continue
+        target = run.stream.models.index(claim.name)
+        votes = _votes_on(run, target, *period_of(one))
+        suspects = find_suspects(votes, target + 1, claim.effect, one.voters, run.reference)
+        found[one.incident_id] = {voter: log_e for voter, log_e in suspects.items() if voter not in accounts}
+    return found
+
+
+def _votes_on(run: DetectorRun, target: int, first: int, last: int) -> TargetVotes:
+    """Return the evaluated votes on a model, given its code, that were cast in [first, last]."""
+    stream = run.stream
+    rows = np.arange(run.split, len(stream))
+    rows = rows[(stream.cast_at[rows] >= first) & (stream.cast_at[rows] <= last)]
+    all_voters, outcome = stream.voter[rows].astype(np.int64), stream.outcome[rows]
+    mine = rows[(stream.model_a[rows] == target) | (stream.model_b[rows] == target)]
+    voter = stream.voter[mine].astype(np.int64)
+    voters = np.unique(voter)
+    every = np.isin(all_voters, voters)
+    votes, ties = (
+        np.bincount(np.searchsorted(voters, all_voters[chosen]), minlength=len(voters))
+        for chosen in (every, every & (outcome >= 2))
+    )
+    a, b = (side[mine].astype(np.int64) + 1 for side in (stream.model_a, stream.model_b))
+    return TargetVotes(voter, a, b, stream.outcome[mine], voters, votes, ties)
 
 
 def carried_alerts(run: DetectorRun) -> list[CarriedAlert]:

@@ -7,6 +7,7 @@ public_alerts     converts alerts to the form for the public
 carried_alerts    reads alerts with the votes and voters that they are about
 own_votes         reads the votes of single voters, and finds the models that they favour or oppose
 incident_grouping groups the stored alerts into incidents
+suspected_accounts finds accounts of an incident that no alert is about
 snapshot_ranks    reads the ranks of models before, after and without the votes of an incident
 incident_table    stores the incidents of the newest grouping, and what people decided about them
 public_incidents  converts incidents to the form for the public

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from pipeline.store.alerting import incident_table, public_incidents
 from pipeline.store.alerting.carried_alerts import read_carried
 from pipeline.store.alerting.incident_table import StoredIncident
 from pipeline.store.alerting.snapshot_ranks import SnapshotRanks
+from pipeline.store.alerting.suspected_accounts import SuspectedAccounts, find_suspected
 from pipeline.store.boards import exclusion_list
 from pipeline.store.boards.exclusion_list import ActiveExclusion
 from pipeline.store.cold import vote_table
@@ -36,6 +37,23 @@ from pipeline.vocabulary.time import HOUR, format_rfc3339
 _BLOCK = 200_000
 _NAMED_FACTS = 5
 _OF_EXCLUSIONS = ("accounts_left_out", "votes_left_out", "excluded_by", "rank", "awaits_refresh")
+
+
+@dataclass(frozen=True, slots=True)
+class _Figures:
+    """What the store says about exclusions, ranks and decisions.
+
+    Attributes:
+        active: the exclusions in force.
+        by_alert: id of an alert → the targets that were excluded because of it.
+        ranks: the ranks of models; None if the database role may not read exclusions.
+        acted: the ids of incidents under which people decided something.
+    """
+
+    active: Sequence[ActiveExclusion]
+    by_alert: Mapping[str, set[str]]
+    ranks: SnapshotRanks | None
+    acted: Set[str]
 
 
 def regroup(connection: Connection) -> int:
@@ -54,13 +72,17 @@ def regroup(connection: Connection) -> int:
     shown = {alert["id"]: alert for _, alert in carried}
     incidents = group_alerts((one for one, _ in carried), incident_table.read_decisions(connection))
     acted = incident_table.ids_with_events(connection)
+    suspected = find_suspected(connection, incidents, shown, incident_table.read_all(connection))
     if dialect.may_read(connection, "exclusion", "target"):
         active, ranks = exclusion_list.read_active(connection), SnapshotRanks(connection)
         by_alert = exclusion_list.read_targets_by_alert(connection)
-        rows = [_stored(connection, one, shown, active, by_alert, ranks, acted) for one in incidents]
+        figures = _Figures(active, by_alert, ranks, acted)
+        rows = [_stored(connection, one, shown, suspected[one.incident_id], figures) for one in incidents]
     else:
         before = {one["id"]: one for one in incident_table.read_public(connection)}
-        rows = [_with_figures_of(before, _stored(connection, one, shown, (), {}, None, acted)) for one in incidents]
+        figures = _Figures((), {}, None, acted)
+        made = (_stored(connection, one, shown, suspected[one.incident_id], figures) for one in incidents)
+        rows = [_with_figures_of(before, one) for one in made]
     incident_table.replace_all(connection, rows)
     return len(rows)
 
@@ -68,22 +90,24 @@ def regroup(connection: Connection) -> int:
 def _with_figures_of(before: Mapping[str, Mapping[str, Any]], row: StoredIncident) -> StoredIncident:
     """Return an incident with the figures about exclusions that it had at the last grouping."""
     known = before.get(row.incident_id, {})
-    return replace(row, body={**row.body, **{name: known[name] for name in _OF_EXCLUSIONS if name in known}})
+    left_out = {name: one for name, one in known.get("suspected", {}).items() if name in _OF_EXCLUSIONS}
+    suspected = {**row.body["suspected"], **left_out}
+    figures = {name: known[name] for name in _OF_EXCLUSIONS if name in known}
+    return replace(row, body={**row.body, **figures, "suspected": suspected})
 
 
 def _stored(
     connection: Connection,
     incident: Incident,
     shown: Mapping[str, Mapping[str, Any]],
-    active: Sequence[ActiveExclusion],
-    by_alert: Mapping[str, set[str]],
-    ranks: SnapshotRanks | None,
-    acted: Set[str],
+    suspected: SuspectedAccounts,
+    figures: _Figures,
 ) -> StoredIncident:
     alerts = [shown[one.alert_id] for one in incident.alerts]
     voters = sorted(_pseudonyms(incident, shown))
-    mine = [one for one in active if _is_of(one, set(voters), incident, by_alert)]
-    left_out_voters = {one.target for one in mine if one.kind == "voter"}
+    ranks, every = figures.ranks, {*voters, *suspected.e_values}
+    mine = [one for one in figures.active if _is_of(one, every, incident, figures.by_alert)]
+    left_out_voters = {one.target for one in mine if one.kind == "voter"}.intersection(voters)
     about = incident.claims[0]
     e_values = [one["e_value"] for one in alerts if one["e_value"] is not None]
     body = {
@@ -103,6 +127,7 @@ def _stored(
         "accounts_left_out": len(left_out_voters),
         "votes": _count_votes(incident),
         "votes_left_out": _count_left_out(connection, incident, mine),
+        "suspected": suspected.counts(mine),
         "excluded_by": sorted({one.name for one in mine}),
         "rank": None
         if ranks is None or about.kind != "model"
@@ -110,12 +135,13 @@ def _stored(
         "awaits_refresh": ranks is not None and ranks.await_refresh(mine),
         "former_ids": sorted(incident.former_ids),
         "named": public_incidents.models_named(incident, alerts),
-        "public": public_incidents.public_part(incident, acted),
+        "public": public_incidents.public_part(incident, figures.acted),
     }
     private = {
         "first": format_rfc3339(incident.begun_at),
         "last": format_rfc3339(incident.last_at),
         "voters": voters,
+        "suspects": suspected.document(),
         "networks": _networks(connection, incident),
     }
     return StoredIncident(incident.incident_id, incident.opened_at, body, private)

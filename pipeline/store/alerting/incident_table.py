@@ -29,7 +29,7 @@ class StoredIncident:
         opened_at: when the incident's first alert opened, in microseconds since 1970 UTC.
         body: the facts and figures of the incident, without voters, networks of voters and exact times.
             `public_incidents` converts them to the form for the public.
-        private: the voters, their networks and the exact times, for operators only.
+        private: the voters, the suspected voters, their networks and the exact times, for operators only.
     """
 
     incident_id: str
@@ -38,9 +38,14 @@ class StoredIncident:
     private: dict[str, Any]
 
 
-_FORM = 6
+_FORM = 7
 """Version of the stored incidents. It must grow when the fields of `StoredIncident.body` or the rules of grouping
 change. Incidents of another version are computed again."""
+
+
+# Of incidents that an earlier version has stored, until they are grouped again.
+_NONE_SUSPECTED = {"suspected": dict.fromkeys(("accounts", "votes", "accounts_left_out", "votes_left_out"), 0)}
+_NO_SUSPECTS: dict[str, Any] = {"suspects": {"of": "", "e_values": {}}}
 
 
 def present_inputs(connection: Connection) -> dict[str, int]:
@@ -110,7 +115,7 @@ def read_public(connection: Connection) -> list[dict[str, Any]]:
     """
     i = schema.incident.c
     query = sa.select(i.body).order_by(i.opened_at.desc(), i.incident_id)
-    return [json.loads(body) for body in connection.scalars(query)]
+    return [_body(text) for text in connection.scalars(query)]
 
 
 def count_ungrouped(connection: Connection, states: Iterable[str]) -> dict[tuple[str, str], int]:
@@ -137,9 +142,15 @@ def read_all(connection: Connection) -> list[StoredIncident]:
     """Return every stored incident in the form for operators, the newest first."""
     query = sa.select(schema.incident).order_by(schema.incident.c.opened_at.desc(), schema.incident.c.incident_id)
     return [
-        StoredIncident(row.incident_id, int(row.opened_at), json.loads(row.body), json.loads(row.private))
+        StoredIncident(
+            row.incident_id, int(row.opened_at), _body(row.body), {**_NO_SUSPECTS, **json.loads(row.private)}
+        )
         for row in connection.execute(query)
     ]
+
+
+def _body(text: str) -> dict[str, Any]:
+    return {**_NONE_SUSPECTED, **json.loads(text)}
 
 
 def resolve_id(connection: Connection, given: str) -> str:

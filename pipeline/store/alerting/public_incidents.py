@@ -96,11 +96,23 @@ def publish_incident(body: Mapping[str, Any], hidden: HiddenModels = ALL_SHOWN) 
         "e_value": None if body["e_value"] is None else float(f"{body['e_value']:.1e}"),
         "accounts": None if few else body["accounts"],
         "accounts_left_out": None if few else body["accounts_left_out"],
+        "suspected": _publish_suspected(body["suspected"]),
         # In this order for every database role: PostgreSQL sorts the keys of a document that a view has taken apart.
         "rank": None if names_hidden or body["rank"] is None else {name: body["rank"].get(name) for name in _RANKS},
     }
     published: dict[str, Any] = hidden.document(found)
     return published
+
+
+def _publish_suspected(suspected: Mapping[str, int]) -> dict[str, int | None]:
+    """Return what the public may read of suspected accounts: only what people left out."""
+    number = suspected["accounts_left_out"]
+    return {
+        "accounts": None,
+        "votes": None,
+        "accounts_left_out": None if 0 < number < FEWEST else number,
+        "votes_left_out": suspected["votes_left_out"],
+    }
 
 
 def publish_evidence(alert: Mapping[str, Any], hidden: HiddenModels = ALL_SHOWN) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def incidents(*named: tuple[Claim, list[int]]) -> list[Incident]:
 
 
 def matched(run: DetectorRun, *named: tuple[Claim, list[int]]) -> MixMatch:
-    return match_attacks(7, ATTACKS, run, incidents(*named))
+    return match_attacks(7, ATTACKS, run, incidents(*named), {})
 
 
 def test_attacks_that_are_one_incident_each_with_all_their_accounts_have_the_best_figures(run: DetectorRun) -> None:
@@ -59,6 +59,16 @@ def test_attacks_that_are_one_incident_each_with_all_their_accounts_have_the_bes
     assert [(one.purity, one.recall, one.planted_recall) for one in mix.attacks] == [(1.0, 1.0, 1.0)] * 2
     assert (mix.others, mix.is_met) == (0, True)
     assert all(one.holds is not False for one in summarize_mixes([mix]))
+
+
+def test_suspected_accounts_are_counted_beside_those_that_are_named(run: DetectorRun) -> None:
+    lifting, honest = accounts(run, 1), accounts(run, -1)
+    found = incidents((LIFTS, lifting[:2]))
+    mix = match_attacks(7, ATTACKS, run, found, {found[0].incident_id: [*lifting[2:], honest[0]]})
+    lifts = mix.attacks[1]
+    assert (lifts.named, lifts.suspected, lifts.purity, lifts.planted_recall) == (2, 4, 1.0, 0.4)
+    assert (lifts.purity_suspected, lifts.recall_suspected) == (5 / 6, 1.0)
+    assert not mix.is_met
 
 
 def test_an_account_in_the_incident_of_another_attack_lowers_purity_and_recall(run: DetectorRun) -> None:
