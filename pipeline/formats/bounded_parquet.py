@@ -5,7 +5,7 @@ the file declares are checked before anything is read. A column of repeated text
 few rows that are returned at a time are expanded to texts.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -116,27 +116,52 @@ def read_batches(file: pq.ParquetFile, columns: Collection[str], rows: int) -> I
         groups.append(group)
         pending += file.metadata.row_group(group).num_rows
         if pending >= rows or group == file.metadata.num_row_groups - 1:
-            yield from map(_with_texts, file.iter_batches(rows, row_groups=groups, columns=list(columns)))
+            for batch in file.iter_batches(rows, row_groups=groups, columns=list(columns)):
+                yield with_texts(_with_valid_texts(batch))
             groups, pending = [], 0
 
 
-def _with_texts(batch: pa.RecordBatch) -> pa.RecordBatch:
+def with_texts(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return a batch in which columns of bytes are columns of text, as some programs store every text as bytes.
 
     Bytes of a fixed length are digests and become hexadecimal digits. A column that is not valid UTF-8 is unchanged.
     """
-    columns = [_text_of(column) for column in batch.columns]
+    return _mapped(batch, _text_of)
+
+
+def _with_valid_texts(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return a batch in which columns that are declared as text, and are not valid UTF-8, are columns of bytes."""
+    return _mapped(batch, _valid_text_of)
+
+
+def _mapped(batch: pa.RecordBatch, change: Callable[[pa.Array], pa.Array]) -> pa.RecordBatch:
+    columns = []
+    for column in batch.columns:
+        if pa.types.is_dictionary(column.type):
+            values = change(column.dictionary)
+            same = values is column.dictionary
+            columns.append(column if same else pa.DictionaryArray.from_arrays(column.indices, values))
+        else:
+            columns.append(change(column))
     return pa.RecordBatch.from_arrays(columns, names=batch.schema.names) if columns else batch
+
+
+def _valid_text_of(column: pa.Array) -> pa.Array:
+    kind = column.type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        return column
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        return column.view(pa.binary() if pa.types.is_string(kind) else pa.large_binary())
+    return column
 
 
 def _text_of(column: pa.Array) -> pa.Array:
     kind = column.type
-    if pa.types.is_dictionary(kind):
-        values = _text_of(column.dictionary)
-        return column if values is column.dictionary else pa.DictionaryArray.from_arrays(column.indices, values)
     if pa.types.is_fixed_size_binary(kind):
         return pa.array([None if value is None else value.hex() for value in column.to_pylist()], pa.string())
-    if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
+    if not is_bytes(kind):
         return column
     try:
         return column.cast(pa.string() if pa.types.is_binary(kind) else pa.large_string())
@@ -155,13 +180,14 @@ def _to_rows(piece: pa.RecordBatch) -> list[dict[str, Any]]:
     except (OverflowError, ValueError):
         columns = [[_to_value(cell) for cell in column] for column in piece.columns]
         rows = [dict(zip(piece.schema.names, row, strict=True)) for row in zip(*columns, strict=True)]
-    for name in (field.name for field in piece.schema if _is_bytes(field.type)):
+    for name in (field.name for field in piece.schema if is_bytes(field.type)):
         for row in rows:
             row[name] = row[name].decode("utf-8", "surrogateescape") if row[name] is not None else None
     return rows
 
 
-def _is_bytes(kind: pa.DataType) -> bool:
+def is_bytes(kind: pa.DataType) -> bool:
+    """Return whether a column of this type has bytes of any length, also coded ones."""
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
@@ -170,7 +196,8 @@ def _to_value(cell: Any) -> Any:
     try:
         return cell.as_py()
     except (OverflowError, ValueError):
-        return f"{getattr(cell, 'value', 'a value')} as {cell.type}"
+        number = pa.types.is_temporal(cell.type) and getattr(cell, "value", None)
+        return f"{number or 'a value'} as {cell.type}"
 
 
 def has_long_texts(batch: pa.RecordBatch) -> bool:

@@ -13,7 +13,14 @@ import pyarrow.csv as pacsv
 
 from pipeline.errors import UnknownFormat
 from pipeline.formats.battle_file import OWN, BattleFile, BattlePart
-from pipeline.formats.bounded_parquet import PIECE_ROWS, has_long_texts, open_bounded, read_batches, read_headers
+from pipeline.formats.bounded_parquet import (
+    PIECE_ROWS,
+    has_long_texts,
+    is_bytes,
+    open_bounded,
+    read_batches,
+    read_headers,
+)
 from pipeline.formats.column_pieces import ArrowPiece, Piece, RowPiece, TextedPiece, Undecided
 from pipeline.formats.containers import Container
 from pipeline.formats.json_pieces import MARK, MAX_RECORD, read_elements
@@ -89,6 +96,8 @@ def _text_records(opened: ExitStack, path: Path, texts: list[str]) -> Iterator[M
     def read() -> Iterator[Mapping[str, Any]]:
         try:
             for batch in read_batches(file, texts, min(rows, _TEXT_ROWS)):
+                if any(is_bytes(column.type) for column in batch.columns):
+                    raise Undecided
                 yield from batch.to_pylist(maps_as_pydicts="lossy")
         except (pa.ArrowException, ValueError, OSError, OverflowError):
             raise Undecided from None

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.errors import BadRecord, UnknownFormat
-from pipeline.formats.bounded_parquet import open_bounded, read_headers
+from pipeline.formats.bounded_parquet import open_bounded, read_headers, with_texts
 from pipeline.formats.containers import Container
 from pipeline.formats.json_pieces import MARK, read_elements, read_lines
 from pipeline.formats.published_boards.board_columns import NEEDED, SYNONYMS, Cells, name_columns
@@ -74,9 +74,14 @@ def open_board_file(file: BoardFile) -> OpenBoardFile:
 
 
 def _table_rows(container: Container) -> Iterator[Record]:
+    """Yield the rows of a CSV or TSV file. Bytes that are not valid UTF-8 are shown as escapes.
+
+    Raises:
+        BadRecord: a row has more cells than headers.
+    """
     for number, row in enumerate(delimited_records(container, None)):
         if CELLS in row:
-            raise UnknownFormat(f"{container.name}, record {number}: expected a header for each cell, got {row[CELLS]}")
+            raise BadRecord(container.name, number, "malformed", f"expected a header for each cell, got {row[CELLS]}")
         yield {name: printable(cell) for name, cell in row.items()}
 
 
@@ -121,7 +126,7 @@ def _parquet_pieces(container: Container, columns: Mapping[str, str]) -> Iterato
         file, rows = open_bounded(path, wanted)
         try:
             with file:
-                for batch in file.iter_batches(rows, columns=wanted, use_threads=False):
+                for batch in map(with_texts, file.iter_batches(rows, columns=wanted, use_threads=False)):
                     yield {field: batch.column(header) for field, header in columns.items()}, batch.num_rows
         except (pa.ArrowException, OSError) as error:
             raise UnknownFormat(f"{container.name}: expected Parquet: {error}") from None

@@ -14,6 +14,7 @@ from pipeline.formats import ColumnMapping, read_records
 from pipeline.formats.battle_file import open_battles
 from pipeline.formats.battle_records import read_by_record
 from pipeline.formats.battle_tables import read_battles, read_by_column
+from pipeline.formats.identity_leaks import shipped_leak_check
 from pipeline.formats.left_out import LeftOut
 from pipeline.formats.vote_collector import ALL_COLUMNS
 from pipeline.ratings.battle_columns import BattleColumns
@@ -65,13 +66,19 @@ def test_a_digest_of_a_fixed_length_is_an_id_in_hexadecimal(tmp_path: Path) -> N
     assert ([vote.vote_id for vote in votes], rejects) == ([one.hex() for one in digests], [])
 
 
-@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize("kind", ["csv", "bytes", "text", "large text"])
 def test_a_name_in_another_encoding_is_refused_with_its_place_and_field(kind: str, tmp_path: Path) -> None:
-    path = tmp_path / f"a.{kind}"
+    path = tmp_path / ("a.csv" if kind == "csv" else "a.parquet")
+    names = pa.array([b"b\xe9e", b"cat", b"ant"], pa.large_binary() if "large" in kind else pa.binary())
     if kind == "csv":
         _csv(path, ("bee", "b\xe9e"), encoding="latin-1")
     else:
-        _parquet(path, "model_b", pa.array([b"b\xe9e", b"cat", b"ant"]))
+        # Not every program that writes Parquet checks the text that it declares.
+        _parquet(
+            path,
+            "model_b",
+            names if kind == "bytes" else names.view({"text": pa.string()}.get(kind, pa.large_string())),
+        )
     with pytest.raises(BadRecord, match=r"record 0.*bad_utf8: expected UTF-8, got byte 0xe9 at \d+ in 'model_b'"):
         read_battles(open_battles(path))
     found, left_out = _read(path)
@@ -89,6 +96,10 @@ def test_a_text_that_is_not_read_may_have_another_encoding(tmp_path: Path) -> No
     changes = [("tstamp\n", "tstamp,conversation_a\n"), ("1700000000.0\n", "1700000000.0,b\xe9e\n")]
     found, left_out = _read(_csv(tmp_path / "a.csv", *changes, encoding="latin-1"))
     assert (len(found), left_out.counts) == (3, {})
+    texts = pa.array([b"b\xe9e"] * 3, pa.binary()).view(pa.string())
+    pq.write_table(pa.Table.from_pylist(ROWS).append_column("conversation_a", texts), tmp_path / "b.parquet")
+    votes = read_battles(open_battles(tmp_path / "b.parquet"), check=shipped_leak_check())
+    assert (len(votes), votes.flags) == (3, {})
 
 
 def test_a_row_with_more_cells_than_headers_is_no_vote(tmp_path: Path) -> None:

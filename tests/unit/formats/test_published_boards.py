@@ -370,6 +370,21 @@ def test_a_cell_of_another_kind_is_named(tmp_path: Path) -> None:
         assert (error.value.position, error.value.reason) == (1, column)
 
 
+def test_text_that_parquet_stores_as_bytes_is_text(tmp_path: Path, expected: Boards) -> None:
+    write_parquet(tmp_path / "text.parquet", board_rows())
+    table = pq.read_table(tmp_path / "text.parquet")
+    at = table.column_names.index("model_name")
+    pq.write_table(table.set_column(at, "model_name", table["model_name"].cast(pa.binary())), tmp_path / "text.parquet")
+    assert plain(read(tmp_path / "text.parquet")) == plain(expected)
+
+
+def test_a_row_with_more_cells_than_headers_is_named(tmp_path: Path) -> None:
+    rows = ["model,votes,snapshot,score", "a,1,2024-06-01,1200", "b,1,2024-06-01,1200,more"]
+    (tmp_path / "board.csv").write_text("\n".join(rows))
+    with pytest.raises(BadRecord, match=r"record 1: malformed: .* got a row of 5 cells under a header of 4"):
+        read(tmp_path / "board.csv")
+
+
 def test_names_that_are_not_utf_8_are_shown_with_escapes(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(b"snapshot,model,score,votes\n2026-01-01,caf\xe9,1,1\n")
     assert read_published_boards(tmp_path / "x.csv")["board"][0].models == ("caf\\xe9",)
