@@ -20,6 +20,11 @@ def paragraphs(lines: Iterable[str]) -> str:
     return "".join(f"<p>{text(line)}</p>" for line in lines)
 
 
+def heading(line: str) -> str:
+    """Return a line as a paragraph in bold type."""
+    return f"<p><strong>{text(line)}</strong></p>"
+
+
 def bullets(lines: Sequence[str], title: str = "") -> str:
     """Return lines as an HTML list below a title; "" without lines."""
     if not lines:
@@ -36,7 +41,8 @@ def table(names: Sequence[str], rows: Sequence[Sequence[Any]], shown: int = SHOW
         rows: all rows.
         shown: largest number of rows that are shown.
     """
-    head = "".join(f"<th>{text(name)}</th>" for name in names)
+    first = rows[0] if rows else names
+    head = "".join(f"<th{_aligned(value)}>{text(name)}</th>" for name, value in zip(names, first, strict=True))
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows[:shown])
     more = f"<p>{shown:,} of {len(rows):,} rows; to_pandas() has all</p>" if len(rows) > shown else ""
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
@@ -44,8 +50,13 @@ def table(names: Sequence[str], rows: Sequence[Sequence[Any]], shown: int = SHOW
 
 def _cell(value: Any) -> str:
     if isinstance(value, bool) or value is None:
-        return f"<td>{'–' if value is None else 'yes' if value else 'no'}</td>"
+        return f"<td{_aligned(value)}>{'–' if value is None else 'yes' if value else 'no'}</td>"
     if isinstance(value, int | float):
         shown = f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
-        return f'<td style="text-align:right">{shown}</td>'
-    return f'<td style="text-align:left">{text(value)}</td>'
+        return f"<td{_aligned(value)}>{shown}</td>"
+    return f"<td{_aligned(value)}>{text(value)}</td>"
+
+
+def _aligned(value: Any) -> str:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f' style="text-align:{"right" if number else "left"}"'

@@ -34,6 +34,8 @@ _GROUP_ROWS = 100_000
 
 def is_table(data: object) -> bool:
     """Return whether an object is a table, which is a pandas data frame or has the Arrow C stream interface."""
+    if type(data).__name__ == "Series":  # has the Arrow interface, but a single column
+        return False
     return hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__") or _is_pandas(data)
 
 
@@ -66,6 +68,8 @@ def write_table(data: Any, folder: Path) -> tuple[Path, list[str]]:
 
 def not_a_table(data: object) -> Usage:
     """Return the error for an argument that is neither a path nor a table, for the caller to raise."""
+    if type(data).__name__ == "Series":
+        return Usage(f"expected {_ACCEPTED}, got a Series, which is one column")
     if hasattr(data, "collect"):
         return Usage(f"expected {_ACCEPTED}, got a {type(data).__name__}: pass its collect()")
     if hasattr(data, "to_pandas"):

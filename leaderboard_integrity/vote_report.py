@@ -87,7 +87,9 @@ class VoteReport(BoardResult):
     @property
     def title(self) -> str:
         """A line with the numbers of votes and models, and the answer to "can this board be trusted?"."""
-        return f"{self.votes:,} votes on {len(self.rows):,} models. Can this board be trusted? {self.answer}"
+        return (
+            f"{self.votes:,} votes on {len(self.rows):,} models. Can this board be trusted? {self.answer.capitalize()}."
+        )
 
     def to_arrow(self, part: Part = "board") -> pa.Table:
         """Return a part of the report as an Arrow table.
@@ -151,13 +153,14 @@ class VoteReport(BoardResult):
     def _repr_html_(self) -> str:
         evidence = [f"{one.title}: {one.answer}" for one in self.report.evidence if one.found]
         fired = [one.sentence for one in self.report.probes if one.fired]
+        unchecked = [f"{'; '.join(whats)}: {why}" for why, whats in self.report.unchecked_by_reason]
         return (
-            html_text.paragraphs([self.title])
+            html_text.heading(self.title)
             + html_text.bullets([*self.sentences, *apart_sentences(self.report.facts["dated_apart"])])
             + board_html(self.rows)
             + html_text.bullets(evidence, 'What the tests for manipulation found (to_pandas("evidence") has all):')
             + html_text.bullets(fired, 'What the order depends on (to_pandas("probes") has all):')
-            + html_text.bullets([f"{one.what}: {one.why}" for one in self.report.unchecked], "What was not checked:")
+            + html_text.bullets(unchecked, "What was not checked:")
             + html_text.bullets([*self.left_out, *self.notes], "How the votes were read, and what was left out:")
         )
 

@@ -79,10 +79,7 @@ def _probes(report: Report) -> Iterator[str]:
 
 def _unchecked(report: Report) -> Iterator[str]:
     yield "Not checked:"
-    by_reason: dict[str, list[str]] = {}
-    for one in report.unchecked:
-        by_reason.setdefault(one.why, []).append(one.what)
-    for why, whats in by_reason.items():
+    for why, whats in report.unchecked_by_reason:
         yield f"  {'; '.join(whats)}: {why}"
 
 

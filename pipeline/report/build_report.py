@@ -122,12 +122,13 @@ def _facts(board: ReportBoard) -> dict[str, Any]:
 
 
 def _lacking(votes: ReportVotes) -> list[str]:
-    """Return names of the columns that the votes do not have, but that some tests or probes need."""
+    """Return names of what the votes do not have, but what some tests or probes need: columns, enough voters."""
     named = {
         "voters": votes.known("voter"), "times": votes.time, "prompts": votes.prompt, "sessions": votes.session,
         "networks": votes.network, "turns": votes.turn, "positions on a screen": votes.position,
     }  # fmt: skip
-    return [name for name, column in named.items() if column is None]
+    few = ["enough voters"] if named["voters"] is not None and why_no_voters(votes) is not None else []
+    return [*few, *(name for name, column in named.items() if column is None)]
 
 
 def _unchecked(

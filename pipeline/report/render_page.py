@@ -10,7 +10,6 @@ import base64
 import hashlib
 from functools import cache
 from importlib.resources import files
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +61,7 @@ def render_page(report: Report) -> str:
     return environment.get_template("report.html").render(
         report=document,
         groups=[(_TITLES[name], [one for one in document["evidence"] if one["group"] == name]) for name in GROUPS],
-        reasons=[
-            (why, [one["what"] for one in several])
-            for why, several in groupby(document["unchecked"], key=lambda one: one["why"])
-        ],
+        reasons=_visible(report.unchecked_by_reason),
         drawn=_drawn(document["rows"]),
         shown=SHOWN,
         measured=MEASURED,

@@ -80,6 +80,14 @@ class Report:
         """Whether a test found votes that were cast to change the board."""
         return any(section.accuses and section.found for section in self.evidence)
 
+    @property
+    def unchecked_by_reason(self) -> list[tuple[str, list[str]]]:
+        """The reasons why questions were not answered, each with its questions."""
+        found: dict[str, list[str]] = {}
+        for one in self.unchecked:
+            found.setdefault(one.why, []).append(one.what)
+        return list(found.items())
+
     def document(self) -> dict[str, Any]:
         """Return the report as plain values, for JSON."""
         return {

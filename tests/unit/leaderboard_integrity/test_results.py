@@ -111,6 +111,13 @@ def test_a_report_without_findings_has_empty_tables_with_their_columns() -> None
     assert len(report.to_pandas("evidence")) == 0
 
 
+def test_what_was_not_checked_is_listed_once_for_each_reason() -> None:
+    shown = li.report(small().assign(voter_id="me"), seed=1)._repr_html_()
+    assert shown.count("the file names 1 voter only, so that nobody can be compared with others</li>") == 1
+    assert "Voters who push a model; Voters faster than anybody reads; " in shown
+    assert "for want of enough voters" in shown
+
+
 def test_foreign_text_is_escaped_in_html_and_visible_in_charts() -> None:
     frame = small().replace("ant", "ant<b>").assign(**{HOSTILE: 1})
     for result in (li.read(frame), li.rate(frame), li.report(frame, seed=1)):
@@ -138,11 +145,11 @@ def test_without_altair_a_plot_names_the_extra(monkeypatch: pytest.MonkeyPatch) 
         li.rate(VOTES).plot()
 
 
-def test_intervals_by_few_voters_take_votes_as_independent_and_a_note_says_so() -> None:
+def test_intervals_by_a_single_voter_are_those_of_independent_votes_and_a_note_says_so() -> None:
     votes = small(voter_id="me")
     found = li.rate(votes, by_voter=True)
     assert found.rows == li.rate(votes).rows
-    assert found.notes[1].startswith("by_voter=True has no effect: few voters cast most votes")
+    assert found.notes[1].startswith("few voters cast most votes, as if 1.0 voters had cast all ")
 
 
 @pytest.mark.parametrize(
@@ -179,6 +186,8 @@ def test_intervals_by_few_voters_take_votes_as_independent_and_a_note_says_so() 
         (lambda: li.read("-"), "expected files, got standard input"),
         (lambda: li.read({"model_a": []}), "got a dict; pandas.DataFrame(…) makes a table of it"),
         (lambda: li.read(pl.LazyFrame()), "got a LazyFrame: pass its collect()"),
+        (lambda: li.read(pd.Series(["ant"], name="winner")), "got a Series, which is one column"),
+        (lambda: li.read(pl.Series("winner", ["ant"])), "got a Series, which is one column"),
         (lambda: li.read(pa.array([1])), "expected a table with named columns"),
         (lambda: li.board("missing.db"), "missing.db"),
     ],

@@ -180,7 +180,7 @@ def test_hostile_names_are_text_in_a_page_that_loads_nothing(tmp_path: Path) -> 
             {"judge": "arena_user", "tstamp": lambda k: 1.7e9 + k, "turn": 1}, "the file names no voters",
             "voters, prompts, sessions and networks",
         ),
-        ({"judge": "one", "tstamp": lambda k: 1.7e9 + 9e4 * k}, "the file names 1 voter only", "prompts, sessions"),
+        ({"judge": "one", "tstamp": lambda k: 1.7e9 + 9e4 * k}, "the file names 1 voter only", "enough voters"),
     ],
 )  # fmt: skip
 def test_what_a_small_file_lacks_is_said(tmp_path: Path, more: dict[str, Any], unchecked: str, lacking: str) -> None:
