@@ -6,6 +6,7 @@ set with `styled`, never inside a text. Commands inside a text get the --store o
 """
 
 import logging
+import re
 import sys
 import traceback
 from collections.abc import Iterable
@@ -14,6 +15,7 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.padding import Padding
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
 from pipeline.cli.pasted_commands import with_store
@@ -21,6 +23,10 @@ from pipeline.vocabulary.visible_text import json_text, visible
 
 CRASHED = 70
 """The exit status after an unexpected error (EX_SOFTWARE of sysexits.h)."""
+
+
+_MARK = re.compile(r"(\d+\.|-|!!?) ")
+"""The mark at the beginning of an item of a list."""
 
 
 class Terminal(Console):
@@ -72,6 +78,8 @@ def styled(*parts: str | tuple[str, str]) -> Text:
 def print_paragraphs(lines: Iterable[str], indent: int = 0, console: Terminal = out) -> None:
     """Print each text as a paragraph. A terminal wraps it between words; elsewhere it is one line.
 
+    Further lines of an item of a list, which begins with a mark such as `-` or `1.`, are below its first word.
+
     Args:
         lines: the texts. Spaces at the beginning of a text indent all of its lines. A text that begins with the word
             `integrity` is a command. It stays on one line everywhere, so that people can copy it.
@@ -82,9 +90,21 @@ def print_paragraphs(lines: Iterable[str], indent: int = 0, console: Terminal = 
         text = line.lstrip(" ")
         left = indent + len(line) - len(text)
         if console.is_terminal and not text.startswith("integrity "):
-            console.print(Padding(styled(text), (0, 0, 0, left)))
+            console.print(Padding(_hanging(text), (0, 0, 0, left)))
         else:
             console.print(" " * left + text)
+
+
+def _hanging(text: str) -> RenderableType:
+    """Return a text of which only the first line has the mark of an item."""
+    mark = _MARK.match(text)
+    if mark is None:
+        return styled(text)
+    grid = Table.grid()
+    grid.add_column(width=mark.end())
+    grid.add_column()
+    grid.add_row(styled(mark[0]), styled(text[mark.end() :]))
+    return grid
 
 
 def met(passed: bool | None) -> tuple[str, str]:

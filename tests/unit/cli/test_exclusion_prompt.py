@@ -46,3 +46,17 @@ def test_a_command_stays_on_one_line_in_a_narrow_terminal(
     shown = capsys.readouterr().out.splitlines()
     assert shown[0] == f"  {command}"
     assert max(map(len, shown[1:])) <= 40
+
+
+@pytest.mark.parametrize(("mark", "indent"), [("-", 4), ("!!", 5), ("12.", 6)])
+def test_further_lines_of_an_item_are_below_its_first_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], mark: str, indent: int
+) -> None:
+    monkeypatch.setattr(out, "_force_terminal", True)
+    monkeypatch.setattr(out, "_width", 40)
+    print_paragraphs([f"  {mark} {'some words ' * 8}"])
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0].startswith(f"  {mark} some words ")
+    assert len(shown) > 2
+    assert all(line.startswith(" " * indent + "some") or line.startswith(" " * indent + "words") for line in shown[1:])
+    assert max(map(len, shown)) <= 40
