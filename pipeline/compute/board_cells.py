@@ -104,6 +104,10 @@ class LabelCodes:
     languages: Sequence[str]
     language_code: Int64
 
+    def take(self, rows: Int64) -> LabelCodes:
+        """Return the categories and languages of the votes at the given indices, int64[m]."""
+        return LabelCodes(self.lists, self.list_code[rows], self.languages, self.language_code[rows])
+
 
 def cell_keys(model_a: Int64, model_b: Int64, outcome: Int64, fate: Int64, rules: Int64) -> Int64:
     """Return the number of each vote's cell, int64[n], which contains the five arguments in its bits.

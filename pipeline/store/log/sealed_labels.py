@@ -64,16 +64,25 @@ class LabelledVotes:
         rules[frequent] |= FREQUENT_PROMPT
         return rules
 
-    def boards(self, rules: Int64) -> board_cells.Boards:
-        """Count the votes for each board.
-
-        Args:
-            rules: int64[n], rules of each vote, as `LabelledVotes.rules` returns them.
+    def boards(self) -> board_cells.Boards:
+        """Count the votes for each board, without the rule about frequent prompts (`move_frequent`).
 
         Returns:
             Board → counts of its votes.
         """
-        return board_cells.count_boards(self.key | rules, self.codes)
+        return board_cells.count_boards(self.key, self.codes)
+
+    def move_frequent(self, boards: board_cells.Boards, frequent: Int64) -> None:
+        """Apply the rule about frequent prompts to counts: move votes to the cells with this rule.
+
+        Args:
+            boards: counts of all votes, from the method `boards`; changed in place.
+            frequent: int64[m], indices of the votes on frequent prompts that are outside the samples.
+        """
+        if len(frequent):
+            key, codes = self.key[frequent], self.codes.take(frequent)
+            board_cells.add(boards, board_cells.count_boards(key, codes), -1)
+            board_cells.add(boards, board_cells.count_boards(key | FREQUENT_PROMPT, codes))
 
     def file(self, first: int, rules: Int64) -> bytes | None:
         """Return the content of the segment's public label file. None if no vote has a label.

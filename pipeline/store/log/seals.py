@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from pipeline.compute import board_cells
-from pipeline.concurrency import short_switch_interval
+from pipeline.concurrency import run_in_thread, short_switch_interval
 from pipeline.ledger import tiles
 from pipeline.ledger.canonical_json import Digest
 from pipeline.ledger.manifest import SegmentFile
@@ -159,6 +159,8 @@ def _insert_segment(
 def _label(connection: Connection, builder: SegmentBuilder, log_size: int) -> _Labels:
     """Decide which votes of a segment are outside the samples of frequent prompts. Then compute labels and counts."""
     votes = builder.labelled_votes()
+    # Beside the decision about prompts, which mostly waits for the database.
+    count = run_in_thread(votes.boards)
     asked = np.flatnonzero(votes.counted & (votes.prompt != 0))
     prompts, ids = votes.prompt[asked], votes.vote_id
     chosen = frequent_prompts.decide(connection, prompts, lambda rows: ids.take(pa.array(asked[rows])), log_size)
@@ -170,13 +172,14 @@ def _label(connection: Connection, builder: SegmentBuilder, log_size: int) -> _L
         )
         frequent_prompts.mark(connection, partition[frequent], offset[frequent])
         packed = pack_positions(partition[frequent], offset[frequent])
-    rules = votes.rules(frequent)
-    boards = votes.boards(rules)
+    write = run_in_thread(lambda: votes.file(builder.first_leaf, votes.rules(frequent)))
+    boards = count()
+    votes.move_frequent(boards, frequent)
     if builder.retractions:
         taken = sealed_boards.boards_of(connection, [one.position for one in builder.retractions])
         board_cells.add(boards, taken, -1)
     boards = _within_limit(connection, boards, builder.first_leaf)
-    return _Labels(boards, votes.file(builder.first_leaf, rules), packed)
+    return _Labels(boards, write(), packed)
 
 
 def _within_limit(connection: Connection, boards: board_cells.Boards, log_size: int) -> board_cells.Boards:
