@@ -149,6 +149,7 @@ def _validate(suite: str, expectations: list[Row], frame: pd.DataFrame) -> list[
             )
         )
         outcomes: list[Row] = [each.to_json_dict() for each in result.results]
+        context.data_sources.delete(suite)  # the library keeps the context, which would keep the frame
     return sorted(outcomes, key=lambda outcome: int(outcome["expectation_config"]["meta"]["line"]))
 
 

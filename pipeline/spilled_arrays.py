@@ -28,6 +28,9 @@ from pipeline.vocabulary.large_arrays import allocating
 RESIDENT_MB = 512
 """If the process holds more resident memory than this, in MB, pages of arrays are given back to the system."""
 
+LEAST_MAPPED_MB = 256
+"""Pages are given back only if more than this, in MB, are pages of files. Fewer would be needed again at once."""
+
 SMALLEST = 1 << 18
 """Arrays of fewer bytes stay in memory."""
 
@@ -83,11 +86,15 @@ def _new_map(size: int) -> mmap.mmap:
 
 
 @contextmanager
-def spilled_arrays(resident_mb: int = RESIDENT_MB) -> Iterator[SpilledArrays | None]:
+def spilled_arrays(
+    resident_mb: int = RESIDENT_MB, least_mapped_mb: int = LEAST_MAPPED_MB
+) -> Iterator[SpilledArrays | None]:
     """Within a `with` block, keep large arrays (`pipeline.vocabulary.large_arrays`) in temporary files.
 
     Args:
         resident_mb: the resident memory in MB above which pages are given back to the system.
+        least_mapped_mb: the resident pages of files in MB, those of libraries among them, up to which none is given
+            back.
 
     Returns:
         The arrays; None on a system that has no such maps, where all arrays stay in memory.
@@ -102,7 +109,8 @@ def spilled_arrays(resident_mb: int = RESIDENT_MB) -> Iterator[SpilledArrays | N
             if ended.wait(_PAUSE_SECONDS):
                 return
             if resident_bytes() > resident_mb << 20:
-                arrays.give_back()
+                if mapped_bytes() > least_mapped_mb << 20:
+                    arrays.give_back()
                 if pause % _TRIM_AFTER == 0:
                     release_memory()
 
@@ -129,3 +137,8 @@ def release_memory() -> None:
 def resident_bytes() -> int:
     """Return the resident memory of this process in bytes."""
     return int(_STATUS.read_text().split()[1]) * mmap.PAGESIZE
+
+
+def mapped_bytes() -> int:
+    """Return the resident memory of this process that is pages of files, in bytes."""
+    return int(_STATUS.read_text().split()[2]) * mmap.PAGESIZE

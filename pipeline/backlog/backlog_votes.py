@@ -214,7 +214,9 @@ class BacklogCells:
         return kept
 
 
-def take_rows(column: npt.NDArray[Any], rows: Int64, kind: npt.DTypeLike, most: int | None = None) -> npt.NDArray[Any]:
+def take_rows(
+    column: npt.NDArray[Any], rows: Int32 | Int64, kind: npt.DTypeLike, most: int | None = None
+) -> npt.NDArray[Any]:
     """Copy some rows of a column to a new array of the type `kind` (`new_large`); values above `most` become `most`."""
     result = new_large((len(rows),), kind)
     for piece in pieces(len(rows)):

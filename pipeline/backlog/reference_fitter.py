@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.backlog.backlog_votes import TIED, BacklogCells, BacklogVotes
+from pipeline.backlog.backlog_votes import TIED, BacklogCells, BacklogVotes, take_rows
 from pipeline.errors import RatingError
 from pipeline.evidence import Reference
 from pipeline.evidence.taste import ASSUMED_CONCENTRATION, Taste, estimate_taste, estimate_tie_habits
@@ -20,7 +20,7 @@ from pipeline.ratings.bradley_terry import sandwich_covariance
 from pipeline.ratings.clustered_sandwich import clustered_scatter
 from pipeline.ratings.residuals import residuals
 from pipeline.vocabulary.arrays import Bool, Float64, Int32, Int64
-from pipeline.vocabulary.large_arrays import keep
+from pipeline.vocabulary.large_arrays import keep, select_large
 
 CAP = 3
 """The largest number of votes of a voter on a model that count in a reference."""
@@ -70,13 +70,15 @@ class ReferenceFitter:
                 same estimate.
         """
         votes = self._votes
-        rows = self._rows[~excluded[votes.voter[self._rows]]]
-        fold = self._fold[rows]
+        rows = self._rows
+        if excluded.any():
+            rows = select_large(rows, ~take_rows(excluded, take_rows(votes.voter, rows, np.int32), np.bool_))
+        fold = take_rows(self._fold, rows, self._fold.dtype)
         parts = [self._count(rows[fold == k]) for k in range(self._folds)]
         found: list[Reference | None] = []
         for without in held_out:
             kept = PairCounts.merge(part for k, part in enumerate(parts) if k not in without)
-            found.append(self._fit(kept, rows[~np.isin(fold, without)], tuple(without)))
+            found.append(self._fit(kept, select_large(rows, ~np.isin(fold, without)), tuple(without)))
         return found
 
     def _count(self, rows: Int64) -> PairCounts:
@@ -93,18 +95,22 @@ class ReferenceFitter:
         codes = np.array([int(name) for name in rated.models], dtype=np.int64)
         place = np.full(votes.models, -1, dtype=np.int32)
         place[codes] = np.arange(len(codes))
-        rows = rows[(place[votes.model_a[rows]] >= 0) & (place[votes.model_b[rows]] >= 0)]
-        a, b, outcome = place[votes.model_a[rows]], place[votes.model_b[rows]], votes.outcome[rows]
-        voter, decided = votes.voter[rows].astype(np.int64), outcome != TIED
+        a, b = (take_rows(place, take_rows(side, rows, np.int32), np.int32) for side in (votes.model_a, votes.model_b))
+        among = (a >= 0) & (b >= 0)
+        rows, a, b = (select_large(column, among) for column in (rows, a, b))
+        outcome, voter = take_rows(votes.outcome, rows, np.int8), take_rows(votes.voter, rows, np.int64)
+        decided = outcome != TIED
         covariance = _clustered(
-            estimate.theta, estimate.hessian, a[decided], b[decided], outcome[decided], voter[decided]
+            estimate.theta, estimate.hessian, *(select_large(column, decided) for column in (a, b, outcome, voter))
         )
         if covariance is None:
             return None
         share = float(np.clip(counts.tie_share(), 1e-6, 1 - 1e-6))
         found = Reference(0, codes, estimate.theta, covariance, share, self._tie_prior(voter, outcome == TIED, share))
         if without not in self._tastes:  # hardly changes when voters are excluded: a median over models
-            self._tastes[without] = estimate_taste(voter, a, b, outcome, estimate.theta[a] - estimate.theta[b])
+            difference = take_rows(estimate.theta, a, np.float64)
+            difference -= take_rows(estimate.theta, b, np.float64)
+            self._tastes[without] = estimate_taste(voter, a, b, outcome, difference)
         return replace(found, taste=self._tastes[without])
 
     def _tie_prior(self, voter: Int64, tied: Bool, share: float) -> tuple[float, float]:
@@ -118,5 +124,5 @@ def _clustered(
     theta: Float64, hessian: Float64, a: Int32, b: Int32, outcome: npt.NDArray[np.int8], voter: Int64
 ) -> Float64 | None:
     """Return the covariance of θ clustered by voter; None if the information is singular."""
-    residual = residuals(theta, a, b, outcome.astype(np.int32))
+    residual = keep(residuals(theta, a, b, outcome))
     return sandwich_covariance(hessian, clustered_scatter(a, b, residual, voter, len(theta)))

@@ -14,7 +14,7 @@ from scipy.special import expit
 
 from pipeline.evidence.grouped_sums import number_groups, order_by_cell
 from pipeline.vocabulary.arrays import Bool, Float64, Int8, Int32, Int64
-from pipeline.vocabulary.large_arrays import PIECE, pieces
+from pipeline.vocabulary.large_arrays import PIECE, keep, new_large, pieces, select_large
 
 Codes = Int32 | Int64
 """Positions of models, or numbers of voters."""
@@ -159,29 +159,31 @@ def decided_votes(
     """
     kept = outcome < 2
     decided = np.flatnonzero(kept)
-    who, logit = number_groups(voter[decided]), difference[decided]
-    first, second = model_a[decided], model_b[decided]
+    who, logit = keep(number_groups(voter[decided])), keep(difference[decided])
+    first, second = keep(model_a[decided]), keep(model_b[decided])
     row, sizes = shared_cells(who, first, second) if cells is None else _decided_cells(cells, kept)
-    place = np.arange(len(row)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    whole = np.ones(len(decided), dtype=np.bool_)
-    whole[row[place >= CAP] // 2] = False
-    row, cell = row[place < CAP], np.repeat(np.arange(len(sizes)), sizes)[place < CAP]
-    vote, side = row // 2, row % 2
-    p, sign = expit(logit), np.where(side == 0, 1.0, -1.0)
+    cell, starts = keep(np.repeat(np.arange(len(sizes)), sizes)), np.cumsum(sizes) - sizes
+    whole, used = np.ones(len(decided), dtype=np.bool_), np.ones(len(row), dtype=np.bool_)
+    for piece in pieces(len(row)):
+        beyond = np.arange(piece.start, piece.stop) - starts[cell[piece]] >= CAP
+        whole[row[piece][beyond] // 2], used[piece] = False, ~beyond
+    row, cell = select_large(row, used), select_large(cell, used)
+    p = keep(expit(logit))
+    residual, weight = keep((outcome[decided] == 0) - p), keep(p * (1 - p))
+    return DecidedVotes(who, residual, weight, logit, whole, cell, *_describe_rows(row, who, first, second))
+
+
+def _describe_rows(row: Int64, who: Int64, first: Codes, second: Codes) -> tuple[Int64, Int64, Float64, Int64]:
+    """Return the attributes `vote`, `model`, `sign` and `pair` of `DecidedVotes`."""
+    vote, model, pair = (new_large((len(row),), np.int64) for _ in range(3))
+    sign = new_large((len(row),), np.float64)
     width = max(int(first.max(initial=0)), int(second.max(initial=0))) + 1
-    low, high = np.minimum(first[vote], second[vote]), np.maximum(first[vote], second[vote])
-    return DecidedVotes(
-        who,
-        (outcome[decided] == 0) - p,
-        p * (1 - p),
-        logit,
-        whole,
-        cell,
-        vote.astype(np.int64),
-        np.where(side == 0, first[vote], second[vote]).astype(np.int64),
-        sign,
-        (who[vote] * width + low) * width + high,
-    )
+    for piece in pieces(len(row)):
+        number, is_first = row[piece] // 2, row[piece] % 2 == 0
+        a, b = first[number], second[number]
+        vote[piece], sign[piece], model[piece] = number, np.where(is_first, 1.0, -1.0), np.where(is_first, a, b)
+        pair[piece] = (who[number] * width + np.minimum(a, b)) * width + np.maximum(a, b)
+    return vote, model, sign, pair
 
 
 def _decided_cells(cells: Cells, decided: Bool) -> Cells:
@@ -209,6 +211,6 @@ def pair_sums(group: Int64, residual: Float64, weight: Float64) -> tuple[Float64
     Returns:
         Two arrays, float64[groups] each: q[(Σr)² − Σr²] and q[(Σw)² − Σw²], with q = 1/(1 + Σw).
     """
-    r, rr, w, ww = (np.bincount(group, weights=x) for x in (residual, residual**2, weight, weight**2))
+    r, rr, w, ww = (np.bincount(group, weights=x**power) for x in (residual, weight) for power in (1, 2))
     q = 1 / (1 + w)
     return q * (r**2 - rr), q * (w**2 - ww)

@@ -146,8 +146,13 @@ class VoteLog:
         names = sorted({*self._models, *also})
         place = {name: at for at, name in enumerate(names)}
         axis = np.array([place[name] for name in self._models], dtype=np.int32)
-        a, b, outcome = (self._whole(name)[counted] for name in ("model_a", "model_b", "outcome"))
-        return PairCounts.from_codes(names, axis[a], axis[b], outcome)
+        parts, first = [PairCounts.from_codes(names, axis[:0], axis[:0], axis[:0])], 0
+        for columns in self._columns:
+            kept = counted[first : first + len(columns["fate"])]
+            first += len(kept)
+            a, b, outcome = (columns[name][kept] for name in ("model_a", "model_b", "outcome"))
+            parts.append(PairCounts.from_codes(names, axis[a], axis[b], outcome))
+        return PairCounts.merge(parts)
 
     def _whole(self, name: str) -> npt.NDArray[Any]:
         return np.concatenate([part[name] for part in self._columns] or [np.zeros(0, dtype=np.int32)])

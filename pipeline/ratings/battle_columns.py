@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..vocabulary.arrays import Bool, Int8, Int32, Int64
+from ..vocabulary.large_arrays import select_large
 from .pair_counts import PairCounts
 from .style_features import STYLE_FEATURES
 
@@ -112,7 +113,7 @@ class BattleColumns:
 
         Models without a remaining vote are dropped from `models`. The names of voters and the labels stay.
         """
-        a, b = self.a[rows], self.b[rows]
+        a, b = select_large(self.a, rows), select_large(self.b, rows)
         met = sum(np.bincount(side, minlength=len(self.models)) for side in (a, b)) > 0
         used, place = np.flatnonzero(met), np.cumsum(met, dtype=np.int32) - 1
         labels, bits = self.categories
@@ -121,14 +122,14 @@ class BattleColumns:
             models=tuple(self.models[code] for code in used.tolist()),
             a=place[a],
             b=place[b],
-            outcome=self.outcome[rows],
+            outcome=select_large(self.outcome, rows),
             voter=_select(self.voter, rows),
             groups={name: (names, _select(codes, rows)) for name, (names, codes) in self.groups.items()},
             style=(_select(self.style[0], rows), _select(self.style[1], rows)),
-            flags={name: values[rows] for name, values in self.flags.items()},
-            categories=(labels, bits[rows] if labels else bits),
-            prompt=None if self.prompt is None else self.prompt[rows],
-            numbers={name: values[rows] for name, values in self.numbers.items()},
+            flags={name: _select(values, rows) for name, values in self.flags.items()},
+            categories=(labels, _select(bits, rows) if labels else bits),
+            prompt=None if self.prompt is None else _select(self.prompt, rows),
+            numbers={name: _select(values, rows) for name, values in self.numbers.items()},
         )
 
     def select_counts(self, rows: Bool) -> PairCounts:
@@ -188,5 +189,5 @@ def no_group(votes: int) -> tuple[tuple[str, ...], Int32]:
 def _select(values: npt.NDArray[_Integer], rows: Bool) -> npt.NDArray[_Integer]:
     """Return rows of a column. If the column is constant and takes no memory, neither do its rows."""
     if any(values.strides):
-        return values[rows]
+        return select_large(values, rows)
     return np.broadcast_to(values.dtype.type(-1), (int(np.count_nonzero(rows)), *values.shape[1:]))

@@ -18,6 +18,8 @@ _CELLS = len(OUTCOMES)
 _DENSE_CELLS = 2**24
 # A dense table of sums may have so many rows for each row that is added.
 _DENSE_ROWS_PER_ROW = 16
+# Votes whose keys are computed at a time, unless the table has more cells.
+_BLOCK = 1 << 20
 # Votes from which a second thread saves more time than it costs.
 _VOTES_FOR_THREADS = 200_000
 
@@ -63,13 +65,24 @@ def _dense(columns: tuple[CodedColumn, CodedColumn, CodedColumn], size: int) -> 
 
     Many votes are counted in two threads, because numpy releases the interpreter lock.
     """
-    cells, votes = size * size * _CELLS, len(columns[0].position)
+    votes = len(columns[0].position)
     if votes < _VOTES_FOR_THREADS:
-        return np.bincount(_keys(columns, size, slice(None)), minlength=cells)
-    halves = slice(0, votes // 2), slice(votes // 2, votes)
+        return _count_rows(columns, size, range(votes))
+    halves = range(votes // 2), range(votes // 2, votes)
     with ThreadPoolExecutor(len(halves)) as threads:
-        first, second = threads.map(lambda rows: np.bincount(_keys(columns, size, rows), minlength=cells), halves)
-    return first + second
+        first, second = threads.map(lambda rows: _count_rows(columns, size, rows), halves)
+    first += second
+    return first
+
+
+def _count_rows(columns: tuple[CodedColumn, CodedColumn, CodedColumn], size: int, rows: range) -> Int64:
+    """Count the votes of some rows, a block of them at a time, because a key takes 24 bytes while it is computed."""
+    cells = size * size * _CELLS
+    block = max(_BLOCK, cells)
+    total = np.bincount(_keys(columns, size, slice(rows.start, min(rows.start + block, rows.stop))), minlength=cells)
+    for start in range(rows.start + block, rows.stop, block):
+        total += np.bincount(_keys(columns, size, slice(start, min(start + block, rows.stop))), minlength=cells)
+    return total
 
 
 def merge_unordered_pairs(

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from ..vocabulary.arrays import Float64, Int32
+from ..vocabulary.arrays import Float64, Int8, Int32
 
 OUTCOME_SCORES = np.array([1.0, 0.0, 0.5, 0.5])
 """Score of model a for each outcome, in the order of `OUTCOMES`: 1 for a win, 0 for a loss, ½ otherwise."""
 
 
-def residuals(theta: Float64, a: Int32, b: Int32, outcome: Int32) -> Float64:
+def residuals(theta: Float64, a: Int32, b: Int32, outcome: Int8 | Int32) -> Float64:
     """Return the residual y − p of each vote, float64[N].
 
     y is the score of model a in the vote (1, ½ or 0), and p the probability that a beats b.
@@ -16,7 +16,7 @@ def residuals(theta: Float64, a: Int32, b: Int32, outcome: Int32) -> Float64:
     Args:
         theta: float64[K], strengths of the models in logits.
         a, b: int32[N], codes of the two models of each vote.
-        outcome: int32[N], codes of the outcomes.
+        outcome: int8[N] or int32[N], codes of the outcomes.
     """
     # exp overflows above 709; p is 0 in float64 long before.
     p = theta[b]

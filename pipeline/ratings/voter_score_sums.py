@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..vocabulary.arrays import Bool, Int64
+from ..vocabulary.arrays import Bool, Int8, Int32, Int64
 from .bradley_terry import Fit
 from .clustered_sandwich import voter_scores
 from .residuals import residuals
@@ -20,14 +20,14 @@ class VoterBattles:
 
     Attributes:
         voter: int64[n], equal for votes of one voter; 0 for an unknown voter.
-        model_a, model_b: int64[n], codes of the models.
-        outcome: int64[n], codes of the outcomes.
+        model_a, model_b: int32[n] or int64[n], codes of the models.
+        outcome: int8[n] or wider, codes of the outcomes.
     """
 
     voter: Int64
-    model_a: Int64
-    model_b: Int64
-    outcome: Int64
+    model_a: Int32 | Int64
+    model_b: Int32 | Int64
+    outcome: Int8 | Int32 | Int64
 
     def where(self, kept: Bool) -> "VoterBattles":
         """Return the votes for which `kept`, bool[n], is true."""

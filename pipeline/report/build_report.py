@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from pipeline.errors import BadCounts
 from pipeline.ratings.voter_covariance import is_by_voter
 from pipeline.report.board_rows import board_rows, count_separated
@@ -23,6 +21,7 @@ from pipeline.report.report_board import ReportBoard, rate_report_votes
 from pipeline.report.report_votes import ReportVotes
 from pipeline.report.verdict import judge
 from pipeline.report.vote_period import vote_period
+from pipeline.vocabulary.large_arrays import count_distinct
 
 MOST_MODELS = 3_000
 """The largest number of models of a report."""
@@ -112,7 +111,7 @@ def _facts(board: ReportBoard) -> dict[str, Any]:
     return {
         "votes": len(votes),
         "models": len(votes.models),
-        "voters": None if voter is None else len(np.unique(voter[voter >= 0])),
+        "voters": None if voter is None else count_distinct(voter[voter >= 0]),
         "effective_voters": few,
         "clustered_by_voter": few is not None and is_by_voter(plain, shown, few),
         **vote_period(votes.time),

@@ -13,7 +13,7 @@ from pipeline.ratings import Fit
 from pipeline.ratings.clustered_sandwich import LEAST_VOTERS, effective_voters
 from pipeline.ratings.voter_covariance import with_voter_covariance
 from pipeline.vocabulary.arrays import Bool, Int8, Int32, Int64
-from pipeline.vocabulary.large_arrays import keep
+from pipeline.vocabulary.large_arrays import keep, select_large
 
 NO_TIME = np.iinfo(np.int64).min
 """The time of a vote without a time."""
@@ -86,7 +86,7 @@ class ReportVotes:
         if rows.dtype == np.bool_ and rows.all():
             return self
         columns: dict[str, Any] = {name: getattr(self, name) for name in _COLUMNS}
-        return replace(self, **{name: keep(column[rows]) for name, column in columns.items() if column is not None})
+        return replace(self, **{name: _take(column, rows) for name, column in columns.items() if column is not None})
 
     def between(self, models: Sequence[str]) -> ReportVotes:
         """Return the votes between some models. The `models` of the result are these, in the given order.
@@ -133,3 +133,7 @@ class ReportVotes:
         """Return `voter`, `prompt`, `session` or `network` as int64[N]; None if no vote has a value in this column."""
         values: Int64 | None = getattr(self, column)
         return None if values is None or not (values >= 0).any() else values
+
+
+def _take(column: npt.NDArray[Any], rows: npt.NDArray[Any]) -> Any:
+    return select_large(column, rows) if rows.dtype == np.bool_ else keep(column[rows])

@@ -71,3 +71,29 @@ def join_large(parts: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:
         result[at : at + len(part)] = part
         at += len(part)
     return result
+
+
+def select_large(values: npt.NDArray[Any], rows: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+    """Return the rows at which the mask `rows` is true, as a large array."""
+    result, at = new_large((int(np.count_nonzero(rows)), *values.shape[1:]), values.dtype), 0
+    for piece in pieces(len(rows)):
+        some = values[piece][rows[piece]]
+        result[at : at + len(some)] = some
+        at += len(some)
+    return result
+
+
+def count_distinct(values: npt.NDArray[Any]) -> int:
+    """Return the number of different values in an array of one dimension.
+
+    `numpy.unique` would collect them in a hash table, which takes several times the memory of the values.
+    """
+    if not len(values):
+        return 0
+    ordered = np.sort(values)
+    return 1 + sum(int((ordered[one][1:] != ordered[one][:-1]).sum()) for one in _overlapping(len(ordered)))
+
+
+def _overlapping(length: int) -> list[slice]:
+    """Return `pieces`, each with the first value of the next one."""
+    return [slice(one.start, one.stop + 1) for one in pieces(length)]

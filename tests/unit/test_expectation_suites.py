@@ -1,5 +1,6 @@
 """The gate, against the real Great Expectations: what passes, and that every critical fault is named."""
 
+import gc
 import json
 import math
 import os
@@ -200,6 +201,15 @@ def test_the_frame_is_not_changed():
     before = frame.copy()
     expectation_suites.check("votes", frame)
     pd.testing.assert_frame_equal(frame, before)
+
+
+def test_the_frame_is_freed_after_a_check():
+    frame = pd.concat([votes()] * 3, ignore_index=True)
+    size = len(frame)
+    expectation_suites.check("votes", frame)
+    del frame
+    gc.collect()
+    assert not [one for one in gc.get_objects() if isinstance(one, pd.DataFrame) and len(one) == size]
 
 
 def test_a_verdict_is_json_in_the_order_of_the_suite():

@@ -33,7 +33,7 @@ def test_pages_are_given_back_while_the_process_is_too_large() -> None:
     with spilled_arrays(resident_mb=_NEVER):
         kept = keep(np.arange(_VALUES))
     before = resident_bytes()
-    with spilled_arrays(resident_mb=0) as arrays:
+    with spilled_arrays(resident_mb=0, least_mapped_mb=0) as arrays:
         assert arrays is not None
         more = keep(np.arange(_VALUES))
         while resident_bytes() > before + more.nbytes // 2:

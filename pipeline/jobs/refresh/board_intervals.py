@@ -15,7 +15,7 @@ The intervals and the sums are two files of the bundle. The body of the snapshot
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sqlalchemy.engine import Connection
@@ -33,7 +33,8 @@ from pipeline.store.db.ledger_files import LedgerFiles
 from pipeline.store.log import newest_votes, retractions, voter_sums
 from pipeline.store.log.newest_votes import NewestVotes
 from pipeline.store.log.voter_sums import KeptVoterSums
-from pipeline.vocabulary.arrays import Float64, Int64
+from pipeline.store.votes.packed_positions import pack_position
+from pipeline.vocabulary.arrays import Bool, Float64, Int64
 from pipeline.vocabulary.fates import COUNTED
 from pipeline.vocabulary.method_rules import rule_mask
 
@@ -140,10 +141,11 @@ class _ViewSums:
 
     def _sum_all(self, fitted: Fit, rated: PairCounts, numbers: Int64, excluded: Int64) -> KeptVoterSums:
         votes = self.votes()
-        votes = votes.where(np.isin(votes.fate, COUNTED) & (votes.flags & self.rules == 0))
+        counted = np.isin(votes.fate, COUNTED) & (votes.flags & self.rules == 0)
         if len(excluded):
-            votes = votes.without([(row.partition_no, row.offset) for row in self.given.excluded_rows.values()])
-        battles = _on_axis(numbers, votes.voter, votes.model_a, votes.model_b, votes.outcome)
+            rows = self.given.excluded_rows.values()
+            counted &= ~np.isin(votes.position, [pack_position(row.partition_no, row.offset) for row in rows])
+        battles = _on_axis(numbers, votes.voter, votes.model_a, votes.model_b, votes.outcome, counted)
         sums = sum_voter_scores(fitted, rated.models, battles)
         single = _single(fitted, rated.models, battles)
         return KeptVoterSums(
@@ -176,13 +178,15 @@ class _ViewSums:
 _NONE = np.zeros(0, dtype=np.int64)
 
 
-def _on_axis(numbers: Int64, voter: Any, a: Any, b: Any, outcome: Any) -> VoterBattles:
-    """Return the votes between rated models. The codes of models are positions in `numbers`."""
-    place = np.full(max(int(max(column.max(initial=0) for column in (a, b, numbers))), 0) + 1, -1, dtype=np.int64)
+def _on_axis(
+    numbers: Int64, voter: Any, a: Any, b: Any, outcome: Any, counted: Bool | Literal[True] = True
+) -> VoterBattles:
+    """Return the counted votes between rated models. The codes of models are positions in `numbers`."""
+    place = np.full(max(int(max(column.max(initial=0) for column in (a, b, numbers))), 0) + 1, -1, dtype=np.int32)
     place[numbers] = np.arange(len(numbers))
     left, right = place[a], place[b]
-    chosen = (left >= 0) & (right >= 0)
-    return VoterBattles(voter[chosen].astype(np.int64), left[chosen], right[chosen], outcome[chosen].astype(np.int64))
+    chosen = (left >= 0) & (right >= 0) & counted
+    return VoterBattles(voter[chosen], left[chosen], right[chosen], outcome[chosen])
 
 
 def _single(fitted: Fit, models: tuple[str, ...], battles: VoterBattles) -> Float64:

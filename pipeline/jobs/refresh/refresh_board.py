@@ -1,5 +1,6 @@
 """Runs all steps of a refresh in a row."""
 
+import gc
 from typing import Any
 
 from pipeline.jobs.backlog.backfill import Progress, backfill_before_first_snapshot, no_progress
@@ -45,6 +46,8 @@ def refresh_board(url: str, progress: Progress = no_progress) -> dict[str, Any]:
                 release_memory()
             with step("check_votes"):
                 check(url, size)
+                gc.collect()  # the checked frames, which refer to each other
+                release_memory()
             if backfilled is None:
                 with step("backfill"):
                     backfilled = backfill_before_first_snapshot(url, size, progress)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from pipeline.errors import RatingError
 from pipeline.report.evidence import evidence_tests as tests
 from pipeline.report.evidence.backlog_evidence import OF_BACKLOG, BacklogEvidence
@@ -15,6 +13,7 @@ from pipeline.report.evidence.sampling_facts import sides
 from pipeline.report.evidence.share_bursts import share_bursts
 from pipeline.report.evidence.voter_timing import fast_voters, lockstep_voters
 from pipeline.report.report_votes import NO_TIME, ReportVotes
+from pipeline.vocabulary.large_arrays import count_distinct
 from pipeline.vocabulary.time import SECOND
 
 LEAST_VOTERS = 5
@@ -87,7 +86,7 @@ def why_no_voters(votes: ReportVotes) -> str | None:
     voter = votes.known("voter")
     if voter is None:
         return "the file names no voters"
-    number = len(np.unique(voter[voter >= 0]))
+    number = count_distinct(voter[voter >= 0])
     if number < LEAST_VOTERS:
         return f"the file names {number} voter{'s' * (number > 1)} only, so that nobody can be compared with others"
     return None
@@ -101,7 +100,7 @@ def _why_no_own_times(votes: ReportVotes) -> str | None:
     if votes.time is None:
         return "the file has no times"
     known = votes.time[votes.time != NO_TIME]
-    if len(np.unique(known // SECOND)) * MOST_SHARED < len(known):
+    if count_distinct(known // SECOND) * MOST_SHARED < len(known):
         return "most votes share their time with many others, so that it is not their own"
     return None
 

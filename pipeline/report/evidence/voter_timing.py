@@ -16,7 +16,7 @@ from pipeline.report.evidence.random_labels import RandomLabels
 from pipeline.report.report_votes import NO_TIME, ReportVotes
 from pipeline.scoring.detector_contracts import VoterVotes
 from pipeline.vocabulary.arrays import Int64
-from pipeline.vocabulary.large_arrays import PIECE, keep, new_large, pieces
+from pipeline.vocabulary.large_arrays import PIECE, count_distinct, keep, new_large, pieces
 from pipeline.vocabulary.outcomes import OUTCOME_CODES
 from pipeline.vocabulary.time import SECOND
 
@@ -101,7 +101,7 @@ def lockstep_voters(votes: ReportVotes, labels: RandomLabels) -> EvidenceSection
         when[piece] = votes.time[rows[piece]] // BUCKET
     prompt = np.broadcast_to(np.int64(0), len(rows)) if votes.prompt is None else keep(votes.prompt[rows] + 1)
     groups = lockstep_of_cells(keep(votes.voter[rows]), what, when, prompt)
-    voters = len(np.unique(votes.voter[votes.voter >= 0]))
+    voters = count_distinct(votes.voter[votes.voter >= 0])
     found = [_group(one, voters, votes, labels) for one in groups]
     return LOCKSTEP.answered(
         found, "No voters cast the same votes at the same time more often than chance explains.", voters=voters

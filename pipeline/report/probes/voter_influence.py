@@ -20,6 +20,7 @@ from pipeline.report.probe_result import ProbeOptions, ProbeResult, unavailable_
 from pipeline.report.probes.probe import Probe
 from pipeline.report.report_board import ReportBoard
 from pipeline.report.report_votes import ReportVotes
+from pipeline.vocabulary.large_arrays import count_distinct
 
 _ID, _TITLE, _UNIT = "voter_influence", "Influence of one voter", "places that one voter moves a model"
 _THRESHOLD = 1.0
@@ -31,7 +32,7 @@ def _run(_: ReportVotes, board: ReportBoard, __: ProbeOptions) -> ProbeResult:
     voter = board.votes.known("voter")
     if voter is None:
         return unavailable_result(_ID, _TITLE, _UNIT, "the file has no voters")
-    voters = len(np.unique(voter[voter >= 0]))
+    voters = count_distinct(voter[voter >= 0])
     if voters < _LEAST_VOTERS:
         return unavailable_result(_ID, _TITLE, _UNIT, f"the file has only {voters} voter{'s' * (voters > 1)}")
     found = most_influential_voters(board.counts, *board.votes.codes, voter, top=_LISTED, fitted=board.fitted)

@@ -151,11 +151,18 @@ def read_segments(connection: Connection, segments: Sequence[SealedRange]) -> Se
         mine = [one for one in ranges if one[1] == part]
         offsets = frequent_prompts.read_marked(connection, part, mine[0][2], mine[-1][3])
         marked.append(pack_positions(np.full(len(offsets), part), offsets))
-    columns = [np.concatenate([one[i] for one in parts] or [np.zeros(0, np.int64)]) for i in range(len(_COLUMNS))]
-    position, voter, model_a, model_b, outcome, fate, flags = columns
+    position, voter, model_a, model_b, outcome, fate, flags = (_join(parts, i) for i in range(len(_COLUMNS)))
     flags |= np.where(np.isin(position, np.concatenate(marked)), FREQUENT_PROMPT, 0)
     votes = NewestVotes(position, voter, model_a, model_b, outcome.astype(np.int8), fate.astype(np.int8), flags)
     return SegmentVotes(votes, rows)
+
+
+def _join(parts: list[list[Int64]], column: int) -> Int64:
+    """Return a column of all blocks, and empty it in each block, so that the votes are never in memory twice."""
+    joined = np.concatenate([one[column] for one in parts] or [_NO_NUMBERS])
+    for one in parts:
+        one[column] = _NO_NUMBERS
+    return joined
 
 
 def _ranges(connection: Connection, segments: Sequence[SealedRange]) -> list[tuple[int, int, int, int]]:
