@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.arrays import Bool, Int64
 from pipeline.vocabulary.packing import NamedArrays
 
 KeyedColumns = NamedArrays
@@ -47,11 +47,23 @@ def add_keys(
         grown[name] = state[name] if name in state else _blank(row, len(known))
     if not len(fresh):
         return grown, place
-    after = np.searchsorted(known, fresh)
+    size = len(known) + len(fresh)
+    # Rows of the known keys come from `known`, the others are new: one mask serves all columns.
+    is_new = np.zeros(size, dtype=np.bool_)
+    is_new[np.searchsorted(known, fresh) + np.arange(len(fresh))] = True
+    old = ~is_new
     for name, row in blank.items():
-        grown[name] = np.insert(grown[name], after, _blank(row, len(fresh)), axis=0)
-    grown[KEY] = np.insert(known.astype(np.result_type(known, fresh)), after, fresh)
-    return grown, np.searchsorted(grown[KEY], wanted)
+        grown[name] = _merged(grown[name], row, old, is_new)
+    keys = np.empty(size, dtype=np.result_type(known, fresh))
+    keys[old], keys[is_new] = known, fresh
+    grown[KEY] = keys
+    return grown, np.searchsorted(keys, wanted)
+
+
+def _merged(column: npt.NDArray[Any], row: Any, old: Bool, is_new: Bool) -> npt.NDArray[Any]:
+    merged = np.empty((len(old), *column.shape[1:]), dtype=column.dtype)
+    merged[old], merged[is_new] = column, row
+    return merged
 
 
 def _blank(row: Any, count: int) -> npt.NDArray[Any]:

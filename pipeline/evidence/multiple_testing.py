@@ -39,6 +39,8 @@ def e_bh(log_e: Int64, alpha: float) -> Bool:
     m = len(log_e)
     if not m:
         return np.zeros(0, dtype=np.bool_)
+    if log_e.max() < np.log(m / (alpha * m)) / LOG_UNIT:  # below the smallest bar, that of k = m
+        return np.zeros(m, dtype=np.bool_)
     falling = np.sort(log_e)[::-1]
     needed = np.log(m / (alpha * np.arange(1, m + 1))) / LOG_UNIT
     reached = np.flatnonzero(falling >= needed)
