@@ -11,6 +11,9 @@ KAFKA_PACKAGES := default-jdk-headless maven
 export GX_ANALYTICS_ENABLED := false
 # Tests start hundreds of processes: bytecode that one of them compiled is reused by the next.
 unexport PYTHONDONTWRITEBYTECODE
+# One thread for linear algebra in each process of a suite: threads of four processes on two cores wait for each other in
+# loops, which takes up to twenty times the CPU time of small matrices.
+test test-long test-faults test-stack: export OPENBLAS_NUM_THREADS := 1
 # apt-get must not ask: CI has no stdin.
 export DEBIAN_FRONTEND := noninteractive
 
