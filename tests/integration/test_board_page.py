@@ -48,7 +48,7 @@ def test_the_headline_says_who_leads_how_sure_and_what_changed(client: TestClien
         "120 votes are excluded" in first_screen or "votes are excluded ( 1 decision with its reason )" in first_screen
     )
     assert "the votes and the exclusions are public. Anybody can compute these ranks again," in first_screen
-    assert re.search(r"[\d,]+ votes, the newest of 2026-03-2\d ?; published [\d-]{10} as snapshot 3\.", first_screen)
+    assert re.search(r"[\d,]+ votes, cast up to 2026-03-2\d ?; published as snapshot 3 on [\d-]{10} ?\.", first_screen)
     assert "Verify it yourself" in first_screen
 
 
@@ -61,7 +61,8 @@ def test_the_headline_says_what_an_open_incident_would_have_changed(tmp_path_fac
     ):
         first_screen = words(client.get("/").text)
     assert re.search(
-        r"\d+ votes lifted dog (, |from |: )#\d.*?\. (They do not count|\d+ of them do not count|All of them count)\.",
+        r"\d+ votes (would have )?lifted dog (, |to |: )#\d.*?\. "
+        r"(They do not count|\d+ of them do not count|All of them still count)\b",
         first_screen,
     )
     assert "4 open incidents" in first_screen
