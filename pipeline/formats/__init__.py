@@ -17,6 +17,7 @@ Modules:
     row_mapping       maps a record to the fields of a vote event, as its format declares
     line_events       maps the lines of a growing log to vote events
     vote_ids          gives an id to each vote that has none
+    record_shapes     finds JSON files whose records are not one object each
     record_text       finds the texts of a battle: the question and the answers
     plain_words       reduces text to words without case, width, spaces and punctuation
     identity_table    reads the names of providers and families of models

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -14,9 +15,10 @@ from pipeline.errors import UnknownFormat
 from pipeline.formats.battle_format import BattleFormat, NamedWinner, SpelledOutcome, first_match
 from pipeline.formats.battle_formats import FORMATS
 from pipeline.formats.battle_formats.table import PUBLISHED, SYNONYMS, table_format, with_columns
-from pipeline.formats.column_names import ColumnMapping
+from pipeline.formats.column_names import ColumnMapping, similar_columns
 from pipeline.formats.containers import Container, inspect, list_files
 from pipeline.formats.json_pieces import read_elements, read_lines
+from pipeline.formats.record_shapes import BATTLE_KEYS, find_holder, require_lines, require_row
 from pipeline.formats.tables import headers
 
 Waits = Callable[[str], None]
@@ -197,9 +199,11 @@ def _lacking(container: Container, name: str, columns: list[str]) -> str:
             "expected the votes that were counted"
         )
     hint = "; published boards are read by `integrity history`" if board else ""
+    pairs = similar_columns(columns)
+    pairs = pairs if name in pairs else {name: "HEADER"}
     return (
         f"{container.name}: expected a column for {name} ({', '.join(SYNONYMS[name])}), got {_shown(columns)}; "
-        f"name it with --columns {name}=HEADER{hint}"
+        f"name it with --columns {shlex.quote(','.join(f'{field}={column}' for field, column in pairs.items()))}{hint}"
     )
 
 
@@ -214,35 +218,27 @@ def _columns(container: Container) -> tuple[list[str], set[str]]:
         return headers(container), set()
     columns: dict[str, None] = {}
     kinds: dict[frozenset[str], str] = {}
+    holder = ""
     for raw in islice(raw_records(container), _FIRST_RECORDS):
         record, repeats = parsed(raw)
+        if record is None and not columns and container.kind == "json lines":
+            require_lines(container)
         if isinstance(record, dict):
             if repeats:
                 kinds[frozenset()] = "a key twice"
-            _require_row(container, record)
+            require_row(container, record)
+            holder = holder or find_holder(record)
             columns.update(dict.fromkeys(record))
             names = frozenset(record)
             if names not in kinds:
                 form = recognised(names)
                 kinds[names] = form.name if form else "table"
-    return list(columns), set(kinds.values())
-
-
-def _require_row(container: Container, record: Mapping[str, Any]) -> None:
-    """Raise `UnknownFormat` if a JSON object contains a whole table instead of one row."""
-    by_column = all(isinstance(record.get(name), Mapping) for name in ("model_a", "model_b", "winner"))
-    names = record.keys()
-    by_row = bool(record) and all(isinstance(value, Mapping) for value in record.values())
-    if (
-        by_column
-        or by_row
-        or names >= {"columns", "data"}
-        or (isinstance(record.get("schema"), Mapping) and "data" in names)
-    ):
+    if holder and BATTLE_KEYS.isdisjoint(columns):
         raise UnknownFormat(
-            f"{container.name}: expected an array of records, or a record a line, got one object with a whole table, "
-            'as pandas writes it: write it with to_json(orient="records", lines=True)'
+            f"{container.name}: expected an array of records, or a record a line, got one object with the records "
+            f"under {holder!r}: write that array alone"
         )
+    return list(columns), set(kinds.values())
 
 
 def raw_records(container: Container, waits: Waits | None = None) -> Iterator[bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.errors import UnknownFormat
@@ -69,6 +69,25 @@ class ColumnMapping:
         if winner_is not in ("", "name"):
             raise UnknownFormat(f"--winner-is: expected name, got {winner_is!r}")
         return parsed
+
+
+def similar_columns(columns: Sequence[str]) -> dict[str, str]:
+    """Return field → column for the columns with a usual name of a field in another spelling, such as "Model A".
+
+    Fields that have a column with one of their usual names are left out.
+    """
+    spelled = {_letters(column): column for column in columns}
+    found = {}
+    for field_name, names in SYNONYMS.items():
+        if not set(names).isdisjoint(columns):
+            continue
+        if spellings := [_letters(name) for name in names if _letters(name) in spelled]:
+            found[field_name] = spelled[spellings[0]]
+    return found
+
+
+def _letters(name: str) -> str:
+    return "".join(filter(str.isalnum, name.casefold()))
 
 
 def _pairs(option: str, text: str) -> dict[str, str]:

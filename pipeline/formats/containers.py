@@ -229,6 +229,12 @@ def _copy(stream: IO[bytes], path: Path) -> None:
             target.write(block)
 
 
+def bare_path(path: Path) -> Path:
+    """Return a path without the suffixes of kinds and compressions at its end: `votes.csv.gz` gives `votes`."""
+    path = path.with_suffix("") if path.suffix.lower() in _COMPRESSED else path
+    return path.with_suffix("") if path.suffix.lower() in SUFFIXES else path
+
+
 def _known_suffix(path: Path) -> str | None:
     names = [suffix.lower() for suffix in path.suffixes[-2:]]
     if names and names[-1] in _COMPRESSED:

@@ -1,11 +1,17 @@
 """Builds sentences for people about how a battle file was read: its formats, and what was not read."""
 
+import hashlib
 from collections import Counter
-from collections.abc import Container
+from collections.abc import Container, Hashable, Iterable
+from pathlib import Path
 
 from pipeline.formats.battle_file import BattleFile
 from pipeline.formats.battle_format import OneHotOutcome
 from pipeline.formats.battle_formats.table import TABLE
+from pipeline.formats.containers import bare_path
+
+# So many copies are named in a note.
+_COPIES = 4
 
 
 def format_notes(file: BattleFile, also_read: Container[str] = (), most: int | None = None) -> list[str]:
@@ -25,7 +31,7 @@ def format_notes(file: BattleFile, also_read: Container[str] = (), most: int | N
         f"{name} ({count:,} file{'s' * (count > 1)})" if several else name for name, count in forms.items()
     )
     notes = [f"read as {read_as}", *(part.container.note for part in file.parts if part.container.note)]
-    notes += _table_notes(file)
+    notes += _copy_notes(file) + _table_notes(file)
     lists = {source.column for part in file.parts for source in part.form.texts.values() if source.keys == ("0",)}
     notes += [f"of the list {column} only the first entry was read" for column in sorted(lists)]
     unread = [column for column in file.unread if column not in also_read]
@@ -35,6 +41,47 @@ def format_notes(file: BattleFile, also_read: Container[str] = (), most: int | N
     elif unread:
         notes.append(f"columns that were not read: {', '.join(unread)}")
     return notes
+
+
+def _copy_notes(file: BattleFile) -> list[str]:
+    """Return notes on files that have the same bytes, or the same name but for the suffix.
+
+    If they are copies, their votes count more than once, unless they have ids.
+    """
+    paths = [part.container.path for part in file.parts if part.columns]
+    if len(paths) == 1:
+        return []
+    paths = [path for path in paths if path.exists()]  # the copy of a pipe may be gone
+    sizes = Counter(path.stat().st_size for path in paths)
+    same = _groups((_digest(path), path) for path in paths if sizes[path.stat().st_size] > 1)
+    alike = _groups((bare_path(path), path) for path in paths)
+    told = {frozenset(some) for some in same}
+    return [
+        *(f"{_listed(some)} have the same bytes: votes without an id count {len(some)} times" for some in same),
+        *(
+            f"{_listed(some)} have the same name: if they are copies, votes without an id count {len(some)} times"
+            for some in alike
+            if frozenset(some) not in told
+        ),
+    ]
+
+
+def _groups(pairs: Iterable[tuple[Hashable, Path]]) -> list[list[Path]]:
+    """Return the lists of at least two paths that have the same key."""
+    found: dict[Hashable, list[Path]] = {}
+    for key, path in pairs:
+        found.setdefault(key, []).append(path)
+    return [some for some in found.values() if len(some) > 1]
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
+
+
+def _listed(paths: list[Path]) -> str:
+    shown = ", ".join(path.name for path in paths[:_COPIES])
+    return f"{shown}, …" if len(paths) > _COPIES else shown
 
 
 def _table_notes(file: BattleFile) -> list[str]:

@@ -54,11 +54,15 @@ class _Array:
         else:
             yield self._element()
             while (sign := self._next_sign(skip=True)) == ",":
+                if self._next_sign() == "]":
+                    raise self._error("expected it after the comma, got the end of the array: remove the comma")
                 yield self._element()
             if sign != "]":
-                raise self._error(f"expected a comma or the end of the array after it, got {sign!r}", self._number - 1)
-        if self._next_sign():
-            raise UnknownFormat(f"{self._name}: expected the end of the file after the JSON array")
+                got = repr(sign) if sign else "the end of the file: it may be cut off"
+                raise self._error(f"expected a comma or the end of the array after it, got {got}", self._number - 1)
+        if sign := self._next_sign():
+            what = "the next array: write one array, or a record a line" if sign == "[" else repr(sign)
+            raise UnknownFormat(f"{self._name}: expected the end of the file after the JSON array, got {what}")
 
     def _element(self) -> bytes:
         self._next_sign()

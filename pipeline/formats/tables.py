@@ -24,7 +24,7 @@ csv.field_size_limit(64 * 1024 * 1024)
 
 
 def headers(container: Container) -> list[str]:
-    """Return the names of a table's columns, without empty names.
+    """Return the names of a table's columns, without empty names. Names of CSV and TSV have no spaces around them.
 
     Raises:
         UnknownFormat: the file is not a table.
@@ -34,7 +34,7 @@ def headers(container: Container) -> list[str]:
             return read_headers(path)
     with container.open() as stream, _text(stream) as text:
         names = next(csv.reader(_content(text), delimiter=container.delimiter), [])
-        return [name for name in names if name]
+        return [name for name in map(str.strip, names) if name]
 
 
 def delimited_records(container: Container, waits: Callable[[str], None] | None) -> Iterator[dict[str, Any]]:
@@ -52,6 +52,7 @@ def delimited_records(container: Container, waits: Callable[[str], None] | None)
     with container.open() as stream, _text(stream) as text:
         rows = csv.DictReader(_whole_lines(_content(text), waits), delimiter=container.delimiter)
         try:
+            rows.fieldnames = list(map(str.strip, rows.fieldnames or ()))
             for row in _whole_rows(rows, waits):
                 more = row.pop(None, None)  # type: ignore[call-overload]  # the key of cells without a header
                 found = {key: cell for key, cell in row.items() if key}

@@ -26,8 +26,8 @@ from pipeline.ratings.battle_ratings import RatingOptions
 from pipeline.ratings.method import RULES, SENTENCES, Method, find_counted
 from pipeline.ratings.prompt_samples import outside_samples
 from pipeline.settings.method_file import SHIPPED, load_method
-from pipeline.vocabulary.time import NO_TIME
 from pipeline.vote_files.comparable_votes import select_comparable
+from pipeline.vote_files.missing_values import missing_notes
 from pipeline.vote_files.similar_names import similar_name_notes
 
 # Columns that were not read that a note names; --json has all.
@@ -98,7 +98,7 @@ def read_vote_input(
     also_read: frozenset[str] = TEXT_COLUMNS if check else frozenset()
     notes = format_notes(file, also_read, _NAMED) + left_out_notes(left_out, file, quote=not more)
     notes += _method_notes(rules, by_rule, against_itself) + among.notes + similar_name_notes(battles.models)
-    notes += repeat_notes(repeated, conflicting) + _category_notes(more_categories) + _time_notes(battles, file)
+    notes += repeat_notes(repeated, conflicting) + _category_notes(more_categories) + missing_notes(battles, file)
     document = {
         "format": file.form.name,
         "records": records,
@@ -238,17 +238,6 @@ def _counted_without(count: int, own: int) -> str:
     return (
         f"; --method none counts {count - own:,} of them, {own:,} {'are' if own > 1 else 'is'} a model against itself"
     )
-
-
-def _time_notes(battles: BattleColumns, file: BattleFile) -> list[str]:
-    """Return a note about votes whose time could not be read, if times were asked for and the file has times."""
-    times = battles.numbers.get("cast_at")
-    columns = sorted({part.form.times["cast_at"].column for part in file.parts if "cast_at" in part.form.times})
-    if times is None or not columns:
-        return []
-    missing = int(np.count_nonzero(times == NO_TIME))
-    which = f"all {missing:,}" if missing == len(times) else f"{missing:,} of {len(times):,}"
-    return [f"{which} votes have no time in {', '.join(columns)} that could be read"] if missing else []
 
 
 def _category_notes(more: int) -> list[str]:

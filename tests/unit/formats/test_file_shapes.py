@@ -357,3 +357,60 @@ def test_a_zone_by_name_is_a_zone(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     votes, _, _ = decode_votes(list(read_records(tmp_path / "a.jsonl")))
     assert {vote.cast_at.isoformat() for vote in votes} == {"2024-02-12T01:15:14+00:00"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.json", json.dumps({key: [row[key] for row in ROWS] for key in HEADER}), "with a whole table"),
+        ("a.json", json.dumps({"votes": ROWS, "made": "today"}), "got one object with the records under 'votes'"),
+        ("a.json", json.dumps(ROWS[0], indent=2), "got a record over several lines: `jq -c .`"),
+        ("a.jsonl", "\n".join(json.dumps(row, indent=2) for row in ROWS), "got a record over several lines"),
+        ("a.csv", _csv().replace("model_a", "Model A", 1).replace("winner", "WINNER", 1),
+         "name it with --columns 'model_a=Model A,winner=WINNER'"),
+    ],
+)  # fmt: skip
+def test_records_in_another_shape_are_refused_with_what_to_do(
+    name: str, content: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UnknownFormat) as caught:
+        open_battles(tmp_path / name)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (json.dumps(ROWS)[:-1] + ",]", "record 3: expected it after the comma, got the end of the array"),
+        (json.dumps(ROWS)[:-1], "record 2: expected a comma or the end of the array after it, got the end of the file"),
+        (json.dumps(ROWS) + json.dumps(ROWS), "after the JSON array, got the next array"),
+    ],
+)
+def test_an_array_that_ends_wrongly_is_refused_with_the_place(content: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(UnknownFormat) as caught:
+        list(read_records(tmp_path / "a.json"))
+    assert message in str(caught.value)
+
+
+def test_spaces_around_the_names_of_columns_are_not_read(tmp_path: Path) -> None:
+    first, *rest = _csv().splitlines()
+    (tmp_path / "a.csv").write_text("\n".join([first.replace(",", " , "), *rest]))
+    _same_votes(read_battles(open_battles(tmp_path / "a.csv")))
+
+
+def test_files_that_may_be_copies_are_told(tmp_path: Path) -> None:
+    folder = _write(
+        tmp_path / "shards",
+        a__csv=_csv().encode(),
+        a__csv__gz=gzip.compress(_csv().encode()),
+        b__csv=_csv().encode(),
+        c__2024__jsonl=_lines().encode(),
+        c__2025__jsonl=_lines().replace("v1", "v3").encode(),
+    )
+    notes = format_notes(open_battles(folder))
+    assert [note for note in notes if "votes without an id" in note] == [
+        "a.csv, b.csv have the same bytes: votes without an id count 2 times",
+        "a.csv, a.csv.gz have the same name: if they are copies, votes without an id count 2 times",
+    ]

@@ -189,6 +189,12 @@ def test_times_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
     assert "20 of 60 votes have no time in timestamp that could be read" in found["notes"]
 
 
+def test_turns_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
+    more: dict[str, Callable[[int], Any]] = {"voter": _voter, "turn": lambda k: (1, 0, -1, 2.5, "x", "2.0")[k % 6]}
+    found = read([str(_written(tmp_path / "votes.jsonl", _rows(60, 3, more)))])
+    assert "40 of 60 votes have no turn in turn that could be read" in found["notes"]
+
+
 @pytest.mark.parametrize(
     ("rows", "words", "message"),
     [
