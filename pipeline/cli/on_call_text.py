@@ -77,7 +77,7 @@ def print_incidents(listed: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _suspected(incident: Mapping[str, Any]) -> str:
-    number = incident["suspected"]["accounts"]
+    number = incident.get("suspected", {}).get("accounts", 0)
     return f"; {count(number, 'more account')} suspected" if number else ""
 
 

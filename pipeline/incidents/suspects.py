@@ -16,6 +16,10 @@ are parts of the voters by number. So the weights do not depend on the votes tha
 e-BH then selects the voters, at level FALSE_SHARE (`pipeline.evidence.multiple_testing`). At most this share of the
 selected voters is expected to be honest, however the e-values depend on each other.
 
+Measured on 22 boards of 692 judges of translations (WMT 2015 and 2016), evaluated by references from other judges: in
+1,032 searches, one for each model and direction, nobody is suspected. Of 124 crowd workers (llmfao), 3 are, in 4 of 236
+searches. Nobody knows whether these people are honest.
+
 Blind spots: an attack of which no account is known; accounts that seldom act on the target; honest supporters of the
 target whose taste is far beyond the board's. The more voters vote on the target, the more evidence each needs.
 """
