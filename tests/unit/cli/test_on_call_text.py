@@ -47,7 +47,7 @@ def test_a_terminal_of_80_columns_shows_every_word(
     voter = "0123456789abcdef"
     incident = {
         "id": "0123456789ab", "severity": "critical", "state": "acknowledged", "headline": headline, "alerts": 68,
-        "e_value": 1e12, "opened_at": "2026-12-01T14:02:00Z",
+        "e_value": 1e12, "opened_at": "2026-12-01T14:02:00Z", "suspected": {"accounts": 3},
     }  # fmt: skip
     alert = {
         "id": "0123456789abcdef", "severity": "warning", "state": "open", "subject": {"kind": "voter", "id": voter},
@@ -60,5 +60,6 @@ def test_a_terminal_of_80_columns_shows_every_word(
     lines = [line.rstrip() for line in text.replace("\x1b[1;31m", "").replace("\x1b[1m", "").splitlines()]
     assert max(len(line.replace("\x1b[0m", "").replace("\x1b[33m", "")) for line in lines) <= 80
     assert all(f"word{n}" in text.split() for n in range(60))
+    assert "; 3 more accounts suspected" in " ".join(text.split())
     assert f"{codename(voter)} ({voter})" in " ".join(text.split())
     assert subject_text({"kind": "model", "id": "m"}) == "model m"
