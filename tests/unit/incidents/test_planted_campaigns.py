@@ -65,8 +65,9 @@ def sampling_alerts(name: str) -> list[CarriedAlert]:
     return list(found.values())
 
 
+# Together they have every kind of attack; 35 has two campaigns of one kind; `integrity bench incidents` takes fifty.
 @pytest.mark.long
-@pytest.mark.parametrize("seed", [0, 3, 5, 20, 28, 30, 35])
+@pytest.mark.parametrize("seed", [3, 5, 20, 28, 35])
 def test_campaigns_at_the_same_time_keep_their_accounts_apart(seed: int) -> None:
     (mix,) = measure_mixes([seed], 40_000)
     assert any(one.named for one in mix.attacks)
