@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import Refuted
 from ..vocabulary.arrays import Bool
-from ..vocabulary.method_rules import count_by_first_rule, rule_mask
+from ..vocabulary.method_rules import ALL_BITS, count_by_first_rule, rule_mask
 from . import leaf_labels, size_limits
 from .bundle import MANIFEST, BundleFiles, file_size
 from .leaf_labels import LogLabels
@@ -17,6 +17,8 @@ from .manifest import Manifest
 from .vote_log import VoteLog
 
 _FOLDER = leaf_labels.path(0).partition("/")[0] + "/"
+# Leaves whose rules are counted at a time.
+_LEAVES = 1 << 20
 # Bytes of a file of labels: a leaf has at most this many, if no other leaf has its texts and they do not compress.
 _TEXT_BYTES = leaf_labels.MAX_LABELS_BYTES + 4 * leaf_labels.MAX_TEXT
 _LEAF_BYTES, _FREE_BYTES = _TEXT_BYTES + 8 * leaf_labels.MAX_LABELS + 16, 4 * 1024 * 1024
@@ -85,8 +87,12 @@ def check_left_out(manifest: Manifest, labels: LogLabels, raw: Bool) -> None:
     """
     if manifest.method is None:
         return
-    rules = labels.rules[raw].astype(np.int64)
-    found = count_by_first_rule(rules, np.ones(len(rules), dtype=np.int64), manifest.method.rules)
+    counted = np.zeros(ALL_BITS + 1, dtype=np.int64)  # of each combination of rules
+    for start in range(0, len(raw), _LEAVES):
+        part = slice(start, start + _LEAVES)
+        counted += np.bincount(labels.rules[part][raw[part]], minlength=len(counted))
+    combinations = np.flatnonzero(counted)
+    found = count_by_first_rule(combinations, counted[combinations], manifest.method.rules)
     for rule, votes in found.items():
         stated = manifest.method.left_out[rule]
         if stated != votes:

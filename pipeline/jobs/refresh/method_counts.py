@@ -5,7 +5,7 @@ functions here sum these numbers. No single vote is read, so a refresh with a ch
 other refresh.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 
@@ -75,30 +75,23 @@ def counted_rows(counts: LabelCounts, label: Label, method: Method, fates: Colle
     return found
 
 
-def labels_by_size(
-    counts: LabelCounts, method: Method, fates: Collection[int]
-) -> tuple[dict[Label, Int64], dict[str, int]]:
-    """Split the categories and languages into those with and without enough votes for a board.
+def rows_by_label(counts: LabelCounts, method: Method, fates: Collection[int]) -> Iterator[tuple[Label, int, Int64]]:
+    """Yield each category and language with votes that count, in the order of the names of their boards.
 
     Args:
         counts: the counts of votes by label and flags.
-        method: the method, which states how many votes a board needs.
+        method: the rules that leave votes out.
         fates: fates of the votes that count.
 
-    Returns:
-        Two mappings. The first is label with enough votes → the rows of `counts` that count for it, int64[n, 6]. The
-        second is name of a board with too few votes → number of its votes. A label without votes that count is in
-        neither.
+    Yields:
+        The label, the number of its votes that count, and the rows of `counts` that count for it, int64[n, 6]. The
+        rows of all labels together would take much memory.
     """
-    large, small = {}, {}
     for label in sorted(counts.keys() - {ALL}, key=board_name):
         rows = counted_rows(counts, label, method, fates)
         votes = int(rows[:, _VOTES].sum())
-        if votes >= max(1, method.least_board_votes):
-            large[label] = rows
-        elif votes:
-            small[board_name(label)] = votes
-    return large, small
+        if votes:
+            yield label, votes, rows
 
 
 def _masks(counts: LabelCounts, label: Label, method: Method, fates: Collection[int]) -> tuple[Int64, Bool, Bool]:

@@ -37,6 +37,7 @@ from pipeline.ratings.blas_threads import limited_blas
 from pipeline.ratings.method import Method
 from pipeline.registry import Registry
 from pipeline.settings import Settings
+from pipeline.spilled_arrays import release_memory
 from pipeline.store import Store
 from pipeline.store.alerting import voter_share
 from pipeline.store.boards import exclusion_list, notices, snapshots, verdicts
@@ -88,10 +89,12 @@ def rate_log(connection: Connection, store: Store, log_size: int, options: Setti
         return newest.snapshot_id
     method, hidden = method_of(options), models_under_test(connection)
     given = read_rating_input(connection, log_size, method=method)
+    release_memory()  # of the counts by category and language
     boards = {view: _rate(view, given, options) for view in VIEWS}
     with step("style"):
         numbers = {number: name for name, number in given.model_no.items()}
         style = rate_style_view(given.styled, numbers, options, before=published_view(connection, newest))
+    release_memory()
     if style.board is not None:
         boards["style"] = style.board
     with _estimate_beside(connection, log_size, given, method) as estimated:

@@ -193,11 +193,14 @@ def _boards(
         Two mappings: name of a board → its counts; and name of a label with too few votes for a board → its number of
         votes.
     """
-    large, small = method_counts.labels_by_size(counts, method, fates)
-    found = {}
-    for label, rows in large.items():
+    found, small = {}, {}
+    for label, votes, rows in method_counts.rows_by_label(counts, method, fates):
+        name = method_counts.board_name(label)
+        if votes < method.least_board_votes:
+            small[name] = votes
+            continue
         out, pairs = method_counts.counted_rows(excluded, label, method, fates), models.pairs(rows)
-        found[method_counts.board_name(label)] = pairs.minus(models.pairs(out)) if len(out) else pairs
+        found[name] = pairs.minus(models.pairs(out)) if len(out) else pairs
     return found, small
 
 
