@@ -49,7 +49,11 @@ def test_an_expectation_that_follows_the_guide_fires_and_lets_good_votes_pass(tm
 @pytest.mark.long
 def test_a_format_that_follows_the_guide_reads_and_breaks_no_other(tmp_path):
     project = followed("add-a-battle-format", tmp_path)
-    output = run_tests(project, "tests/unit/formats", "tests/unit/formats/test_record_reader.py")
+    # A format is recognised by names of columns and fields: one container of each kind of table.
+    roads = "tests/unit/formats/test_battle_formats.py::test_a_format_gives_the_same_votes_on_every_road"
+    others = ("a.json-", "lines.json-", "repr.csv-", "a.tsv-", "a.jsonl.gz-", "a.csv.zst-", "shards-")
+    without = [word for name in others for word in ("--deselect", f"{roads}[{name}")]
+    output = run_tests(project, "tests/unit/formats", *without)
     assert int(re.search(r"(\d+) passed", output)[1]) > 5
     duels = tmp_path / "duels.csv"
     names = ("ant", "bee", "cat")
