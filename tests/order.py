@@ -10,6 +10,7 @@ from pathlib import Path
 
 # By their seconds in `make test-long`, the longest first.
 LONGEST = (
+    "unit/incidents/test_planted_campaigns.py",
     "faults/test_database.py",
     "security/test_http.py",
     "faults/test_broker.py",
@@ -29,7 +30,6 @@ LONGEST = (
     "integration/test_voter_state_replay.py",
     "security/test_connections.py",
     "faults/test_input.py",
-    "unit/incidents/test_planted_campaigns.py",
     "integration/test_extend_guides.py",
     "unit/docs/test_extend_guides.py",
     "unit/lab/redteam/test_attack_scenarios.py",
