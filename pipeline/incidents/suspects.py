@@ -6,7 +6,7 @@ Once a campaign is known, both are known. Then the votes on the target alone sho
 For each other voter with at least LEAST_VOTES votes on the target about the time of the campaign (`period_of`), an
 e-value is computed from these votes (`pipeline.evidence.cells`). The null hypothesis is an honest voter, with taste and
 errors of the ratings integrated out. The alternatives are different kinds and sizes of a bias in the direction of the
-campaign.
+campaign, without the smallest size.
 
 The weights of the alternatives are learned from the votes on the target of other voters, by expectation maximisation:
 the accounts of the campaign take part in it, and each other voter does with an estimated probability. The weights that
@@ -17,7 +17,7 @@ e-BH then selects the voters, at level FALSE_SHARE (`pipeline.evidence.multiple_
 selected voters is expected to be honest, however the e-values depend on each other.
 
 Measured on 22 boards of 692 judges of translations (WMT 2015 and 2016), evaluated by references from other judges: in
-1,032 searches, one for each model and direction, nobody is suspected. Of 124 crowd workers (llmfao), 3 are, in 4 of 236
+1,032 searches, one for each model and direction, nobody is suspected. Of 124 crowd workers (llmfao), 4 are, in 5 of 236
 searches. Nobody knows whether these people are honest.
 
 Blind spots: an attack of which no account is known; accounts that seldom act on the target; honest supporters of the
@@ -53,6 +53,9 @@ earlier and act longer than those with an alert, and each needs about ten votes 
 FOLDS = 5
 """The number of folds. The fold of a voter is the remainder of its number divided by FOLDS."""
 
+# The smallest size of a bias, which is at place 0 of `DELTAS`, is left out: honest voters who met few opponents may
+# differ as much from ratings that fit their votes badly.
+_WEAKEST = 1
 # The weights settle within these steps, and e-values hardly depend on their last digits.
 _STEPS = 20
 _LEAST_SHARE, _MOST_SHARE = 1e-6, 0.999
@@ -100,7 +103,7 @@ def find_suspects(
     if not len(who):
         return {}
     side = 0 if effect == LIFTED else 1
-    logs = log_ratios(counts, reference, reference.taste.upper)[:, side].reshape(len(who), -1)
+    logs = log_ratios(counts, reference, reference.taste.upper)[:, side, :, _WEAKEST:].reshape(len(who), -1)
     ratios = np.exp(np.minimum(logs, _MAX_LOG))
     known = np.isin(who, np.array(sorted(accounts), dtype=np.int64))
     others, fold = ratios[~known], who[~known] % FOLDS
@@ -127,14 +130,15 @@ def _cells_on(votes: TargetVotes, target: int, reference: Reference) -> tuple[In
 
 
 def _weights(known: Float64, others: Float64, side: int) -> Float64:
-    """Estimate the weights of the alternatives, float64[9], whose sum is 1.
+    """Estimate the weights of the alternatives, float64[6], whose sum is 1.
 
     Args:
-        known: float64[k, 9], the likelihood ratios of the accounts of the campaign.
-        others: float64[n, 9], the likelihood ratios of other voters, an unknown share of whom take part.
+        known: float64[k, 6], the likelihood ratios of the accounts of the campaign.
+        others: float64[n, 6], the likelihood ratios of other voters, an unknown share of whom take part.
         side: 0 for alternatives that promote the target, 1 for alternatives that demote it.
     """
-    before: Float64 = (WEIGHTS[side] / WEIGHTS[side].sum()).ravel()
+    strong = WEIGHTS[side, :, _WEAKEST:]
+    before: Float64 = (strong / strong.sum()).ravel()
     found, share = before, 0.1
     for _ in range(_STEPS):
         biased = share * _mix(others, found)
@@ -146,7 +150,7 @@ def _weights(known: Float64, others: Float64, side: int) -> Float64:
 
 
 def _shares(ratios: Float64, weights: Float64) -> Float64:
-    """Return float64[n, 9], the probability of each alternative for each voter who takes part. Rows sum to 1."""
+    """Return float64[n, 6], the probability of each alternative for each voter who takes part. Rows sum to 1."""
     parts = ratios * weights
     return np.asarray(parts / parts.sum(axis=1, keepdims=True))
 
