@@ -153,7 +153,10 @@ def _mixed_place(column: pd.Series[Any], name: str) -> str:
 
 
 def _plain(name: str, column: Any, notes: list[str]) -> Any:
-    """Return a column with a type that Parquet has; None with a note if there is none for its values."""
+    """Return a column converted to a type that Parquet can store.
+
+    If there is no such type, a note is added, and the result is None.
+    """
     try:
         kind = plain_type(column.type)
         if pa.types.is_dictionary(column.type):

@@ -184,7 +184,10 @@ class Registry:
 
 
 def find_contradiction(state: RegistryState, event: RegistryEvent) -> Contradiction | None:
-    """Return how an event contradicts a state, or None if it does not. Deprecations and policies never do."""
+    """Return how a registry event contradicts the state; None for an event without a contradiction.
+
+    Deprecations and policies are not checked.
+    """
     match event:
         case Submitted():
             owner = state.provider_of(event.model)

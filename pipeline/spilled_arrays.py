@@ -45,7 +45,10 @@ _TRIM_AFTER = 20
 
 
 class SpilledArrays:
-    """Allocates arrays in temporary files, and gives their pages back. A file is gone with the last of its arrays."""
+    """Allocates large arrays in temporary files, and can return their memory pages to the operating system.
+
+    A file exists until all arrays in it are deleted.
+    """
 
     def __init__(self) -> None:
         """Begin without files."""

@@ -112,7 +112,8 @@ class ModelRelease:
     def curse(self) -> float:
         """Winner's curse in the raw rating, in points; 0 if the model was never rated.
 
-        If N was not disclosed, it is the largest possible curse, for variants that are all equally good.
+        If the number of tested variants was not disclosed, this is the largest possible curse. The curse is largest if
+        all variants are equally good.
         """
         if self.raw is None or self.bounds is None:
             return 0.0

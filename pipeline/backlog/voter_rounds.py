@@ -101,12 +101,12 @@ class VoterFolds:
     def nested(self) -> VoterRounds:
         """Evaluate each fold once, by a reference that no voter of the fold has influenced.
 
-        For each fold, a call of `iterated` without the fold finds the excluded voters of the other folds. With F folds,
-        this takes about F times as long as one call of `iterated`.
+        For each fold, `iterated` first finds the excluded voters of the other folds, without using the votes of this
+        fold. With F folds, this takes about F times as long as one call of `iterated`.
 
         Returns:
-            The e-values of all voters. `excluded` has the voters whose average e-value reached EXCLUDED_AT, and the
-            voters in `suspects`.
+            The e-values of all voters. `excluded` has the attribute `suspects`, and the voters whose average e-value
+            reached EXCLUDED_AT.
         """
         values, evaluated = VoterValues.ones(len(self.fold)), np.zeros(len(self.fold), dtype=np.bool_)
         rounds, used = 0, []

@@ -125,10 +125,12 @@ class VoterEvaluator:
 class WeightedCells:
     """The counts of c cells, and the weights of the cells in the e-values of voters.
 
+    A cell has the votes of one voter on one model, or on the models of one provider.
+
     Attributes:
         voter: int32[c], the voter of each cell.
-        key: int32[c], the number of the cell's model, or of its provider.
-        counts: the counts of each cell's votes, and the sums of their honest chances.
+        key: int32[c], the number of the cell's model or provider.
+        counts: the counts from which the e-value of each cell is computed.
         weight: float64[c], the weight of the cell in the voter's e-value.
     """
 

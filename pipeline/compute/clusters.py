@@ -84,7 +84,7 @@ def _check_dask_workers(engine: Engine, client: Any) -> None:
 
 
 def _has_package() -> bool:
-    """Return True; a worker without this package cannot find this function."""
+    """Return True. Python finds this function on a worker only if this package is installed there."""
     return True
 
 

@@ -191,7 +191,10 @@ def _walk(value: object, depth: int, where: str = "the event") -> tuple[str, str
 
 
 def _too_deep(values: Sequence[object], depth: int) -> tuple[str, str] | None:
-    """Return reason and detail if values whose text is not read are nested too deeply, else None."""
+    """Return (reason, detail) if lists and objects are nested in `values` beyond MAX_DEPTH; None otherwise.
+
+    `depth` is the depth of `values` in the record. Texts are not checked.
+    """
     if depth > MAX_DEPTH:
         return "too_deep", f"expected at most {MAX_DEPTH} levels"
     for value in values:

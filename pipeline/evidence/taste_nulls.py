@@ -153,15 +153,15 @@ def loss_ratios(losses: Float64, votes: Float64, chances: Float64, shares: tuple
 def told_ratios(
     ties: Float64, losses: Float64, votes: Float64, chances: Float64, shares: tuple[Float64, Float64]
 ) -> Float64:
-    """Return float64[n, 3], the log-likelihood ratio of losses that became ties, for each δ in DELTAS.
+    """Return float64[n, 3], the log-likelihood ratio of too many ties in each cell, for each δ in DELTAS.
 
-    The alternative is a voter who votes "tie" where an honest voter votes against the model. The result is at most
-    MOST_TOLD.
+    The null hypothesis is an honest voter. The alternative is a voter who votes "tie" where an honest voter votes
+    against the model. The result is at most MOST_TOLD, so that many ties alone exclude nobody.
 
     Args:
-        ties, losses, votes: float64[n], the numbers k of ties, X of losses and n of votes in each cell.
+        ties, losses, votes: float64[n], the numbers of ties, losses and all votes in each cell.
         chances: float64[n, nodes], from `chances_by_taste` with the mean chances over all votes.
-        shares: two arrays float64[n, g], the result of `tie_shares`.
+        shares: the two arrays that `tie_shares` returns, float64[n, g].
     """
     tied = np.minimum(shares[0] * EVEN_TIES, 1 - _LEAST)
     below = np.empty((len(losses), len(_SIZES)))

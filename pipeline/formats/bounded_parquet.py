@@ -172,8 +172,7 @@ def _text_of(column: pa.Array) -> pa.Array:
 def _to_rows(piece: pa.RecordBatch) -> list[dict[str, Any]]:
     """Return the rows of a batch as dictionaries.
 
-    A time that Python cannot represent becomes its number, as text. Bytes become text in which each byte that is not
-    valid UTF-8 is a lone surrogate.
+    A time that Python cannot represent becomes a text with the stored number and the column's type. Bytes become text.
     """
     try:
         rows = list(piece.to_pylist(maps_as_pydicts="lossy"))

@@ -66,8 +66,8 @@ class ColumnMapper:
             left_out: counts the records that are not votes.
             proxies: addresses that identify no voter.
             needed: the columns that are collected.
-            check: computes fields from the texts of a record; None to leave texts unread. Only `identity_leak` and, if
-                prompts are needed, `prompt_hash` are taken from it.
+            check: a function that computes fields from the texts of a record. Of its fields, the mapper uses
+                `identity_leak` and, if prompts are needed, `prompt_hash`. If `check` is None, texts are not read.
 
         Raises:
             Undecided: the format has a function of its own that maps records (`BattleFormat.map_record`).

@@ -1,9 +1,9 @@
 """Reads every vote of a battle file with all of its fields, so that the votes can be written in another format.
 
-The votes have the same order and ids as when `work` or `publish` reads the file. Records that `rate` leaves out are
-left out and counted under the same reason, except battles of a model against itself, which are returned. The first
-record that is not a vote raises an error, which states its row. If the caller asks for it, such records are left out
-and counted instead.
+The votes have the same order and ids as when `work` or `publish` reads the file. Records without a vote or without an
+outcome are left out and counted, as by `rate`. Battles of a model against itself are returned, which `rate` leaves out.
+The first invalid record raises an error that states its row. With `LeftOut.skip_bad`, invalid records are left out and
+counted instead.
 """
 
 from collections.abc import Iterator

@@ -76,7 +76,10 @@ class Incident(AlertSpan):
 
     @property
     def is_note(self) -> bool:
-        """Whether nobody needs to act: the incident is not critical, and only about a habit of at most one voter."""
+        """Whether nobody needs to act.
+
+        This holds for an incident that is not critical, has at most one voter, and has HABIT as its first claim.
+        """
         return self.claims[0].kind == HABIT and len(self.voters) <= 1 and not self.is_critical
 
 

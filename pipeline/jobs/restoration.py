@@ -127,7 +127,10 @@ def _expect_no_files(folder: Path) -> None:
 
 
 def _expect_no_archive(archive: ArchiveFolder) -> None:
-    """Check that no other store has its archived votes in the folder: each store deletes the files that it replaced."""
+    """Raise Usage if the archive folder contains archived votes.
+
+    Two stores must not share an archive folder, because each store deletes the files that it replaced.
+    """
     if archive.digests():
         raise Usage(
             f"expected no archived votes yet in {archive.folder}, got some: they are of the store of which this is a "

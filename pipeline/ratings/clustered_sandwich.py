@@ -148,7 +148,10 @@ def voter_scores(a: Int32, b: Int32, residual: Float64, cluster: Int64, size: in
 
 
 def score_blocks(a: Int32, b: Int32, residual: Float64, cluster: Int64, size: int) -> Iterator[csr_array]:
-    """Yield the rows of `voter_scores`, with its arguments, in blocks of few clusters: at least one block."""
+    """Yield the matrix that `voter_scores` returns for the same arguments, in blocks of at most _BLOCK rows.
+
+    There is at least one block, also without votes.
+    """
     order = None if (cluster[1:] >= cluster[:-1]).all() else np.argsort(cluster, kind="stable")
     clusters = int(cluster.max()) + 1 if len(cluster) else 0
     for first in range(0, max(clusters, 1), _BLOCK):

@@ -159,16 +159,16 @@ class StyleNewton:
     def _factor(self, sums: GramBlocks, step: Float64) -> tuple[Float64, bool]:
         """Return the Cholesky factor of the information matrix, in the form of scipy's `cho_factor`.
 
-        The information matrix is singular, since shifting all strengths together does not change the likelihood. A
-        constant is added to each entry of the block of θ. This makes the matrix positive definite.
+        The likelihood does not change if all strengths are shifted by one number, so the information matrix is
+        singular. Therefore a constant is added to each entry of the block of θ before the matrix is factored.
 
         Args:
             sums: the blocks of the information matrix.
-            step: the last step. It shows which feature separates, if an error must name one.
+            step: the last Newton step. An error names the feature with which this step separates the votes.
 
         Raises:
             Collinear: the models or other features determine a feature.
-            Separated, NotConverged: the matrix is not positive definite (`_no_maximum`).
+            Separated, NotConverged: the matrix is not positive definite even with the constant (`_no_maximum`).
         """
         matrix = self._matrix(sums)
         self._require_distinct(matrix, step)

@@ -65,9 +65,9 @@ def _why_not(connection: Connection, incident_id: str, action: str) -> str:
 
 
 def still_counting(incident: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the rows of those accounts (voters) of an incident of which at least one vote still counts.
+    """Return the rows of an incident's accounts (voters) that still have a vote that counts.
 
-    The result is empty for the public version of an incident, which has no accounts.
+    The result is empty for the public form of an incident, which has no accounts.
     """
     if incident["votes_left_out"] >= incident["votes"]:
         return []

@@ -164,15 +164,16 @@ class ModelShift:
 
 @dataclass(frozen=True)
 class _EvaluatedSums:
-    """The sums and the evidence of all models at the end of an hour.
+    """The sums and the evidence of m models at the end of an hour.
 
     Attributes:
         sums: the sums.
-        excess, information: float64[m, s, STRATA], the sums of each model by slot and stratum (kind of voters).
-        decided: int64[m, s, 2], numbers of decided votes and of wins of each model by slot.
-        ratios: the likelihood ratios of a change.
-        log_e: int64[m, 2], ln of the evidence in units of 2⁻²⁰ nats.
-        tested: bool[m], models that are offered and have votes.
+        excess, information: float64[m, s, STRATA], the sums of these names for each model, time slot and stratum (kind
+            of voters).
+        decided: int64[m, s, 2], numbers of decided votes and of wins of each model in each slot.
+        ratios: the log-likelihood ratios of a change, by model, direction and slot in which the change began.
+        log_e: int64[m, 2], ln of the evidence for each direction, in units of 2⁻²⁰ nats.
+        tested: bool[m], true for models that are offered and have votes.
     """
 
     sums: ShiftSums

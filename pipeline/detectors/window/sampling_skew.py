@@ -82,12 +82,12 @@ _NEW_KEY: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class _DeclaredShares:
-    """Expected shares of the models.
+    """Expected shares of the votes of each model, by the two rules for pairs that `sampling_bounds` describes.
 
     Attributes:
         since: when the shares came into force, in microseconds since 1970 UTC.
-        theta: model → a pair: the number of its group, and its expected share of the group's votes.
-        other: model → its share by the other rule for pairs (`sampling_bounds`).
+        theta: model → a pair: the number of its group, and its expected share of the group's votes by the first rule.
+        other: model → its expected share by the second rule.
         source: where the shares are declared, as text for people.
     """
 

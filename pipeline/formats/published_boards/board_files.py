@@ -38,13 +38,13 @@ class BoardFile:
     """A file with published boards.
 
     Attributes:
-        name: name for messages: the path of the file relative to the path that the caller gave.
-        subset: name of the board according to the names of the folders and the file; "" if they name none. If the file
-            is given alone, these names count only if they look like a path of the arena's dataset.
-        folders: name of the board according to the folders alone; "" if they name none.
+        name: path of the file relative to the path that the caller gave, for messages.
+        subset: name of the board, taken from the names of the folders and of the file; "" if they contain none. A file
+            that the caller gave alone gets such a name only if its path looks like a path of the arena's dataset.
+        folders: name of the board, taken from the names of the folders only; "" if they contain none.
         alone: whether the caller gave the path of this file and of no other.
         day: the day in the file's name as YYYY-MM-DD; "" if the name has none.
-        container: the file; None for a bundle.
+        container: path and format of the file; None for a bundle.
         rows: the rows of a bundle; None for other files.
     """
 

@@ -169,7 +169,9 @@ def _coverage(connection: Connection, log_size: int, late: int) -> dict[str, Any
 def _rate(view: str, given: RatingInput, options: Settings) -> Leaderboard:
     """Return the board of a view.
 
-    If exclusions and the method leave nothing to rate, an error is raised that names them.
+    Raises:
+        RatingError: the votes of the view cannot be rated. For a view other than `raw`, the message also names the
+            exclusions and the rules that left votes out.
     """
     try:
         return rate_view(given.views[view], options, given.waiting[view])

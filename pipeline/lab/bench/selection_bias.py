@@ -175,7 +175,10 @@ def _board(rng: np.random.Generator, theta: Float64, votes: Int64) -> PairCounts
 
 
 def _fresh(rng: np.random.Generator, theta: Float64, before: PairCounts, k: int) -> tuple[float, float]:
-    """Return the selected variant's score and standard error from new votes alone, as many as it had before."""
+    """Return the score and standard error, in points, of variant k from new votes alone.
+
+    As many new votes are simulated as the variant had before its selection. Its earlier votes (`before`) do not count.
+    """
     votes = np.zeros((len(theta), len(theta)), dtype=np.int64)
     votes[:_MODELS, k] = _VOTES // _MODELS
     after = _board(rng, theta, votes)

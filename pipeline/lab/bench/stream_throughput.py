@@ -182,7 +182,11 @@ def measure_group(bootstrap: str, url: str, options: Settings, workers: int, par
 def _member(
     bootstrap: str, url: str, options: Settings, group: str, share: int, joined: Any
 ) -> tuple[float, float, int]:
-    """Run one worker of a group; return its start and end (Unix seconds) and its votes."""
+    """Run one worker of a group until the topic ends.
+
+    Returns:
+        When the worker began and ended (Unix seconds), and how many votes it read.
+    """
     with (
         closing(open_store(url, voter_key=options.key, worker=True)) as store,
         closing(KafkaSource(bootstrap, TOPIC, group)) as source,

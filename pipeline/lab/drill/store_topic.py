@@ -1,7 +1,7 @@
-"""Checks that workers of a test store read a topic, before a drill sends votes to the topic.
+"""Checks that workers of a test store read the topic to which a drill would send votes.
 
-A mark in a store permits drills on it, but the votes of a drill are sent to a topic. If other stores read this topic,
-the votes would stay in the logs of those stores.
+A drill is permitted only on a store with a mark. But a drill sends its votes to a topic, not to the store. If only
+other stores read this topic, the votes of the drill would stay in the logs of those stores.
 """
 
 from __future__ import annotations

@@ -132,7 +132,10 @@ def summarize_run(scenario: AttackScenario, run: DetectorRun) -> ScenarioResult:
 
 
 def _split_window_alerts(run: DetectorRun, about: str) -> tuple[list[RaisedAlert], list[RaisedAlert]]:
-    """Return the window alerts about the model or the board since the first attack vote, and all others."""
+    """Split the window alerts of a run in two: those that the attack may have caused, and all others.
+
+    The first list has the alerts whose subject is the model `about` or the board, from the first attack vote on.
+    """
     windows = [one for one in run.alerts if one.row < 0]
     since = run.stream.cast_at[run.stream.is_attack].min(initial=np.iinfo(np.int64).max)
     mine = [one for one in windows if one.subject in (about, "board") and one.at >= since]

@@ -101,8 +101,9 @@ def find_alert(connection: Connection, alert_id: str) -> dict[str, Any]:
 def with_end(shown: dict[str, Any], closed: int | None) -> dict[str, Any]:
     """Return an alert about windows with its field `until` set: the end of the period whose votes the alert is about.
 
-    For an alert about a backlog, this is the end of the window in its evidence. For any other open alert, it is the end
-    of the last closed window. An alert of another kind, or with `until` set already, is returned unchanged.
+    For an alert about a backlog, or if no window is closed, this is the end of the window in the alert's evidence.
+    Otherwise it is the end of the last closed window. An alert that is not about windows, or has `until` already, is
+    returned unchanged.
 
     Args:
         shown: an alert as `format_alert` returns it.

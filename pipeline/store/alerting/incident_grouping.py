@@ -88,7 +88,10 @@ def regroup(connection: Connection) -> int:
 
 
 def _with_figures_of(before: Mapping[str, Mapping[str, Any]], row: StoredIncident) -> StoredIncident:
-    """Return an incident with the figures about exclusions that it had at the last grouping."""
+    """Return a copy of an incident's row with the figures about exclusions from the last grouping.
+
+    `before` has the bodies that the last grouping stored, by id of the incident.
+    """
     known = before.get(row.incident_id, {})
     left_out = {name: one for name, one in known.get("suspected", {}).items() if name in _OF_EXCLUSIONS}
     suspected = {**row.body["suspected"], **left_out}

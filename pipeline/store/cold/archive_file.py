@@ -75,7 +75,7 @@ class Chunks:
 
     @classmethod
     def unpack(cls, raw: bytes) -> Chunks:
-        """Return the directory that `pack` packed."""
+        """Return the chunks that `pack` packed."""
         return cls(*unpack_integers(raw).reshape(6, -1))
 
     def within(self, part: int, first: int, end: int) -> list[int]:

@@ -121,7 +121,7 @@ def next_vote(connection: Connection, part: int, first: int, end: int) -> int | 
 def find(connection: Connection, wanted: VoteFilter) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Yield (partition_no, archived votes that meet a condition), chunk by chunk. Empty batches are left out.
 
-    A condition on time reads the files of that time, one on offsets or voters their chunks; any other reads all files.
+    Files without votes in the wanted time, and chunks without a wanted offset or voter, are not read.
     """
     for part, rows in scan(connection, wanted):
         if (mask := wanted.mask(part, rows)).any():

@@ -65,7 +65,7 @@ class Ids:
 
 
 def split_keys(keys: npt.NDArray[np.void]) -> tuple[_Words, _Words]:
-    """Return the two halves of keys V16[n], each uint64[n]; keys sort as (high, low)."""
+    """Return the high and the low 64 bits of n keys (V16[n]), uint64[n] each."""
     words = np.frombuffer(np.ascontiguousarray(keys).tobytes(), dtype=">u8").reshape(-1, 2).astype(np.uint64)
     return np.ascontiguousarray(words[:, 0]), np.ascontiguousarray(words[:, 1])
 

@@ -68,7 +68,10 @@ def votes_of(connection: Connection, voters: Iterable[int]) -> sa.FromClause:
 
 
 def votes_at(connection: Connection, positions: Iterable[tuple[int, int]]) -> sa.FromClause:
-    """Return a table that has all hot votes, and the archived votes at some positions (partition_no, offset)."""
+    """Return a table with all hot votes, and the archived votes at the given positions (partition_no, offset).
+
+    The columns and the errors are those of `votes_where`.
+    """
     by_part: dict[int, list[int]] = {}
     for part, offset in positions:
         by_part.setdefault(int(part), []).append(int(offset))

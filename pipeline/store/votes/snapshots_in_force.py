@@ -1,7 +1,7 @@
 """Records which snapshot evaluates the votes of a partition, and from which offset on (the snapshot in force).
 
-A replay evaluates stored votes again with the snapshots in these rows, never with the newest one. Votes before the
-first row were not evaluated.
+A replay evaluates stored votes again with the recorded snapshots, never with the newest one. Votes at offsets before
+the first recorded one were not evaluated.
 """
 
 from collections.abc import Iterator, Sequence

@@ -189,7 +189,7 @@ def _ranges(first: Int64, end: Int64) -> tuple[Int64, Int64]:
 
 
 def _sum_rows(place: Int64, steps: Int64, size: int) -> Int64:
-    """Return int64[size, COUNTS], the sum of `steps` over the rows of each place. `bincount` is exact below 2⁵³."""
+    """Return int64[size, COUNTS]. Row i is the sum of the rows of `steps` whose element in `place` is i."""
     columns = [np.bincount(place, weights=column, minlength=size) for column in steps.T]
     return np.stack(columns, axis=1).astype(np.int64)
 

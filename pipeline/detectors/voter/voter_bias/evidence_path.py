@@ -1,7 +1,8 @@
 """Computes the exact e-value of `voter_bias` after every vote.
 
-The e-value is against the hypothesis that the voter's tastes stay in the band of honest tastes. It is computed for the
-few voters whose upper bound reached a level. A *target* is a model that a voter has met.
+The e-value is against the hypothesis that the voter's tastes stay in the band of honest tastes. Only few voters need
+the exact e-value: those for whom a faster upper bound of the e-value reached the level of an alert. A *target* is a
+model that a voter has met.
 """
 
 from __future__ import annotations
