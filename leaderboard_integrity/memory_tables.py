@@ -178,7 +178,8 @@ def _decoded(column: Any, kind: pa.DataType) -> pa.ChunkedArray:
 def plain_type(kind: pa.DataType) -> pa.DataType:
     """Return the Arrow type with which values of an Arrow type are written to Parquet.
 
-    Dictionary codes become their values, and views become texts. Durations and intervals of the calendar become text.
+    A dictionary type is replaced by the type of its values, and a text view by text. Durations and calendar intervals
+    are written as text.
     """
     if pa.types.is_dictionary(kind):
         return plain_type(kind.value_type)

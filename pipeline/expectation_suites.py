@@ -177,8 +177,9 @@ def _column(kwargs: Mapping[str, Any]) -> str:
 def _observed(outcome: Row) -> Any:
     """Return what the evaluation of an expectation found.
 
-    The result is the observed value if there is one, otherwise the share of unexpected values, from 0 to 1. For an
-    expectation that could not be evaluated, it is the error message, or None without one.
+    Returns:
+        The observed value if there is one, otherwise the share of unexpected values, from 0 to 1. If the expectation
+        could not be evaluated, the first line of the error message, or None if there is no message.
     """
     result = outcome["result"]
     if "observed_value" in result:

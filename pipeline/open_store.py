@@ -92,7 +92,7 @@ def ledger_folder(url: str) -> Path:
 def archive_folder(url: str) -> Path:
     """Return the folder that contains the archived votes of a store, and perhaps those of other stores.
 
-    The files of a store are in a subfolder, whose name is the id of the store. They are private.
+    The private files of a store are in a subfolder, whose name is the id of the store.
     """
     return Path(configuration.load().archive or key_folder(url).with_suffix(".archive"))
 

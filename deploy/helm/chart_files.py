@@ -34,7 +34,7 @@ def chart_files() -> dict[Path, str]:
 
 
 def settings_schema() -> dict[str, Any]:
-    """Return name → JSON Schema of each setting that the value `settings` may have."""
+    """Return name → JSON Schema of each setting that a user may give under `settings` in the chart's values."""
     fields = Settings.model_json_schema()["properties"]
     return {
         name: {key: value for key, value in fields[name].items() if key not in {"title", "default"}}

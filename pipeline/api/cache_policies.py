@@ -10,7 +10,8 @@ RENDERED = {"cache-control": "public, max-age=300", "x-cache-until": "forever"}
 """Headers of texts about a snapshot. Such a text changes only when the version of this program changes."""
 
 DRAWN = {"cache-control": "public, max-age=300", "x-cache-until": "published"}
-"""Headers of charts of a snapshot. A chart changes if the registry puts a model under test, which is then left out."""
+"""Headers of charts of a snapshot. They are not immutable: a model that the registry puts under test later is left out
+of the chart."""
 
 REVALIDATE = {"cache-control": "no-cache"}
 """Headers of responses that may change with each snapshot, alert or exclusion. Clients must ask before each use."""

@@ -135,7 +135,7 @@ def _share(compared: BacklogVotes, model: int, first: int, end: int) -> float | 
 
 
 def _on(compared: BacklogVotes, model: int, first: int, end: int) -> Int64:
-    """Return the positions of the votes on the model from `first` to before `end`."""
+    """Return the positions of the votes on a model that were cast in [first, end), in microseconds since 1970 UTC."""
     at = compared.at
     return np.flatnonzero((at >= first) & (at < end) & ((compared.model_a == model) | (compared.model_b == model)))
 

@@ -122,9 +122,9 @@ class GroupPools:
     def _strongest(
         self, excluded: Bool, left_out: Bool, closed: set[tuple[int, int]], alpha: float
     ) -> GroupFinding | None:
-        """Return the strongest finding above the threshold; None if there is none.
+        """Return the strongest finding with an e-value above the number of tested pairs divided by `alpha`, else None.
 
-        The pairs (cohort, model) in `closed` are not searched.
+        A pair is a cohort and a model. The pairs (cohort, model) in `closed` are not searched.
         """
         own, votes = self._votes, self.evaluator.votes
         folds = int(self._fold_of_part.max(initial=0)) + 1

@@ -241,7 +241,12 @@ def _test(habit: str, weight: float, voter: np.ndarray, hit: Bool, chance: Float
 
 
 def _shift(logits: Float64, hit: Float64) -> tuple[float, float]:
-    """Return the shift of all logits that fits the votes best, and its standard error."""
+    """Fit one shift that is added to all logits. Return the shift and its standard error.
+
+    Args:
+        logits: float64[n], predicted logit of the habit in each vote.
+        hit: float64[n], 1 if the vote shows the habit, else 0.
+    """
     shift, weight = 0.0, 1.0
     for _ in range(_STEPS):
         p = expit(logits + shift)
@@ -251,9 +256,15 @@ def _shift(logits: Float64, hit: Float64) -> tuple[float, float]:
 
 
 def _pair_logits(i: Int32, j: Int32, hit: Bool, size: int) -> Float64:
-    """Return the logit of the chance of "both bad" for each pair of models: a constant plus one number for each model.
+    """Estimate the logit of the chance of "both bad" for each pair of models. Returns float64[size, size].
 
-    A ridge draws the numbers of models with few votes towards 0. There are `size` models.
+    The logit is a constant plus one term for each of the two models. A ridge penalty draws the terms of models with few
+    votes towards 0.
+
+    Args:
+        i, j: int32[n], the two models of each vote.
+        hit: bool[n], whether the vote is "both bad".
+        size: number of models.
     """
     code = np.minimum(i, j).astype(np.int64) * size + np.maximum(i, j)
     votes, hits = (np.bincount(code, x, size * size).reshape(size, size) for x in (np.ones(len(code)), hit))

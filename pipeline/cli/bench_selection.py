@@ -30,7 +30,7 @@ def selection(
 ) -> None:
     """Measure bias and error of the best of N scores, and the coverage of its intervals.
 
-    The intervals do not know τ, the standard deviation of the quality of the N models.
+    The intervals are computed without τ, the standard deviation of the quality of the N models.
     """
     columns = (DescriptionColumn(), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=err, transient=True) as bar:

@@ -102,5 +102,5 @@ def _note(fact: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def _note_numbers(facts: list[dict[str, Any]]) -> dict[tuple[str, str, str], int]:
-    """Return the number of each note. Facts with the same definition, source and uncertainty share a note."""
+    """Number the distinct notes of some facts from 1, in order. A note is (definition, source, uncertainty)."""
     return {note: number for number, note in enumerate(dict.fromkeys(map(_note, facts)), start=1)}

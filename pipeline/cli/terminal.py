@@ -43,7 +43,7 @@ class Terminal(Console):
         return super().render_str(visible(with_store(text)), **{**options, "markup": False, "emoji": False})
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Render an object for rich. Text that did not pass through `render_str` also gets escapes."""
+        """Render an object for rich, with the hidden characters of all its texts as escapes."""
         if isinstance(renderable, Text) and visible(renderable.plain, lines=True) != renderable.plain:
             renderable = Text(visible(renderable.plain, lines=True), renderable.style)
         for segment in super().render(renderable, options):

@@ -71,7 +71,7 @@ def bad_record(file: BattleFile, row: int, reason: str, detail: str) -> BadRecor
 def _header(form: BattleFormat, reason: str, detail: str) -> str:
     """Return " (column HEADER)" for the column that an error is about.
 
-    The result is "" if the column is not known, or has the name of our field.
+    The result is "" if the column is not known, or if HEADER is our own name of the field.
     """
     named = _FIELD.search(detail)
     name = "winner" if reason == "unknown_outcome" else named[1] or named[2] or named[3] if named else ""

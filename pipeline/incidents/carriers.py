@@ -118,7 +118,7 @@ class AlertSpan:
 
     @property
     def last_at(self) -> int:
-        """The last moment that any of the alerts is about: the largest `last_at` of an alert."""
+        """The end of the latest of the periods that the alerts are about."""
         return max(one.last_at for one in self.alerts)
 
     def count_followed(self, claim: Claim, votes: Int64) -> int:

@@ -35,9 +35,9 @@ def use_board(given: Mapping[str, Any]) -> Iterator[str]:
     """Use the settings of a board within a `with` block.
 
     Args:
-        given: the data of a `Board` of `dags/integrity_boards.py`. "connection" has the fields of the Airflow
-            Connection, or is None without a Connection. "connection_id" is its id. "settings" are the settings in the
-            file of boards, and "run" those in the parameter of the run.
+        given: the data of a `Board` of `dags/integrity_boards.py`. "connection" has the fields of the board's Airflow
+            Connection; None if the board has none. "connection_id" is the id of this Connection. "settings" are the
+            settings in the file of boards, and "run" those in the parameter of the run.
 
     Yields:
         The URL of the store.

@@ -263,9 +263,11 @@ def _excluded_by_people(connection: Connection, incident: Mapping[str, Any]) -> 
 
 
 def _causes(connection: Connection, incident: Mapping[str, Any], private: Mapping[str, Any]) -> list[Cause]:
-    """Return accounts (if none, selections of votes of the alerts) and suspected accounts of an incident.
+    """Return what an operator can exclude in an incident, each with the alert that is recorded as the cause.
 
-    Each has an alert. Without an alert of its own, it is the first about a subject of the incident, or of all.
+    The targets are the accounts of the incident and its suspected accounts. An incident without accounts has the
+    selections of votes of its alerts instead. For an account without an alert, the cause is the first alert about a
+    subject of the incident, or else the incident's first alert.
     """
     alerts = alert_queries.read_alerts(connection, incident["alert_ids"])
     first = {alert["subject"]["id"]: alert["id"] for alert in reversed(alerts)}

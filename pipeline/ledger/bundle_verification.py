@@ -198,9 +198,9 @@ def _check_votes(files: BundleFiles, manifest: Manifest, previous: Manifest | No
 def _check_boards(
     files: BundleFiles, manifest: Manifest, log: VoteLog, views: Iterable[tuple[str, PublishedView, Bool]]
 ) -> None:
-    """Check each view and board.
+    """Check each of `views` against the vote log.
 
-    Each is given as its name, its published figures, and a mask of the leaves that count.
+    An element of `views` is the name of a view or board, its published figures, and a mask of the leaves that count.
     """
     unregistered, paths = manifest.unregistered or (), [one.path for one in manifest.segments]
     stated = interval_verification.read_stated(files, manifest)

@@ -230,7 +230,7 @@ class _Search:
         return order[(influence[order] > 0) & (self._votes[order] > 0)], influence
 
     def _bisect(self, order: Int64, best: _Refit | None) -> _Refit | None:
-        """Return the fewest votes from the front of the order that swap the two models, if fewer than `best`."""
+        """Return the refit without the fewest first votes of `order` that swap the models; None if not below `best`."""
         ends = np.cumsum(self._votes[order])
         low, top = 0, (int(ends[-1]) if len(ends) else 0) + 1
         guess = self.linear_estimate()

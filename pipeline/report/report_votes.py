@@ -89,10 +89,10 @@ class ReportVotes:
         return replace(self, **{name: _take(column, rows) for name, column in columns.items() if column is not None})
 
     def between(self, models: Sequence[str]) -> ReportVotes:
-        """Return the votes between some models. The `models` of the result are these, in the given order.
+        """Return the votes between some models. The result has only these models, in the given order.
 
         Args:
-            models: names among `models`.
+            models: names among `self.models`.
         """
         place = {name: code for code, name in enumerate(self.models)}
         kept = np.array([place[name] for name in models], dtype=np.int64)

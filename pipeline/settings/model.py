@@ -237,7 +237,8 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Make the arguments of the constructor the only source of values: no environment variables, no files.
 
-        Settings are also built from the values in a snapshot. Values of this process must not be mixed into these.
+        Settings are also built from the values in a snapshot, which must not be mixed with the settings of this
+        process.
         """
         return (init_settings,)
 

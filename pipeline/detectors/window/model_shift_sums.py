@@ -8,17 +8,17 @@ newest 32 closed slots and the open one are kept; what is older is in one sum. A
                   by the snapshot in force, over the cell's evaluated votes, ties included
     information   Σ n p̄(1 − p̄) over the same cells
 
-If the logit of a model is δ higher than in the snapshot, its excess is about δ times its information. Both are integers
-in units of 2⁻¹⁰. Both are summed for each of nineteen strata, which are kinds of voters: three by the age of the
-account, and sixteen groups of networks by the hash of the network's name. Each vote is in one stratum by age, and in
-one by network if the vote states a network.
+If the logit of a model is δ higher than in the snapshot, its excess is about δ times its information. The two numbers
+are integers in units of 2⁻¹⁰. They are summed for each of nineteen strata, which are kinds of voters: three by the age
+of the account, and sixteen groups of networks by the hash of the network's name. Each vote is in one stratum by age,
+and in one by network if the vote states a network.
 
 Approximations: n p̄(1 − p̄) is Σ p(1 − p) plus n times the variance of p within the cell. So the information is too
 large, and the estimated change of the logit is too small. The error grows with the differences in strength among the
 model's opponents. p̄ is the mean over all evaluated votes, not over the decided ones.
 
-A vote that no snapshot evaluated has no predicted chance. So it cannot show a change, and it is counted in no excess,
-stratum or slot. Later snapshots are fitted on it, however. If it is decided, it therefore adds 0.15 (a low value of p(1
+A vote that no snapshot evaluated has no predicted chance, so the vote cannot show a change. It is counted in no excess,
+stratum or slot. But later snapshots are fitted on such votes. Each decided one therefore adds 0.15 (a low value of p(1
 − p)) to the information of the votes before the first slot.
 """
 

@@ -277,7 +277,7 @@ def _group_votes(columns: KeyedColumns) -> Float64:
 
 
 def _bounds(columns: KeyedColumns, rows: Bool, votes: Float64) -> tuple[Float64, Float64] | None:
-    """Return the least and the largest share of each model of a group; None if no deviation is tolerated."""
+    """Return the least and largest tolerated share of each model of a group; None if the declared shares are exact."""
     if columns["exact"].any():
         return None
     theta, other = columns["theta"][rows], columns["other"][rows]

@@ -19,8 +19,8 @@ CONV_METADATA: Mapping[str, Mapping[str, ValueSource]] = {
 """Side → our style feature → its source. Headers, lists and bold are maps of counts; emoji are not counted."""
 
 CATEGORY_TAGS: tuple[ValueSource, ...] = (at("category_tag"),)
-"""Source of the categories: a map of a classifier's name → its labels, which are a map of label → true or false. Other
-values, such as scores, are no categories."""
+"""Source of the categories: an object with a field for each classifier. The value of a field maps each label of the
+classifier to true or false. Other values, such as scores, are no categories."""
 
 DEDUPLICATED = Flag(at("dedup_tag", "high_freq"), unless=at("dedup_tag", "sampled"))
 """The flag `deduplicated`: true for a vote on a frequent prompt, unless the publisher drew the vote into its sample."""

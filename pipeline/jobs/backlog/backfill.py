@@ -1,9 +1,9 @@
 """Evaluates the votes that were read before the first snapshot existed.
 
-Later votes are evaluated with the reference of a snapshot when they are read; these votes could not be. A run evaluates
-all of them together, by comparing voters with each other. It includes votes that an earlier run evaluated, because a
-few new votes alone could not be compared. The first refresh of a store calls `backfill_before_first_snapshot`. So an
-imported history is evaluated before its first board is published.
+Later votes are evaluated when they are read, with the reference of a snapshot. Earlier votes are evaluated all together
+by comparing voters with each other. A run includes the votes that earlier runs evaluated, because a few new votes alone
+could not be compared. The first refresh of a store calls `backfill_before_first_snapshot`. So an imported history is
+evaluated before its first board is published.
 """
 
 from __future__ import annotations

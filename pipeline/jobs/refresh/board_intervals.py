@@ -181,7 +181,10 @@ _NONE = np.zeros(0, dtype=np.int64)
 def _on_axis(
     numbers: Int64, voter: Any, a: Any, b: Any, outcome: Any, counted: Bool | Literal[True] = True
 ) -> VoterBattles:
-    """Return the counted votes between rated models. The codes of models are positions in `numbers`."""
+    """Return the counted votes between models whose numbers are in `numbers`.
+
+    The code of a model in the result is the position of its number in `numbers`.
+    """
     place = np.full(max(int(max(column.max(initial=0) for column in (a, b, numbers))), 0) + 1, -1, dtype=np.int32)
     place[numbers] = np.arange(len(numbers))
     left, right = place[a], place[b]

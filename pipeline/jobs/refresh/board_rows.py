@@ -48,7 +48,10 @@ def rating_options(counts: PairCounts, options: Settings) -> tuple[tuple[str, fl
 
 
 def _anchor(counts: PairCounts, options: Settings) -> tuple[str, float] | None:
-    """Return the anchor (model, rating) if its model is rated, else None: the mean of the board is then 1000."""
+    """Return the anchor (model, rating) of the settings, if the model is rated in these counts.
+
+    Otherwise return None, and the board gets the mean 1000.
+    """
     anchor = options.anchor_points
     if anchor is None or anchor[0] not in counts.models:
         return None

@@ -34,7 +34,7 @@
     annotator_ability         estimates abilities of voters as am-ELO does, for comparison
     backlog_stream            simulates votes for backlog_accuracy and cohort_accuracy
     backlog_accuracy          measures power and false findings of the evaluation of a backlog
-    cohort_accuracy           measures power and false findings of its tests for cohorts and for habits of voters
+    cohort_accuracy           measures power and false findings of the tests for cohorts and for habits of voters
 
 A peer is another package that computes ratings. A backlog is a set of votes that are evaluated together afterwards,
 such as those from before the first snapshot. Power is the share of the attackers that are found.

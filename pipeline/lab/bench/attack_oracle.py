@@ -41,10 +41,9 @@ def oracle_votes(
         stream: the votes.
         attack: the kind of the attackers in `stream`.
         streamed: what `run_stream` found in `stream`. Its references define the honest voter.
-        exact: whether the ratings count as exact and the attacked model as known. Otherwise the error of the last
-            rating of each target, compared with the average of the other models, is integrated out together with the
-            taste. The e-value is then divided by the number of alternatives: each model, promoted or demoted. Only
-            attacks on models differ.
+        exact: whether the oracle knows the exact ratings and the attacked model. If not, the errors of the targets'
+            last ratings are integrated out together with the taste. For attacks on models, the e-value is then also
+            divided by the number of alternatives: each model, promoted or demoted.
 
     Returns:
         float64[k], in the order of `stream.attackers`; infinite if 100 is not reached.

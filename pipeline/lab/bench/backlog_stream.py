@@ -28,7 +28,8 @@ _BEGIN, _LENGTH = 20, 14
 
 _FRIENDLY = (np.arange(MODELS) >= _TARGET) & (np.arange(MODELS) < _TARGET + _FRIENDS)
 PROVIDERS = np.where(_FRIENDLY, _TARGET, np.arange(MODELS))
-"""The provider of each model, as the number of one of its models: four models have one provider."""
+"""The provider of each model, as a number. The models _FRIENDLY have the provider _TARGET. Any other model has a
+provider of its own, with the model's number."""
 
 
 @dataclass(frozen=True)

@@ -157,7 +157,10 @@ def _estimator(name: str, error: Float64, se: Float64) -> EstimatorError:
 
 
 def _base(n: int) -> Int64:
-    """Return the number of votes of each pair, int64[K, K], upper triangle."""
+    """Return int64[K, K], the number of simulated votes of each pair. The last `n` of the K models are variants.
+
+    Each pair is counted once, above the diagonal.
+    """
     k = _MODELS + n
     votes = np.zeros((k, k), dtype=np.int64)
     votes[:_MODELS, :_MODELS] = _BASE

@@ -265,7 +265,7 @@ def _voters(rng: np.random.Generator, votes: int) -> tuple[Int64, Int64]:
 
 
 def _pairs(rng: np.random.Generator, weights: Float64, votes: int) -> tuple[Int64, Int64]:
-    """Draw the first model by weight, the second by weight among the others."""
+    """Draw the positions of two different models for each vote, with probabilities proportional to `weights`."""
     edges = np.cumsum(weights / weights.sum())
     first = np.minimum(np.searchsorted(edges, rng.random(votes)), len(weights) - 1)
     second = first.copy()

@@ -62,7 +62,10 @@ class Prices:
     gigabyte_month: float = 0.1
 
     def of(self, cost: CostSlope, amount: float) -> float:
-        """Return the price of `amount`: of processor seconds, or of MB on disk for one month, as `cost.unit` says."""
+        """Return the price of an amount of processor seconds, or of MB stored for a month.
+
+        `cost.unit` says which of the two the amount is.
+        """
         return amount / 3600 * self.core_hour if cost.unit == "s" else amount / 1000 * self.gigabyte_month
 
 

@@ -86,7 +86,10 @@ def forget(connection: Connection) -> None:
 
 
 def _from_arrays(found: Sequence[tuple[int, pa.RecordBatch]]) -> sa.Select[Any]:
-    """Return a query of the given votes whose values are its parameters."""
+    """Return a query whose rows are the given votes.
+
+    PostgreSQL gets the votes as one array parameter for each column.
+    """
     from pipeline.store.cold import vote_rows  # noqa: PLC0415 - imports Arrow, which short commands do not need
 
     parts = [vote_rows.table_columns(batch, part) for part, batch in found]

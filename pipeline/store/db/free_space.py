@@ -1,11 +1,12 @@
 """Gives the space of deleted rows back to the disk, after votes were archived or erased.
 
-SQLite: VACUUM writes what is left of the database anew. It needs as much free disk as that, and nobody may write
-meanwhile.
+SQLite: VACUUM writes a new copy of the database without the deleted rows. It needs free disk space for this copy, and
+nobody can write to the database until it ends.
 
-PostgreSQL: VACUUM makes the space reusable for new rows and shortens a table whose end is empty. VACUUM FULL writes
-what is left of a table anew and gives the rest back. It needs as much free disk as that, and nobody may use the table
-meanwhile. It waits for its lock a few seconds at a time, since everybody else waits behind it.
+PostgreSQL: VACUUM makes the space reusable for new rows, and shortens a table whose end is empty. VACUUM FULL writes a
+new copy of a table without the deleted rows. It needs free disk space for this copy, and nobody can use the table until
+it ends. It waits less than a second for the table's lock and then tries again, because other statements queue behind a
+waiting VACUUM FULL.
 """
 
 import sqlite3

@@ -114,11 +114,11 @@ def seal(connection: Connection, files: LedgerFiles, now: int) -> SealResult:
 
 @dataclass(frozen=True, slots=True)
 class _Labels:
-    """The counts and the file that result from the labels of a segment's votes.
+    """What a seal computes from the labels of a segment's votes.
 
     Attributes:
-        boards: the counts of the segment's boards.
-        file: the file of its labels; None without a label.
+        boards: the counts of the boards by label.
+        file: the segment's file of labels; None if no vote has a label.
         frequent: packed positions of the votes outside the samples of frequent prompts.
     """
 

@@ -31,6 +31,8 @@ _GOLDEN = 0.6180339887498949
 class DominantVoter:
     """Describes a voter who has more than MAX_SHARE of all votes.
 
+    Only hot votes are counted, which means votes that are not archived.
+
     Attributes:
         voter: pseudonym.
         votes: number of hot votes of the voter.

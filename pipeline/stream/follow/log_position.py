@@ -33,7 +33,7 @@ class EarlierPosition(msgspec.Struct, frozen=True):
 
 
 class LineEnd(msgspec.Struct, frozen=True, array_like=True):
-    """The end of a line that was read. A copy of the log that ends at this line is recognised by it.
+    """The end of a line that was read. Another file is a copy of the log if it has the same bytes up to this end.
 
     Attributes:
         offset: number of bytes up to the end of the line.

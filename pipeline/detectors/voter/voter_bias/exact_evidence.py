@@ -1,6 +1,7 @@
-"""Computes exact evidence for the few voters whose upper bound reached a level, and finds the levels reached.
+"""Computes exact e-values for the few voters whose approximate e-value reached the level of an alert.
 
-Votes for which the exact evidence was computed are then folded, which means added to the sums of the voter's state
+The approximate value is an upper bound of the e-value. This module also finds the alert levels that the exact e-value
+reached. Votes with an exact e-value are then folded, which means added to the sums of the voter's state
 (`state_codec`). The head of a state is its first part, with numbers of votes and bounds. Cost: a vectorised
 `compute_path`, then a Python loop over the votes of these voters.
 """

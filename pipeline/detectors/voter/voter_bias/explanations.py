@@ -87,7 +87,8 @@ def _add(
 def _carried(cells: CellsOfVotes) -> set[tuple[str, int]]:
     """Return the pairs (verb, key of a cell) for which the cell's decided battles support the verb.
 
-    They support "promotes" if the model wins more of them than with an honest voter, and "demotes" if it wins fewer.
+    "promotes" is supported if the model wins more of these battles than with an honest voter. "demotes" is supported if
+    it wins fewer.
     """
     found = set()
     for verb, counts in zip(VERBS, (cells.counts, cells.counts.turned()), strict=True):

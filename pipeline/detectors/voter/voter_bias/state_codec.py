@@ -186,8 +186,9 @@ class PendingVotes:
 
         Args:
             states: the packed states; None stands for a new voter.
-            pending: int64[m], the column `pending` of their `StateHeads`.
-            snapshot: int64[m], the column `snapshot` of their `StateHeads`.
+            pending: int64[m], number of pending entries of each state (`StateHeads.pending`).
+            snapshot: int64[m], sequence number of the snapshot that evaluates the newest pending votes
+                (`StateHeads.snapshot`).
         """
         size = _PENDING.itemsize
         tails = [_bytes(s)[-size * n :] if n else b"" for s, n in zip(states, pending.tolist(), strict=True)]
