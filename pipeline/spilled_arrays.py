@@ -100,7 +100,8 @@ def spilled_arrays(
             back.
 
     Returns:
-        The arrays; None on a system that has no such maps, where all arrays stay in memory.
+        The object that allocates the arrays. None on a system that cannot give back pages; all arrays then stay in
+            memory.
     """
     if not hasattr(mmap, "MADV_DONTNEED") or not _STATUS.exists():
         yield None

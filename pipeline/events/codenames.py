@@ -45,7 +45,7 @@ def codename(voter: str) -> str:
 
 
 class _Draws:
-    """A source of random numbers for the library. A number is a hash of the pseudonym and of the number of the draw."""
+    """The source of random numbers for the library of names. A number is a hash of the pseudonym and a counter."""
 
     def __init__(self, number: int) -> None:
         self._text, self._drawn = f"{number:016x}", 0

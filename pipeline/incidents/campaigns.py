@@ -114,7 +114,7 @@ def find_campaigns(alerts: Iterable[CarriedAlert]) -> list[Campaign]:
 
 
 def _explain(groups: Iterable[Campaign]) -> list[Campaign]:
-    """Let the strongest groups explain the others, and return the groups that no other group explains."""
+    """Merge each group that stronger groups explain (`_share_in`) into one of them. Return the merged groups."""
     campaigns: list[Campaign] = []
     for group in sorted(groups, key=lambda one: one.rank):
         shares = [_share_in(group, one) for one in campaigns]
@@ -188,7 +188,7 @@ def _join_claims(groups: Iterable[Campaign]) -> list[Campaign]:
 
 
 def _same(claim: Claim) -> Claim:
-    """Return a claim, or the claim that all facts about sampling share, or that all aimless habits share."""
+    """Return a claim, but SAMPLING for any claim about sampling, and _AIMLESS for any habit without an aim."""
     if is_sampling(claim):
         return SAMPLING
     return _AIMLESS if claim.kind == HABIT and claim.name in AIMLESS else claim

@@ -265,9 +265,7 @@ def _excluded_by_people(connection: Connection, incident: Mapping[str, Any]) -> 
 def _causes(connection: Connection, incident: Mapping[str, Any], private: Mapping[str, Any]) -> list[Cause]:
     """Return what an operator can exclude in an incident, each with the alert that is recorded as the cause.
 
-    The targets are the accounts of the incident and its suspected accounts. An incident without accounts has the
-    selections of votes of its alerts instead. For an account without an alert, the cause is the first alert about a
-    subject of the incident, or else the incident's first alert.
+    These are suspected accounts and accounts or, without accounts, the vote selections of alerts.
     """
     alerts = alert_queries.read_alerts(connection, incident["alert_ids"])
     first = {alert["subject"]["id"]: alert["id"] for alert in reversed(alerts)}

@@ -41,7 +41,7 @@ class _Facts:
         return None if found is None or found[1]["value"] is None else found
 
     def number(self, about: str, name: str) -> int | None:
-        """Return the number of a fact, whether its value is known or not."""
+        """Return the number of a fact in the list of facts; None if there is no such fact."""
         found = self._found.get((about, name))
         return None if found is None else found[0]
 

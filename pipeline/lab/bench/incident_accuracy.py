@@ -125,7 +125,7 @@ def match_attacks(
         seed: seed of the mix, for the result.
         attacks: the attacks of the stream, in the order of their numbers.
         run: the run of the detectors over the stream.
-        incidents: the incidents of the run, notes included.
+        incidents: the incidents of the run, also those that need no action (`Incident.is_note`).
         suspected: id of an incident → its suspected accounts.
     """
     rows = np.arange(run.split, len(run.stream))

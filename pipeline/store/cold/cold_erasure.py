@@ -1,8 +1,8 @@
 """Erases private fields of archived votes: writes the files that hold them anew, each under a new key.
 
 A file is not changed in place. The new file has all votes of the old one, the erased ones without private fields and
-with a blind of zeros, and a new key. The transaction replaces the row, and with it the key of the old file. What is
-left of the old file can then not be decrypted, and the file itself is deleted later (`cold_files.delete_unnamed`).
+with a blind of zeros, and a new key. The transaction replaces the key of the old file in the table `cold_file` by the
+new key. Nobody can then decrypt the old file, which is deleted later (`cold_files.delete_unnamed`).
 
 A key for each voter would spare writing files anew. It was not chosen, because such keys would be as many as voters,
 because they would say which votes belong together, and because a vote's key would be needed to read any vote.

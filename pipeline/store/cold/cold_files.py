@@ -20,7 +20,7 @@ LOCK = 0xA2C1
 """Number of the lock that a transaction holds while it moves votes to the archive or changes archived votes."""
 
 OPTION = "archive"
-"""Name of the execution option by which each connection of a store knows the store's archive."""
+"""Name of the SQLAlchemy execution option that has the archive of the store, on each connection of the store."""
 
 
 @dataclass(frozen=True, slots=True)

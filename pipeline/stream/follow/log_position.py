@@ -151,10 +151,7 @@ class Positions(Protocol):
 
 
 def head_digest(file: LogFile, size: int) -> str:
-    """Return the SHA-256 of the first `size` bytes of a file, but of at most HEAD bytes.
-
-    The result is "" if the file has fewer bytes.
-    """
+    """Return the SHA-256 of the first min(`size`, HEAD) bytes of a file; "" if the file is shorter than this."""
     wanted = min(HEAD, size)
     head = file.read_at(0, wanted)
     return hashlib.sha256(head).hexdigest() if len(head) == wanted else ""

@@ -29,7 +29,7 @@ def explain(mixture: MixtureEvidence, vote: int, random: int) -> list[dict[str, 
 
     Args:
         mixture: the evidence.
-        vote: position of the vote in the call.
+        vote: position of the vote in the batch of `mixture`.
         random: ln of the largest ratio of clicks at random against an honest voter, in units of 2⁻²⁰ nats.
 
     Returns:
