@@ -69,8 +69,9 @@ class AnswerStyles:
     def find(self, excluded: Bool, alpha: float = ALPHA) -> list[StyleFinding]:
         """Return the models whose style changed, the strongest finding first.
 
-        A model that changed differs in several periods. One finding is returned for each model and feature: it has the
-        style of the latest of these periods, or of the first weeks after a change that was long ago.
+        One finding is returned for each model and feature. If a model differs in several periods, the finding is about
+        the latest of these periods. If the style changed only once and long ago, the finding is about the first four
+        weeks after the change.
 
         Args:
             excluded: bool[v], voters whose votes do not count.

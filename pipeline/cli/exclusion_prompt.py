@@ -82,9 +82,8 @@ def is_done(decided: Sequence[object], find_targets: Callable[[], object]) -> bo
     """Return whether the next decision of a command would change nothing, because earlier ones have changed everything.
 
     Args:
-        decided: the results of the command's earlier decisions.
-        find_targets: finds what the next decision would change, and raises `Usage` if it would change nothing. The
-            caller has called it before the command's first decision, and it raised nothing then.
+        decided: the results of the command's earlier decisions. Without any, the result is False.
+        find_targets: finds what the next decision would change, and raises `Usage` if it would change nothing.
     """
     if not decided:
         return False

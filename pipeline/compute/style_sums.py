@@ -87,10 +87,10 @@ class RatedPart:
         return 0 if self.part is None else self.part.sent_bytes
 
     def rows(self, threads: int | None = 1) -> VoteRows:
-        """Return the sorted votes of the part, kept or read here.
+        """Return the sorted votes of the part: `kept` if given, otherwise the votes of `part`, sorted here.
 
         Args:
-            threads: number of threads that later sum the rows, if the part is read here.
+            threads: number of threads that later sum the rows. It is used only if the votes are sorted here.
         """
         return self.kept if self.part is None and self.kept is not None else self.axis.rows(self._given(), threads)
 

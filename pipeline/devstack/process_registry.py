@@ -82,7 +82,7 @@ class SessionLeader:
         return {process for process in mine if _alive(process)}
 
     def _is_id_reused(self) -> bool:
-        """Return whether the leader's id belongs to another process; then its session has no members."""
+        """Return whether the leader's id now belongs to another process. The leader's session then has no members."""
         with contextlib.suppress(psutil.NoSuchProcess):
             return self.boot != _boot() or _start_time(psutil.Process(self.pid)) != self.started
         return self.boot != _boot()

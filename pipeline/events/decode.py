@@ -202,7 +202,7 @@ def _invalid_field(raw: bytes, vote: Vote) -> tuple[str, str] | None:
 
 
 def _long_categories(vote: Vote) -> tuple[str, str] | None:
-    """Return reason and detail of categories that are too long together."""
+    """Return (reason, detail) if all categories of a vote together have too many bytes; None otherwise."""
     text = category_list(vote.category, vote.categories)
     if text is None or len(text.encode()) <= MAX_LABELS_BYTES:
         return None

@@ -19,9 +19,10 @@ from pipeline.evidence.fixed_point import to_log_units
 from pipeline.vocabulary.arrays import Float64, Int64
 
 CONCENTRATION = 1000.0
-"""The concentration k of the alternative. With 1000, the factor grows whether the actual share differs by a
-few per cent from the declared share or is twice as large. With 40 models the median number of votes to an alert is
-4,400 for a model with twice its share, 36,100 for 1.5 times its share, and 2,000 for a model that does not appear."""
+"""The concentration k of the Dirichlet distribution of the shares under the alternative. With k = 1000, the Bayes
+factor grows for a share that differs by a few per cent from the declared share, and also for a share twice as large.
+With 40 models the median number of votes to an alert is 4,400 for a model with twice its share, 36,100 for 1.5 times
+its share, and 2,000 for a model that does not appear."""
 
 
 def dirichlet_multinomial(

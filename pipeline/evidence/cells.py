@@ -95,21 +95,21 @@ def log_ratios(counts: CellCounts, reference: Reference, taste: float, *, pooled
 def honest_chances(
     high: Int64, against: Int64, votes: Float64, taste: float, *, pooled: bool = False
 ) -> tuple[Float64, Float64]:
-    """Return an honest voter's mean chance of a win in each cell, and the standard deviation of its logit.
+    """Return an honest voter's mean chance of a win in each cell, and how much this chance varies between voters.
 
-    The logit of the mean chance lies halfway between those of the largest and of the smallest honest chance. These two
-    are four standard errors apart. The error of the ratings is added to the taste as a second normal deviation: it is
-    as unknown as the taste. The error of the difference of two models is used, which is larger than the error against
-    the average opponent.
+    The logit of the mean chance is halfway between the logits of the largest and of the smallest honest chance, which
+    are four standard errors of the ratings apart. The errors of the ratings are as unknown as the taste, so their
+    variance is added to the variance of the taste. The error of the difference of two models is used, which is larger
+    than the error against the average opponent.
 
     Args:
         high, against: int64[c], sums of the largest honest chances that the model wins, and that its opponents win.
         votes: float64[c], number of votes in these sums.
         taste: the standard deviation of tastes, in logits.
-        pooled: whether the largest honest chance is to be returned as the mean, with the taste alone.
+        pooled: True returns the largest honest chance instead of the mean, and `taste` as the standard deviation.
 
     Returns:
-        Two arrays: float64[c] from 0 to 1, and float64[c] in logits.
+        Two arrays float64[c]: the chance, from 0 to 1; and the standard deviation of the logit of the chance.
     """
     many = np.maximum(votes, 1)
     largest = high * CHANCE_UNIT / many

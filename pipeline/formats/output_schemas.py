@@ -142,4 +142,4 @@ TABLE = OutputSchema("table", _FLAT, _flatten)
 PREFERENCE_140K = OutputSchema("140k", _PREFERENCE, _to_preference)
 
 OUTPUT_SCHEMAS: Mapping[str, OutputSchema] = {one.name: one for one in (VOTE, TABLE, PREFERENCE_140K)}
-"""Name → schema."""
+"""The schemas in which `convert` can write votes, by name."""

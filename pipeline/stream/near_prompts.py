@@ -154,7 +154,10 @@ class NearPrompts:
         return hashlib.sha256(b"prompt\0" + data).digest()
 
     def _sign(self, text: str) -> Signature:
-        """Return the MinHash signature of a text: for each permutation, the smallest hash of any run of the text."""
+        """Return the MinHash signature of a text.
+
+        It has one value for each permutation: the smallest hash of any run, which is a sequence of adjacent characters.
+        """
         codes = np.frombuffer(text[:_MOST_TEXT].encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint64)
         run = _run(text)
         starts = len(codes) - run + 1

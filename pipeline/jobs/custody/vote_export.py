@@ -124,7 +124,8 @@ class VoteExport:
 
         Raises:
             VerificationFailed: after the last batch, the number of exported votes differs from the number that the
-                snapshot states. The numbers are not compared if `until` is set.
+                snapshot states. The numbers are not compared if only votes before some time are exported
+                (`ExportOptions.until`).
         """
         read = read_exported_votes(
             self._connection, self.ranges, self.rules, self._options.until,

@@ -2,11 +2,10 @@
 
 The oracle is the likelihood ratio of an attacker's votes. Its alternative is the true one: the target, the direction,
 the strength and the slips of the attack are known, as is what honest people answer on average. Its null hypothesis is
-an honest voter as the snapshots estimate one. The voter's taste for each target is drawn from the normal distribution
-and the voter's share of ties from
-the beta distribution that the last snapshot estimated. Tastes for other models
-count as absent. The ratings count as exact. A second form of the oracle knows neither the errors of the ratings
-nor which model is attacked and in which direction.
+an honest voter. The voter's taste for each target is drawn from the normal distribution, and the voter's share of ties
+from the beta distribution, that the last snapshot estimated. Tastes for other models count as absent, and the ratings
+as exact. A second form of the oracle allows for errors of the ratings, and does not know which model is attacked and in
+which direction.
 
 A detector knows less than this. Where the oracle does not reach an e-value of 100 within the votes of an attacker, a
 detector with the same null hypothesis does not reach it by better weights or alternatives.

@@ -72,7 +72,8 @@ class MixMatch:
     Attributes:
         seed: seed of the mix.
         attacks: one match for each attack, in the order of `draw_mix`.
-        others: number of incidents, without notes, that belong to none of the attacks.
+        others: number of incidents that belong to none of the attacks. Incidents that need no action
+            (`Incident.is_note`) do not count.
     """
 
     seed: int

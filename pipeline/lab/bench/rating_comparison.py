@@ -213,7 +213,7 @@ class RatingComparison:
 
 
 def _tried(engine: str, run: Callable[[], EngineRun]) -> EngineRun:
-    """Return a peer's run; a failure (out of memory, say) is a result and does not end the comparison."""
+    """Return the run of a peer. A peer that fails, for example because memory runs out, gives a run with the reason."""
     try:
         return run()
     except Unavailable as error:

@@ -62,7 +62,10 @@ def _votes_on(run: DetectorRun, target: int, first: int, last: int) -> TargetVot
 
 
 def carried_alerts(run: DetectorRun) -> list[CarriedAlert]:
-    """Return the alerts of a run with the votes and voters that they are about. The levels of an alert are one."""
+    """Return the alerts of a run with the votes and voters that they are about.
+
+    A run emits an alert again at each level that it reaches. All levels of an alert are returned as one alert.
+    """
     order = np.argsort(run.stream.voter[run.split :], kind="stable") + run.split
     codes = run.stream.voter[order].astype(np.int64)
     latest: dict[tuple[str, str, str], tuple[RaisedAlert, RaisedAlert]] = {}

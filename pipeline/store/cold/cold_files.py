@@ -59,7 +59,7 @@ def any_archived(connection: Connection) -> bool:
 
 
 def archived_leaves(connection: Connection) -> int:
-    """Return the number of leaves of the log whose votes are archived: those before the returned leaf."""
+    """Return how many leaves of the log have archived votes. These are the first leaves of the log."""
     return int(connection.scalar(sa.select(sa.func.max(schema.cold_file.c.next_leaf))) or 0)
 
 
