@@ -3,7 +3,8 @@
 Taste: a voter's logit of a win of model m differs from the board's by a number. The number is the same in all votes of
 the voter. The standard deviation of this number over voters is the taste s. Taste shows as a covariance between a
 voter's votes on m. Let r be the residual (win of m minus the board's win probability p) of a decided vote, and w = p(1
-− p). A *cell* has the votes of one voter on one model, of which the first four count. Then for each model
+− p). A *cell* has the votes of one voter on one model, of which the first four count (more on boards of few voters,
+`jobs.refresh.baseline_reference`). Then for each model
 
     s² = Σ q [(Σ r)² − Σ r²] / Σ q [(Σ w)² − Σ w²]
 
@@ -34,7 +35,7 @@ import numpy as np
 from scipy.special import expit, log_ndtr, ndtri_exp, polygamma
 
 from pipeline.evidence.grouped_sums import group_starts
-from pipeline.evidence.taste_pairs import Cells, Codes, decided_votes, pair_sums
+from pipeline.evidence.taste_pairs import CAP, Cells, Codes, decided_votes, pair_sums
 from pipeline.vocabulary.arrays import Float64, Int8, Int64
 
 _GROUPS = 10
@@ -100,21 +101,28 @@ ASSUMED_TASTE = Taste(0.5, 0.1, 0.4, 0)
 
 
 def estimate_taste(
-    voter: Int64, model_a: Codes, model_b: Codes, outcome: Int8, difference: Float64, cells: Cells | None = None
+    voter: Int64,
+    model_a: Codes,
+    model_b: Codes,
+    outcome: Int8,
+    difference: Float64,
+    cells: Cells | None = None,
+    cap: int = CAP,
 ) -> Taste:
     """Estimate the taste and the sharpness of the voters of a board.
 
     Args:
-        voter: int64[n], the voter of each vote. The first four decisive votes of a voter on a model count.
+        voter: int64[n], the voter of each vote.
         model_a, model_b: int[n], positions of the models of each vote.
         outcome: int8[n], 0 (a wins), 1 (b wins), or 2 and more for ties, which are ignored.
         difference: float64[n], the board's logit of a win of model a, from a fit on decisive votes.
         cells: the cells of these votes (`taste_pairs.shared_cells`), if the caller has them.
+        cap: number of decisive votes of a voter on a model that count, the first ones.
 
     Returns:
         The estimate; `ASSUMED_TASTE` if fewer than two models have enough pairs of votes by one voter.
     """
-    votes = decided_votes(voter, model_a, model_b, outcome, difference, cells)
+    votes = decided_votes(voter, model_a, model_b, outcome, difference, cells, cap)
     if not len(votes.cell):
         return ASSUMED_TASTE
     above, below = pair_sums(votes.cell, votes.sign * votes.residual[votes.vote], votes.weight[votes.vote])

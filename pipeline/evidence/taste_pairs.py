@@ -26,7 +26,7 @@ A row is an integer: 2i for the first model of vote i, and 2i + 1 for its second
 neighbours, in the order of the votes."""
 
 CAP = 4
-"""Only the first CAP votes of a voter on a model count."""
+"""Only the first CAP votes of a voter on a model count, if the caller names no other number."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class DecidedVotes:
         residual: 1 if the first model won, else 0, minus the board's probability p that it wins.
         weight: p(1 − p).
         logit: the board's logit of a win of the first model.
-        whole: whether both rows of a vote are among the first `CAP` of their cells.
-        cell: int64[m], number of each row's cell, counted from 0, ascending. Rows beyond the first `CAP` of a cell are
+        whole: whether both rows of a vote are among the first ones of their cells, up to the cap.
+        cell: int64[m], number of each row's cell, counted from 0, ascending. Rows of a cell beyond the cap are
             left out.
         vote: int64[m], position of the row's vote among the decided votes.
         model: int64[m], position of the row's model.
@@ -143,12 +143,18 @@ def _shared_in_run(who: Codes, model_a: Codes, model_b: Codes) -> Cells:
 
 
 def decided_votes(
-    voter: Int64, model_a: Codes, model_b: Codes, outcome: Int8, difference: Float64, cells: Cells | None = None
+    voter: Int64,
+    model_a: Codes,
+    model_b: Codes,
+    outcome: Int8,
+    difference: Float64,
+    cells: Cells | None = None,
+    cap: int = CAP,
 ) -> DecidedVotes:
     """Return the votes that are not ties, with their rows in cells of two or more rows.
 
     Each vote has two rows, one for each of its models. A cell contains the rows of one voter with one model. Of a cell,
-    only the first `CAP` rows are used.
+    only the first `cap` rows are used.
 
     Args:
         voter: int64[n], the voter of each vote.
@@ -156,6 +162,7 @@ def decided_votes(
         outcome: int8[n], 0 (a wins), 1 (b wins), or 2 and more for ties, which are left out.
         difference: float64[n], the board's logit of a win of model a.
         cells: the cells of all these votes (`shared_cells`), if the caller has them.
+        cap: number of a voter's votes on a model that count.
     """
     kept = outcome < 2
     decided = np.flatnonzero(kept)
@@ -165,7 +172,7 @@ def decided_votes(
     cell, starts = keep(np.repeat(np.arange(len(sizes)), sizes)), np.cumsum(sizes) - sizes
     whole, used = np.ones(len(decided), dtype=np.bool_), np.ones(len(row), dtype=np.bool_)
     for piece in pieces(len(row)):
-        beyond = np.arange(piece.start, piece.stop) - starts[cell[piece]] >= CAP
+        beyond = np.arange(piece.start, piece.stop) - starts[cell[piece]] >= cap
         whole[row[piece][beyond] // 2], used[piece] = False, ~beyond
     row, cell = select_large(row, used), select_large(cell, used)
     p = keep(expit(logit))

@@ -125,3 +125,23 @@ def test_the_newest_segments_are_read_and_no_more(board: Board) -> None:
             200,
         ]
         assert len(newest_votes.read_newest(connection, 100, 60).voter) == 100
+
+
+def test_rough_ratings_count_more_votes_only_where_most_voters_cast_more() -> None:
+    rng = np.random.default_rng(4)
+    voter = np.repeat(np.arange(1, 13), 120)
+    a = rng.integers(0, 8, len(voter))
+    b = (a + rng.integers(1, 8, len(voter))) % 8
+    busy = columns(voter, a, b, rng.integers(0, 2, len(voter)))
+    found = estimate_baseline_reference(busy, NAMES, RegistryState()).stated
+    assert found is not None
+    assert found["votes_per_model"] == CAPS[2]
+    # Forty voters of a few votes each beside one with 600: that one counts no more than before.
+    few, one = np.repeat(np.arange(1, 41), 5), np.full(600, 99)
+    voter = np.concatenate([few, one])
+    a = rng.integers(0, 8, len(voter))
+    b = (a + rng.integers(1, 8, len(voter))) % 8
+    mixed = columns(voter, a, b, rng.integers(0, 2, len(voter)))
+    found = estimate_baseline_reference(mixed, NAMES, RegistryState()).stated
+    assert found is not None
+    assert found["votes_per_model"] == CAPS[0]

@@ -4,8 +4,9 @@ Detectors compare new votes with the reference. It has the ratings of the models
 the share of ties, and the spread of the voters' tastes.
 
 Of a voter's votes on one model, only the newest three count. Otherwise one voter with many votes on a model would
-decide what honest behaviour is, and an attacker's votes would look honest. If three votes of each voter do not suffice
-to rate a model, more votes count. At most the newest `NEWEST_VOTES` votes are read.
+decide what honest behaviour is, and an attacker's votes would look honest. More votes count in two cases: if three
+votes of each voter do not suffice to rate a model, and if the ratings from them are rough (`MOST_ERROR`). The second is
+a board with few voters, who have cast many votes each. At most the newest `NEWEST_VOTES` votes are read.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from sqlalchemy.engine import Connection
 from pipeline.errors import NotConverged, RatingError
 from pipeline.evidence import Reference
 from pipeline.evidence.taste import ASSUMED_CONCENTRATION, Taste, TieHabits, estimate_taste, estimate_tie_habits
+from pipeline.evidence.taste_pairs import CAP
 from pipeline.jobs.refresh.rating_input import RatingInput
 from pipeline.jobs.refresh.voter_votes import OrderedVotes, codes_of, order_by_voter
 from pipeline.ratings import Fit, PairCounts, fit, select_rated_models, with_clustered_covariance
@@ -36,10 +38,22 @@ NEWEST_VOTES = 1_000_000
 """Number of the newest votes that a reference is estimated from."""
 
 CAPS = (3, 12, 48, 2**62)
-"""Limits on the number of votes of a voter on a model. The smallest limit with which all models are rated is used."""
+"""Numbers of votes of one voter on one model that may count. The smallest is used with which all models are rated, and
+rated precisely enough (`MOST_ERROR`)."""
 
+MOST_ERROR = 0.15
+"""If the standard error of the ratings is larger, in logits, the next number of `CAPS` is tried, up to 48. It is tried
+only if at least half of the voters have cast more votes on one model than count so far. So a few busy voters, who may
+be attackers, never get more weight.
+
+Rough ratings hide attackers, since errors of the ratings may explain their votes. Such boards have few voters with many
+votes each. On boards with more voters three votes of each are precise enough."""
+
+_ROUGH_CAP = 48
 # With fewer voters the clustered variance is too small (see `clustered_sandwich`).
 _LEAST_CLUSTERS = 50
+# With fewer voters, many votes of each say little about how much voters differ.
+_LEAST_VOTERS = 5
 
 
 @dataclass(frozen=True)
@@ -98,7 +112,7 @@ def estimate_baseline_reference(
     number = np.array([model_no[m] for m in counts.models], dtype=np.int64)
     estimate, voters = _clustered(estimate, kept.among(number))
     share = float(np.clip((kept.outcome >= 2).mean(), 1e-6, 1 - 1e-6))
-    habits, taste = _habits(ordered), _taste(ordered.among(number), estimate)
+    habits, taste = _habits(ordered), _taste(ordered.among(number), estimate, cap if voters >= _LEAST_VOTERS else CAP)
     concentration = ASSUMED_CONCENTRATION if habits is None else habits.concentration
     reference = Reference(
         0,
@@ -122,11 +136,11 @@ def estimate_baseline_reference(
 
 
 def _first_cap(votes: OrderedVotes, model_no: dict[str, int]) -> tuple[int, OrderedVotes, PairCounts, Fit] | None:
-    """Find the first cap of `CAPS` under which as many models can be rated as with all votes.
+    """Find the first cap of `CAPS` under which as many models can be rated as with all votes, and precisely enough.
 
     Returns:
-        Four values: the cap, the votes that count under the cap, their counts, and the fit. None if there is no such
-        cap.
+        Four values: the cap, the votes that count under the cap, their counts, and the fit. None if no cap rates the
+        models.
     """
     counted = _count(votes, model_no)
     every = _rated(counted)
@@ -136,10 +150,28 @@ def _first_cap(votes: OrderedVotes, model_no: dict[str, int]) -> tuple[int, Orde
         counts = _rated(counted.minus(_count(votes.where(~within), model_no)))
         if every is not None and counts is not None and len(counts.models) == len(every.models):
             try:
-                return cap, kept, counts, fit(counts)
+                found = cap, kept, counts, fit(counts)
             except RatingError:
                 continue
+            if cap >= min(_ROUGH_CAP, _usual_votes(votes)) or _error(found[3]) <= MOST_ERROR:
+                return found
     return None
+
+
+def _usual_votes(votes: OrderedVotes) -> float:
+    """Return the median, over the voters, of the voter's largest number of votes on one model; 0 without voters."""
+    first, (row, sizes) = votes.unknown, votes.cells
+    owner = votes.who[first + row[np.cumsum(sizes) - sizes] // 2]
+    largest = np.zeros(int(votes.who[first:].max(initial=-1)) + 1, dtype=np.int64)
+    largest[votes.who[first:]] = 1  # `cells` has those with two or more votes
+    np.maximum.at(largest, owner, sizes)
+    return float(np.median(largest[largest > 0])) if largest.any() else 0.0
+
+
+def _error(estimate: Fit) -> float:
+    """Return the root mean square of the standard errors of the ratings against their mean, in logits."""
+    centre = np.eye(len(estimate.theta)) - 1 / len(estimate.theta)
+    return float(np.sqrt(np.diag(centre @ estimate.covariance @ centre).mean()))
 
 
 def _rated(counts: PairCounts) -> PairCounts | None:
@@ -199,12 +231,13 @@ def _habits(votes: OrderedVotes) -> TieHabits | None:
     return estimate_tie_habits(number[number > 0], ties[number > 0].astype(np.int64))
 
 
-def _taste(votes: OrderedVotes, estimate: Fit) -> Taste:
+def _taste(votes: OrderedVotes, estimate: Fit, cap: int) -> Taste:
     # Newest first: the votes of which the first ones count are those that the fit counts. In other votes the error of
     # the fit would look like taste.
+    cap = max(cap, CAP)
     rows = slice(None, votes.unknown - 1 if votes.unknown else None, -1)
     voter, a, b, outcome = votes.voter[rows], votes.model_a[rows], votes.model_b[rows], votes.outcome[rows]
-    return estimate_taste(voter, a, b, outcome, estimate.theta[a] - estimate.theta[b], votes.newest_cells())
+    return estimate_taste(voter, a, b, outcome, estimate.theta[a] - estimate.theta[b], votes.newest_cells(), cap)
 
 
 def _provider_numbers(models: tuple[str, ...], model_no: dict[str, int], registry: RegistryState) -> Int64:
