@@ -62,7 +62,7 @@ class FittedAxis:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RatedPart:
-    """What a worker gets to sum one part of the votes: the part, or its sorted votes if an earlier pass kept them.
+    """An item over which `Runner.map` runs: a part of the votes, or the part's sorted votes if they were kept.
 
     Attributes:
         number: position of the part in the log.

@@ -46,7 +46,7 @@ def expected_quotes(vote: Vote) -> int:
 
 
 def _more_quotes(vote: Vote) -> int:
-    """Return the number of quotes of the fields that few records have."""
+    """Return how many quotation marks the rare fields of a vote have in its JSON."""
     more = _read_more(vote)
     if more == _NO_MORE:
         return 0

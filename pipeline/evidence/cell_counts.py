@@ -20,8 +20,8 @@ from pipeline.vocabulary.arrays import Int8, Int64
 class CellCounts:
     """The counts of c cells, int64[c] each, from which the evidence of the cells is computed. Counts can be added.
 
-    Honest chances are predicted by the reference; the "largest" ones have two standard errors added. Sums of chances
-    are in units of `CHANCE_UNIT`.
+    Honest chances are predicted by the reference. The largest honest chance is the predicted one plus two standard
+    errors. Sums of chances are in units of `CHANCE_UNIT`.
 
     Attributes:
         votes: number of the voter's votes on the model (or on a model of the provider against one of another).

@@ -75,8 +75,8 @@ class BattleRatings:
         board: the leaderboard, rounded to 0.01, with simultaneous rank sets.
         votes: number of votes rated.
         without_style: number of votes left out because an answer has no style counts.
-        clustered: whether the covariance of `board` is by voter. It is not with a single voter, who tells nothing about
-            others. That of `groups` never is.
+        clustered: whether the covariance of `board` is by voter. With a single voter it is not, because one voter says
+            nothing about others. The boards in `groups` never have a covariance by voter.
         effective_voters: how many voters with equal numbers of votes are as concentrated as the voters of the rated
             votes (`effective_voters`); None if the options do not ask for intervals by voter.
         constant: style features left out because they are equal on both sides of every vote.

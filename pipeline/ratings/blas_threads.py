@@ -23,7 +23,7 @@ def _controller() -> ThreadpoolController:
 
 
 class _Limit:
-    """The limit of this process, which holds while at least one block needs it."""
+    """Limits BLAS to one thread in this process while at least one `with` block is between `enter` and `leave`."""
 
     def __init__(self) -> None:
         self._lock = Lock()

@@ -110,17 +110,7 @@ def _common(
     lines: list[Line],
     before: PublishedSnapshot | None,
 ) -> dict[str, Any]:
-    """Return the values that both templates need.
-
-    Args:
-        reader: reads the store.
-        connection: a connection to the store.
-        found: the snapshot whose board is shown.
-        wanted: what the reader wants to see.
-        rows: the rows of the board, from which the leader and the last clear move are found.
-        lines: the lines of the table, one for each model, before the reader's filter.
-        before: the earlier snapshot with which the page compares; None if there is none.
-    """
+    """Return the values that both the template of the board of all votes and the template `label_board.html` need."""
     lines = [{**line, "place": place} for place, line in enumerate(lines)]
     chosen = wanted.choose(lines)
     view, hidden = wanted.board or "defended", reader.hidden(connection)

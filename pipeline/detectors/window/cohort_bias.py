@@ -219,7 +219,7 @@ def _only_new(cells: GroupedModelCounts) -> GroupedModelCounts:
 def _update(
     kind: str, cells: GroupedModelCounts, parts: Mapping[str, KeyedColumns], base: KeyedColumns, start: int
 ) -> dict[str, KeyedColumns]:
-    """Return the keys of a kind of cohort after a window, the cells with a single vote, and the cohorts' ties."""
+    """Return the three parts of the state of a kind of cohort after a window, as name of the part → its columns."""
     single, groups = f"{kind}-single", f"{kind}-groups"
     columns, now, known = parts.get(kind, {}), parts.get(single, {}), parts.get(groups, {})
     if "mixed" not in columns:

@@ -199,7 +199,9 @@ class SilentDeprecation:
 
 
 def _least_shares(declared: Mapping[str, float], names: Sequence[str], context: WindowContext) -> list[float]:
-    """Return the smallest share of each model in the votes while models are drawn by the policy in force."""
+    """Return the smallest expected share of each model in the votes, if models are drawn as the policy in force
+    declares.
+    """
     policy = context.registry.policy
     if policy is None or not declared:
         return [0.0] * len(names)

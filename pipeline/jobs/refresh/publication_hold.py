@@ -49,7 +49,7 @@ def far_moves(before: Rows, after: Rows, top: int, places: int) -> list[dict[str
 
 
 def moves_to_hold(connection: Connection, rows: Rows) -> list[dict[str, Any]]:
-    """Return the moves because of which a candidate must be held according to the settings.
+    """Return the moves of models that are too large to publish a candidate unless a person releases it.
 
     The list is empty if the candidate need not be held.
 

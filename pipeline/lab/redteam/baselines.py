@@ -166,5 +166,5 @@ BASELINES: dict[str, Baseline] = {
 }
 """Name of a rule in the table → the rule with its published threshold.
 
-The published levels are 5%, 10%, 1% and none.
+The first three thresholds were published for false-alarm rates of 5%, 10% and 1%. No rate was published for the fourth.
 """

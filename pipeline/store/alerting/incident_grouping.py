@@ -171,7 +171,7 @@ def _what(incident: Incident, alerts: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _pseudonyms(incident: Incident, shown: Mapping[str, Mapping[str, Any]]) -> set[str]:
-    """Return the accounts of an incident: the subjects of its alerts about voters, and voters who vote as it claims."""
+    """Return the pseudonyms of an incident's voters. An erased voter has the label from the voter's alert instead."""
     named = {one.voter: shown[one.alert_id]["subject"]["id"] for one in incident.alerts if one.voter}
     return {named.get(voter) or format_pseudonym(voter) for voter in incident.voters}
 

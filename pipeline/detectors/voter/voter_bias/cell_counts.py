@@ -204,13 +204,14 @@ def _cells_at(
     steps: Int64,
     whole: tuple[Int64, Int64],
 ) -> CellsOfVotes:
-    """Return, for each look, those cells of the voter that have at least one vote.
+    """Return, for each of l votes (looks), those cells of the vote's voter that have at least one vote by then.
 
     Args:
         voter: int64[l], the voter of each look.
         cell_voter, key, folded: the voter, key and folded counts of all cells, sorted by voter.
-        row_cell, row_look, steps: the cell, the look and the counts of each row.
-        whole: votes and ties of each look's voter.
+        row_cell, row_look, steps: for each row of an earlier vote or of the look itself, its cell, its look, and the
+            counts that it adds.
+        whole: the voter's numbers of votes and of ties after each look, int64[l] each.
     """
     first, end = np.searchsorted(cell_voter, voter), np.searchsorted(cell_voter, voter, side="right")
     cells, look = _ranges(first, end)
