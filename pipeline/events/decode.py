@@ -211,7 +211,7 @@ def _long_categories(vote: Vote) -> tuple[str, str] | None:
 
 
 def _bad_time(raw: bytes, event: Vote | RegistryEvent | BattleIssued, field: str) -> tuple[str, str] | None:
-    """Return reason and detail of a time outside the limits."""
+    """Return (reason, detail) if the time in the field `field` is outside the limits; None otherwise."""
     time = getattr(event, field)
     if time is None or FIRST_TIME <= to_microseconds(time) < END_TIME:
         return None

@@ -164,8 +164,8 @@ class FamilyIntervals:
 def family_intervals(scores: npt.ArrayLike, se: npt.ArrayLike, *, level: float = 0.95) -> FamilyIntervals:
     """Estimate the true qualities of all N variants of a family, with intervals.
 
-    An estimate is the variant's score, moved towards the mean of the family. τ is the standard deviation of the true
-    qualities. It is unknown, so the result is averaged over its posterior. The family mean has a flat prior. Given τ,
+    An estimate is the variant's score, moved towards the mean of the family. The standard deviation τ of the true
+    qualities is unknown, so the result is averaged over the posterior of τ. The family mean has a flat prior. Given τ,
     the quality of a variant is normal. Results have the unit of the scores.
 
     Args:

@@ -199,9 +199,7 @@ class SilentDeprecation:
 
 
 def _least_shares(declared: Mapping[str, float], names: Sequence[str], context: WindowContext) -> list[float]:
-    """Return the smallest expected share of each model in the votes, if models are drawn as the policy in force
-    declares.
-    """
+    """Return the smallest expected share of each model in the votes, under the sampling policy in force."""
     policy = context.registry.policy
     if policy is None or not declared:
         return [0.0] * len(names)
