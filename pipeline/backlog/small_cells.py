@@ -29,7 +29,8 @@ _LEVELS, _TIE_LEVELS = 64, 24
 _RARE_LOSSES = len(KINDS) - 1
 
 SmallRows: TypeAlias = tuple[Int32, Int32, Int32, Int32, Int32]
-"""The arrays of some cells in `SmallCells`: `cell`, the two of `decided`, and the two of `lost`."""
+"""Five arrays of some cells of `SmallCells`: `cell`, `decided` for promotes and for demotes, `lost` for promotes and
+for demotes."""
 
 
 @dataclass(frozen=True)

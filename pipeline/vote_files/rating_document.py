@@ -46,7 +46,7 @@ def _voter_notes(rated: BattleRatings) -> list[str]:
 
 
 def _group_notes(rated: BattleRatings, options: RatingOptions) -> list[str]:
-    """Return a note if the user asked for boards by `options.group` (category or language) and no vote has one."""
+    """Return a note if boards by category or language were asked for and no vote has a category or a language."""
     if not options.group or rated.groups:
         return []
     name = options.group

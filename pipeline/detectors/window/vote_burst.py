@@ -247,7 +247,7 @@ def _learned_shares(columns: KeyedColumns, hour: int, kind: Int64, spread: Float
 
 
 def _concentration(spread: Float64) -> Float64:
-    """Return 1/k for each kind of key, where k is the concentration: Σ [(x − nπ)²/(nπ) − 1] / Σ n, within limits."""
+    """Return 1/k for each kind of key, where k is the concentration: the ratio of the sums in `spread`, limited."""
     return np.clip(spread[..., 0] / np.maximum(spread[..., 1], 1), *_SPREAD)
 
 

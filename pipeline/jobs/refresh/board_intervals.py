@@ -39,7 +39,8 @@ from pipeline.vocabulary.fates import COUNTED
 from pipeline.vocabulary.method_rules import rule_mask
 
 MOST_VOTES = 5_000_000
-"""Largest number of votes that are summed, the newest ones; the sums are scaled to all votes. This takes some 20 s."""
+"""Largest number of votes that are summed, which takes about 20 s. If there are more votes, the newest are summed, and
+the sums are scaled to all votes."""
 ALWAYS = 2_000
 """A log with at most this number of leaves is summed from all votes at each refresh."""
 MOST_GROWTH = 1.05

@@ -151,7 +151,7 @@ class _Range:
 
 @dataclass(slots=True)
 class _Moved:
-    """What was read of the votes of a group, while they were written."""
+    """Collects facts about a group's votes while they are archived: their number, times, offsets and ids."""
 
     votes: int = 0
     first_at: int = 0
