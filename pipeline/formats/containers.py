@@ -243,7 +243,7 @@ def _known_suffix(path: Path) -> str | None:
 
 
 def _is_aside(path: Path, folder: Path) -> bool:
-    """Return whether a file is not a shard: a name in its path below `folder` begins with "_" or ".", as _metadata."""
+    """Return whether a name in the file's path below `folder` begins with "_" or ".". Such a file is no shard."""
     return any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
 
 
