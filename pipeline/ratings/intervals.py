@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import log
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 from ..vocabulary.arrays import Float64, Int64
 from . import validation
@@ -96,6 +96,19 @@ def wald_quantile(level: float) -> float:
     """
     validation.require_level(level)
     return float(ndtri((1 + level) / 2))
+
+
+def few_voters_widening(voters: Float64 | float, level: float = 0.95) -> Float64:
+    """Return the factor by which clustered standard errors are multiplied, since their variance is uncertain.
+
+    The factor is √(1 + 1/ν) t / z, with the quantiles of Student's distribution and of the normal one.
+
+    Args:
+        voters: ν, the effective number of voters; a number or an array.
+        level: coverage of the intervals.
+    """
+    nu = np.asarray(voters, dtype=np.float64)
+    return np.asarray(np.sqrt(1 + 1 / nu) * stdtrit(nu, (1 + level) / 2) / wald_quantile(level))
 
 
 def marginal_ranks(shown: RatingIntervals) -> MarginalRanks:

@@ -17,30 +17,15 @@ from dataclasses import replace
 
 import numpy as np
 from scipy.linalg import eigh
-from scipy.special import stdtrit
 
 from ..vocabulary.arrays import Float64, Int32, Int64
 from .blas_threads import single_blas_thread
 from .bradley_terry import Fit
 from .clustered_sandwich import LEAST_VOTERS, effective_voters, with_clustered_covariance
-from .intervals import wald_quantile
+from .intervals import few_voters_widening
 
-_LEVEL = 0.95
 # The traces of two covariances that differ by less, as a share, differ by rounding.
 _ROUNDING = 1e-9
-
-
-def few_voters_widening(voters: Float64 | float, level: float = _LEVEL) -> Float64:
-    """Return the factor by which clustered standard errors are multiplied, since their variance is uncertain.
-
-    The factor is √(1 + 1/ν) t / z, with the quantiles of Student's distribution and of the normal one.
-
-    Args:
-        voters: ν, the effective number of voters; a number or an array.
-        level: coverage of the intervals.
-    """
-    nu = np.asarray(voters, dtype=np.float64)
-    return np.asarray(np.sqrt(1 + 1 / nu) * stdtrit(nu, (1 + level) / 2) / wald_quantile(level))
 
 
 @single_blas_thread

@@ -23,11 +23,17 @@ from . import validation
 from .blas_threads import single_blas_thread
 from .bradley_terry import Fit, sandwich_covariance
 from .confidence_sequences import ConfidenceSequences, confidence_sequences
-from .intervals import POINTS_PER_LOGIT, RatingIntervals, marginal_ranks, standard_errors, wald_quantile
+from .intervals import (
+    POINTS_PER_LOGIT,
+    RatingIntervals,
+    few_voters_widening,
+    marginal_ranks,
+    standard_errors,
+    wald_quantile,
+)
 from .leaderboard import Leaderboard
 from .pair_counts import PairCounts
 from .tie_only_models import with_tie_only_variance
-from .voter_covariance import few_voters_widening
 from .voter_scores import VoterScores
 
 

@@ -20,7 +20,7 @@ from pipeline.cli.terminal_tables import board_table, draw_interval
 from pipeline.formats import ColumnMapping
 from pipeline.formats.battle_tables import read_by_column
 from pipeline.formats.record_reader import open_battles
-from pipeline.ratings.voter_covariance import few_voters_widening
+from pipeline.ratings.intervals import few_voters_widening
 
 ROOT = Path(__file__).parents[3]
 SMALL = ROOT / "tests/golden/small_votes.csv"

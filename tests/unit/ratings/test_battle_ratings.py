@@ -15,8 +15,8 @@ from pipeline.errors import BadCounts
 from pipeline.ratings import POINTS_PER_LOGIT, battle_columns, fit, with_clustered_covariance
 from pipeline.ratings.battle_columns import BattleColumns
 from pipeline.ratings.battle_ratings import RatingOptions, rate_battles
+from pipeline.ratings.intervals import few_voters_widening
 from pipeline.ratings.style_features import STYLE_FEATURES
-from pipeline.ratings.voter_covariance import few_voters_widening
 
 
 class Display:

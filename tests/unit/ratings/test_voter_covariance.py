@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from pipeline.ratings import Fit, PairCounts, fit, with_clustered_covariance
-from pipeline.ratings.voter_covariance import few_voters_widening, is_by_voter, wider_covariance, with_voter_covariance
+from pipeline.ratings.intervals import few_voters_widening
+from pipeline.ratings.voter_covariance import is_by_voter, wider_covariance, with_voter_covariance
 from pipeline.vocabulary.arrays import Float64, Int32, Int64
 
 MODELS = tuple(f"m{k}" for k in range(6))
