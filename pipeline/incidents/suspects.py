@@ -104,7 +104,8 @@ def find_suspects(
         return {}
     side = 0 if effect == LIFTED else 1
     logs = log_ratios(counts, reference, reference.taste.upper)[:, side, :, _WEAKEST:].reshape(len(who), -1)
-    ratios = np.exp(np.minimum(logs, _MAX_LOG))
+    # Within these limits no ratio is 0 or infinite.
+    ratios = np.exp(np.clip(logs, -_MAX_LOG, _MAX_LOG))
     known = np.isin(who, np.array(sorted(accounts), dtype=np.int64))
     others, fold = ratios[~known], who[~known] % FOLDS
     mixed = np.zeros(len(others))
