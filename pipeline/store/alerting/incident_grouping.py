@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -22,7 +22,6 @@ from pipeline.store.alerting import incident_table, public_incidents
 from pipeline.store.alerting.carried_alerts import read_carried
 from pipeline.store.alerting.incident_table import StoredIncident
 from pipeline.store.alerting.snapshot_ranks import SnapshotRanks
-from pipeline.store.alerting.suspected_accounts import SuspectedAccounts, find_suspected
 from pipeline.store.boards import exclusion_list
 from pipeline.store.boards.exclusion_list import ActiveExclusion
 from pipeline.store.cold import vote_table
@@ -33,6 +32,9 @@ from pipeline.vocabulary.alert_states import ALERT_STATES
 from pipeline.vocabulary.arrays import Int64
 from pipeline.vocabulary.fates import COUNTED
 from pipeline.vocabulary.time import HOUR, format_rfc3339
+
+if TYPE_CHECKING:
+    from pipeline.store.alerting.suspected_accounts import SuspectedAccounts
 
 _BLOCK = 200_000
 _NAMED_FACTS = 5
@@ -72,6 +74,9 @@ def regroup(connection: Connection) -> int:
     shown = {alert["id"]: alert for _, alert in carried}
     incidents = group_alerts((one for one, _ in carried), incident_table.read_decisions(connection))
     acted = incident_table.ids_with_events(connection)
+    # SciPy is slow to import, and a list of incidents that are up to date does not need it.
+    from pipeline.store.alerting.suspected_accounts import find_suspected  # noqa: PLC0415
+
     suspected = find_suspected(connection, incidents, shown, incident_table.read_all(connection))
     if dialect.may_read(connection, "exclusion", "target"):
         active, ranks = exclusion_list.read_active(connection), SnapshotRanks(connection)

@@ -3,7 +3,8 @@
 An alternative is one way of not being honest, such as promoting a model. A model is named only if the voter's decided
 battles on it, or its losses, differ from what an honest voter has. Evidence that comes only from rare ties is reported
 as FEW_TIES, without a model. If clicks at random explain the votes better than every other alternative, only this
-alternative is named.
+alternative is named. A voter with nearly all battles on one model shows nothing about other models, so "against the
+rating" is not named: a campaign for a weak model also votes against the rating.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.detectors.voter.voter_bias.cell_counts import CellsOfVotes
+from pipeline.detectors.voter.voter_bias.evidence_path import GENERIC
 from pipeline.detectors.voter.voter_bias.mixture_evidence import MixtureEvidence, large_cells
 from pipeline.evidence import DELTAS, LOG_UNIT
 from pipeline.evidence.cell_counts import CellCounts
@@ -21,6 +23,7 @@ from pipeline.evidence.cells import KINDS, VERBS, WEIGHTS, honest_chances, log_b
 AT_RANDOM = "votes at random"
 FEW_TIES = "casts few ties"
 _NAMED = 3
+_NEARLY_ALL = 0.9
 _Key = tuple[str, int | None]
 
 
@@ -53,7 +56,16 @@ def explain(mixture: MixtureEvidence, vote: int, random: int) -> list[dict[str, 
         found.setdefault(key, []).append((delta, part))
     for (weight, cells), suffix in zip(parts, ("", " all models of the provider of"), strict=True):
         _add(found, mixture, cells, weight, suffix)
+    if _on_one_model(models.counts):
+        found.pop((GENERIC[2], None), None)
     return _largest(found)
+
+
+def _on_one_model(counts: CellCounts) -> bool:
+    """Return whether one model is in nearly all decided battles of a voter, whose cells of models are given."""
+    decided = counts.wins + counts.losses
+    # A battle is in the cells of both its models.
+    return bool(2 * decided.max(initial=0) >= _NEARLY_ALL * decided.sum() > 0)
 
 
 def _add(
