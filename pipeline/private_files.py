@@ -9,7 +9,7 @@ _told: set[Path] = set()
 
 
 def is_open_to_others(path: Path) -> bool:
-    """Return whether users other than its owner have any permission on a file; False for a missing file."""
+    """Return whether users other than a file's owner have any permission on the file; False for a missing file."""
     try:
         return bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
     except OSError:

@@ -76,7 +76,7 @@ def withdrawn_scores(given: StoryInput) -> StoryCheck:
 
 
 def _by_provider(findings: Sequence[Finding], given: StoryInput) -> dict[str | None, list[str]]:
-    """Return provider → the subjects of these findings, sorted."""
+    """Return provider → the subjects of these findings, sorted. The key None is for subjects of unknown provider."""
     found: dict[str | None, set[str]] = {}
     for one in findings:
         found.setdefault(given.state.provider_of(one.subject), set()).add(one.subject)

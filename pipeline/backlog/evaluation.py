@@ -137,8 +137,8 @@ class BacklogEvaluation:
         alpha: for each kind of pooled tests, the tolerated probability of a false finding.
         progress: called after each pass over some of the votes.
         habits: the columns from which habits are evaluated; None if habits are not evaluated.
-        providers: int64[M], the provider of each model, as the number of one of its models; −1 if it is unknown. None
-            if no provider is known.
+        providers: int64[M], the provider of each model, given as the number of one of the provider's models; −1 for a
+            model whose provider is unknown. None if no provider is known.
     """
 
     votes: BacklogVotes

@@ -34,7 +34,7 @@ class HeaderOrigins(Sequence[str | None]):
     def __getitem__(self, index: slice) -> "HeaderOrigins": ...
 
     def __getitem__(self, index: int | slice) -> "str | HeaderOrigins | None":
-        """Return the origin of a record, None if its headers have none; or the origins of several records."""
+        """Return the origins of a slice, or the origin of one record: None if the record's headers have no origin."""
         if isinstance(index, slice):
             return HeaderOrigins(self._headers[index])
         found = dict(self._headers[index] or ()).get(ORIGIN_HEADER)

@@ -38,7 +38,7 @@ def find_record(file: BattleFile, row: int) -> tuple[str, int]:
 
 
 def _find(file: BattleFile, row: int) -> tuple[int, int]:
-    """Return the position of the file that contains a row, and the record of the row in that file."""
+    """Return the position of the file that contains a row, and the 0-based number of the row in that file."""
     *containers, _ = file.containers
     for index, container in enumerate(containers):
         records = _count(container)

@@ -123,7 +123,8 @@ def _whole_lines(text: Iterable[str], waits: Callable[[str], None] | None) -> It
     """Yield the lines that end in a newline, then the line `_END`.
 
     If quotes are open at the end of the file, the CSV reader adds `_END` to the last row. So `_whole_rows` can see that
-    this row is incomplete. Without `waits`, a last line without a newline is yielded too.
+    this row is incomplete. If `waits` is None, a last line without a newline is yielded too. Otherwise `waits` is
+    called with a description of this line.
     """
     for line in text:
         if not line.endswith(("\n", "\r")):

@@ -265,7 +265,7 @@ def _excluded_by_people(connection: Connection, incident: Mapping[str, Any]) -> 
 def _causes(connection: Connection, incident: Mapping[str, Any], private: Mapping[str, Any]) -> list[Cause]:
     """Return what an operator can exclude in an incident, each with the alert that is recorded as the cause.
 
-    These are suspected accounts and accounts or, without accounts, the vote selections of alerts.
+    First its accounts that are not erased, or if there are none, its alerts' vote selections; then suspected accounts.
     """
     alerts = alert_queries.read_alerts(connection, incident["alert_ids"])
     first = {alert["subject"]["id"]: alert["id"] for alert in reversed(alerts)}

@@ -165,7 +165,11 @@ def _check_in_log(raw: bytes, index: int, head: Checkpoint, path: tuple[canonica
 def _check_key_rotation(given: Manifest, previous: Manifest | None, signers: tuple[VerifierKey, ...]) -> None:
     """Check that a manifest adds at most one key to those of the previous manifest, and that the right keys signed.
 
-    The last key must have signed. If it is new, the key before it must have signed too.
+    The manifest's last key must have signed. If this key is new, the key before it must have signed too. If `previous`
+    is None, the first key of the manifest counts as the previous key.
+
+    Raises:
+        Refuted: reason `key`: the keys are wrong. Reason `unsigned`: a signature is missing.
     """
     keys = previous.keys if previous is not None else given.keys[:1]
     if given.keys[: len(keys)] != keys or len(given.keys) > len(keys) + 1:

@@ -167,7 +167,7 @@ class LogLabels:
 
     Attributes:
         size: number of leaves of the log.
-        rules: int32[size], for each leaf the bits of the rules that may leave it out.
+        rules: int32[size], for each leaf the bits of the rules that may leave the leaf's vote out.
     """
 
     size: int

@@ -181,7 +181,7 @@ class StyleNewton:
         return factor
 
     def _require_distinct(self, matrix: Float64, step: Float64) -> None:
-        """Raise `Collinear` for a feature that the models and the features before it determine."""
+        """Raise `Collinear` for a feature that is a linear combination of the models and the earlier features."""
         size = self._size
         alone = np.diag(matrix)[size:].copy() if self._alone is None else self._alone
         left = _profile_information(matrix, size)

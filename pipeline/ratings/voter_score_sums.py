@@ -35,7 +35,7 @@ class VoterBattles:
 
 
 def sum_voter_scores(fitted: Fit, models: tuple[str, ...], votes: VoterBattles) -> VoterScores:
-    """Sum s sᵀ and s⁴ over all voters, where s is the score of a voter.
+    """Sum s sᵀ and the elementwise s⁴ over all voters, where s is the score of a voter.
 
     The score is what the voter's votes add to the gradient of the fit. A vote without a voter counts as one voter.
 

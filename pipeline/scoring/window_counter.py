@@ -249,7 +249,8 @@ def _measures(votes: WindowVotes, reference: Reference | None) -> Int64:
     """Return int64[9, 2n + 1], the measures that votes add to rows, in the order of MEASURES.
 
     The first n columns are for model a of each vote, the next n for model b. The last column is for rows of the kind
-    TRAFFIC: each vote adds 1 to `appearances` and 0 to the other measures.
+    TRAFFIC: each vote adds 1 to `appearances` and 0 to the other measures. If `reference` is None, the measures of
+    evaluated votes (the last five) are 0.
     """
     outcome, side, on_time = votes.outcome, votes.side, ~votes.late
     n = len(outcome)

@@ -82,7 +82,7 @@ class RecordPreparer:
                 row += 1
 
     def _votes(self, raws: Sequence[bytes]) -> list[PreparedRecord | None]:
-        """Prepare votes and invalid records. The result is None for a record that is sent unchanged."""
+        """Prepare votes and invalid records. The result has None in place of a record that is sent unchanged."""
         if self.pseudonyms is None:
             return [None] * len(raws)
         votes, positions, rejects = decode_votes(raws)

@@ -277,7 +277,7 @@ class Worker:
                 owned.next_offset = end
 
     def _current_ends(self) -> dict[int, int]:
-        """Return the end of every partition that has any records."""
+        """Return partition → next offset to be written, for every partition that still has records."""
         bounds = self.source.offset_bounds(self.source.all_partitions())
         return {number: end for number, (first, end) in bounds.items() if end > first}
 

@@ -17,7 +17,7 @@ DEDUPLICATED = 4
 IDENTITY_LEAK = 8
 """The conversation reveals which model answers."""
 FREQUENT_PROMPT = 16
-"""The prompt is frequent, and the vote is outside the sample of the prompt's votes that counts. A seal decides this."""
+"""The prompt is frequent, and a seal left the vote out of the sample of the prompt's votes. Only the sample counts."""
 
 RULES = NOT_ANONYMOUS | REFUSAL | DEDUPLICATED | IDENTITY_LEAK | FREQUENT_PROMPT
 """The bits of all rules: a rule may leave out a vote that has its bit."""

@@ -210,7 +210,7 @@ class VoteSummer:
 
 
 class _Columns:
-    """Columns that grow. Rows that are allocated but not yet written take no memory, because they are from np.empty."""
+    """Columns that grow. The columns are allocated with np.empty, so rows that are not yet written take no memory."""
 
     def __init__(self, rows: int) -> None:
         self._rows = 0

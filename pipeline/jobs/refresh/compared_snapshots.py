@@ -36,7 +36,8 @@ class ComparedSnapshots:
         new: name of a board → model → its row in the newer snapshot.
         chain: the votes that are counted after each step of the comparison; None if the snapshots differ by new votes
             only.
-        fresh: name of a view or board → its new votes; empty if there is a `chain`, from which they are computed.
+        fresh: name of a view or board → its new votes; empty if there is a `chain`, since new votes are then computed
+            from the chain.
     """
 
     old: Rows

@@ -100,7 +100,7 @@ class LedgerCosts:
 
     @property
     def most_tiles(self) -> int:
-        """The target for `tiles_read`. A tile covers eight levels, and a proof needs at most two tiles for them."""
+        """The target for `tiles_read`. A proof needs at most two tiles for every eight levels of the tree."""
         return 2 * -(-self.votes.bit_length() // 8)
 
     @property

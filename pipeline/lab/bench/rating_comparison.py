@@ -103,7 +103,7 @@ class ComparedTask:
 
     @property
     def ratio_cpu(self) -> float:
-        """The least CPU time of a peer divided by this project's CPU time. NaN if the peers' times are extrapolated."""
+        """The smallest of the peers' CPU times over this project's. NaN if the peers' times are extrapolated."""
         return min(run.cpu for run in self.peers) / self.ours.cpu
 
     @property

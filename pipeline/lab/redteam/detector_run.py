@@ -231,7 +231,7 @@ def _alert(one: AlertSignal, row: int, until: int = 0) -> RaisedAlert:
 
 
 def votes_under_alerts(stream: SimulatedStream, alerts: Sequence[RaisedAlert], about: str) -> Bool:
-    """Return the votes on which the alerts of window detectors about a model are based: a person may exclude them.
+    """Return the votes that a person may exclude: those on which window detectors' alerts about a model are based.
 
     Args:
         stream: n votes.
@@ -239,7 +239,7 @@ def votes_under_alerts(stream: SimulatedStream, alerts: Sequence[RaisedAlert], a
         about: name of the model.
 
     Returns:
-        bool[n], true for a proposed vote.
+        bool[n], true for a vote that a person may exclude.
     """
     chosen = np.zeros(len(stream), dtype=np.bool_)
     code = stream.models.index(about)

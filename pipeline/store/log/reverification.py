@@ -1,7 +1,8 @@
 """Checks the public log against the stored votes: builds every leaf again from its vote and compares the two.
 
 For a vote that was changed, removed or added, the error names the leaf, or the partition and the offset. For a vote
-whose private fields were erased, only the public part of the leaf is compared. Any other difference is an error.
+whose private fields were erased, only the public part of the leaf is compared. Every difference that is found is an
+error.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class OpenLogs:
 
     @contextmanager
     def lent(self, key: Key, path: Path | None) -> Iterator[LogFile | None]:
-        """Lend an open file for a `with` block. No other file is closed for it.
+        """Lend an open file for a `with` block. Lending closes no other file.
 
         Args:
             key: (device, inode) of the file.
