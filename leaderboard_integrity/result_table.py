@@ -1,4 +1,4 @@
-"""Defines the base classes of results, which convert them to tables of pandas or Arrow and to HTML."""
+"""Defines the base classes of results. The classes convert a result to tables of pandas or Arrow and to HTML."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ def _backlog_lines(alert: Mapping[str, Any]) -> list[str]:
 
 
 def _opened(alert: Mapping[str, Any], verbose: bool = True) -> str:
-    """Return when an alert opened: the hour of a public alert, else partition and offset (`verbose`) or the minute."""
+    """Return when an alert opened. Public alerts: the hour. Others: partition and offset if `verbose`, else minute."""
     if alert["partition"] is None:
         return f"the alert opened in the hour from {alert['opened_at']}"
     if not verbose:

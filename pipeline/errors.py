@@ -146,7 +146,7 @@ class BrokerUnavailable(Unavailable):
 
 
 class BrokerRefused(BrokerUnavailable):
-    """Kafka refuses this client's certificate, login, or (by an access rule) request. Waiting does not help."""
+    """Kafka refuses this client's certificate or login, or an access rule forbids a request. Waiting does not help."""
 
 
 class TopicUnavailable(BrokerUnavailable):

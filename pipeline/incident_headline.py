@@ -150,7 +150,7 @@ def some_still_count(incident: Mapping[str, Any]) -> bool:
 
 
 def _are_left_out(incident: Mapping[str, Any]) -> bool:
-    """Return whether the newest snapshot was rated without votes of the incident."""
+    """Return whether some votes of the incident are left out, and no exclusion of them waits for the next refresh."""
     return bool(incident["votes_left_out"]) and not incident.get("awaits_refresh", False)
 
 

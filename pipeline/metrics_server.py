@@ -66,7 +66,7 @@ class _Server(ThreadingMixIn, WSGIServer):
             self._places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Ignore errors of a connection, such as a client that closed it. `/healthz` and `store_up` show faults."""
+        """Print nothing about an error of a connection, such as a client that closed the connection."""
 
 
 def _hang_up(request: socket) -> None:

@@ -96,8 +96,8 @@ def spilled_arrays(
 
     Args:
         resident_mb: the resident memory in MB above which pages are given back to the system.
-        least_mapped_mb: the resident pages of files in MB, those of libraries among them, up to which none is given
-            back.
+        least_mapped_mb: pages are given back only if more than this, in MB, of the resident memory is pages of files,
+            pages of libraries included.
 
     Returns:
         The object that allocates the arrays. None on a system that cannot give back pages; all arrays then stay in

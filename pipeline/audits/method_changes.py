@@ -122,7 +122,7 @@ class MethodHistory:
 
 
 def method_history(snapshots: Sequence[PublishedBoard]) -> MethodHistory:
-    """Find the changes of the method and the single moves of one board.
+    """Find the changes of a board's method, and the models that moved far from what the other models predict.
 
     Args:
         snapshots: the snapshots of the board, oldest first.

@@ -226,7 +226,7 @@ def take_rows(
 
 
 def _sort_rows(votes: BacklogVotes, side_a: Int32, side_b: Int32, part: slice, least: int) -> tuple[Any, ...]:
-    """Return the columns of `BacklogCells` for a run of votes; the cells are counted from 0."""
+    """Return the columns of `BacklogCells` for the votes `part`. The first cell of these votes has the position 0."""
     n, voter = part.stop - part.start, votes.voter[part].astype(np.int64) * votes.models
     sides = np.concatenate([side_a[part], side_b[part]])
     code = np.tile(voter, 2) + sides

@@ -95,7 +95,7 @@ class CohortVotes:
         that have the board's share of ties. The estimate is raised by two standard errors, and then by `raised` logits.
 
         Args:
-            parts: bool[p], the parts whose votes count.
+            parts: bool[p], the parts of `CohortVotes` whose votes count.
             share: the share of ties among all votes of the board.
             raised: number of logits.
         """

@@ -56,7 +56,10 @@ def explain_voters(evaluator: VoterEvaluator, reference: Reference, who: Bool) -
 
 
 def _add(found: dict[int, dict[tuple[Any, ...], float]], voter: Any, model: Any, parts: Any, suffix: str = "") -> None:
-    """Add evidence to the alternatives in `found`: `parts` has one number for each cell, verb (promotes, …) and δ."""
+    """Add the evidence `parts` to `found`.
+
+    `parts` has one number for each cell, verb (promotes, …) and δ. `suffix` is appended to the verb.
+    """
     for v, m, by_verb in zip(voter.tolist(), model.tolist(), parts.tolist(), strict=True):
         for verb, by_size in zip(_VERBS, by_verb, strict=True):
             for delta, share in zip(DELTAS, by_size, strict=True):

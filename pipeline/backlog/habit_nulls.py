@@ -112,9 +112,9 @@ def upper_logs(hits: Int64, votes: Int64, chance: Float64) -> Float64:
 
 
 def _invert(square: float, p: float) -> float:
-    """Return the spread s for which Var σ(x + s z)/(p(1 − p))² is `square`.
+    """Return the spread s for which the variance of σ(x + s z), divided by (p(1 − p))², is `square`.
 
-    z is a standard normal variable, and x is chosen so that the mean of σ(x + s z) is p.
+    σ is the logistic function and z a standard normal variable. x is chosen so that the mean of σ(x + s z) is p.
     """
     shift = logit(np.clip(p, 1e-3, 1 - 1e-3)) * np.sqrt(1 + _SHRINK * _GRID**2)
     chances = expit(shift[:, None] + _GRID[:, None] * _NODES)

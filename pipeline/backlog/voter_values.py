@@ -38,11 +38,11 @@ _EXACT_FROM = 30.0
 
 @dataclass(frozen=True)
 class VoterValues:
-    """Two e-values of each of v voters. Their null hypotheses say in two ways that the voter is honest.
+    """Two e-values of each of v voters, against two null hypotheses about an honest voter.
 
     Attributes:
-        band: float64[v]. The null hypothesis: the voter's tastes are anywhere in the band, at the worst place.
-        cells: float64[v]. The null hypothesis: the voter's tastes are drawn at random, as those of others are.
+        band: float64[v], against the honest voter with tastes within the band who makes the e-value smallest.
+        cells: float64[v], against an honest voter whose tastes are drawn from the distribution of tastes.
     """
 
     band: Float64

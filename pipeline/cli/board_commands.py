@@ -35,7 +35,7 @@ def refresh(
 ) -> None:
     """Seal new votes, check and rate them, and publish a snapshot if anything has changed.
 
-    Exit 3 if the snapshot would move the top of the board too far, so that a person must release it first.
+    Exit 3 if the snapshot would move the top of the board too far. A person must then release the snapshot.
     """
     url = store_url(store)
     if dry:

@@ -50,7 +50,7 @@ def show_preview(
 
 
 def next_refresh_lines(connection: Connection) -> list[str]:
-    """Return a sentence about when the next refresh comes, as a list; empty if that is not known."""
+    """Return a list with a sentence about the time of the next refresh; an empty list if the time is not known."""
     rhythm = read_rhythm(connection, now())
     return [] if rhythm is None else [f"When: {rhythm.sentence(both_times(rhythm.expected_at))}."]
 

@@ -39,7 +39,7 @@ _VOTED = frozenset({"model", "provider", "habit"})
 """Kinds of incidents that are about votes: the next refresh carries out a decision to exclude or restore the votes."""
 
 _Listed = tuple[dict[str, Any], str]
-"""An incident with its headline, and when its first vote was cast."""
+"""The body of an incident, with its headline as a field; and the time of its first vote."""
 
 
 @app.command()

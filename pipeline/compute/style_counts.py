@@ -29,7 +29,7 @@ _OUTCOMES = len(OUTCOMES)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StyleCounts:
-    """Sums over votes with style counts by pair of models, on an axis of K models.
+    """For each pair of K models: sums over the pair's votes that have style counts.
 
     Attributes:
         key: int64[P], low·K + high for the codes of the two models of each pair, ascending.

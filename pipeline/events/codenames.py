@@ -51,7 +51,7 @@ class _Draws:
         self._text, self._drawn = f"{number:016x}", 0
 
     def seed(self, a: object = None, version: int = 2) -> None:
-        """Do nothing: the pseudonym is the seed."""
+        """Do nothing, because the numbers depend only on the pseudonym that is being named."""
 
     def randrange(self, start: int, stop: int | None = None, step: int = 1, /) -> int:
         """Return a number below `start`. The library gives no other argument."""

@@ -24,7 +24,8 @@ class CellCounts:
     errors. Sums of chances are in units of `CHANCE_UNIT`.
 
     Attributes:
-        votes: number of the voter's votes on the model (or on a model of the provider against one of another).
+        votes: number of the voter's votes on the model. In a cell of a provider, number of the voter's votes on one of
+            the provider's models against another provider's model.
         wins, losses: number of these votes that the model won, and that it lost.
         high: over the decided votes, the sum of the largest honest chance that the model wins.
         against: over the decided votes, the sum of the largest honest chance that the opponent wins.

@@ -4,9 +4,9 @@ A cell has a voter's votes on one model, or on the models of one provider. An ho
 the board does, and this shows more clearly the more votes a cell has. Evidence vote by vote (`honest_reference`)
 therefore needs a wide band of logits that count as honest. Evidence from cells needs no band: the null hypothesis is
 that the voter is honest and that the voter's tastes are drawn from a normal distribution. The standard deviation of
-this distribution was estimated for the board (`taste`). The errors of the ratings are as unknown as the tastes, so they
-are integrated out with them: the two variances are added (`honest_chances`). `taste_nulls` has the ratios, and the
-proof that their expectation is at most 1.
+this distribution was estimated for the board (`taste`). The errors of the ratings are as unknown as the tastes. So
+errors and tastes are integrated out together: the two variances are added (`honest_chances`). `taste_nulls` has the
+ratios, and the proof that the expectation of each ratio is at most 1.
 
 The alternatives for a cell are that the voter promotes the model (weight ⅔) or demotes it (⅓). Each has three sizes δ
 of the bias and three kinds. The first kind of bias shows in decided battles and in rarer ties (weight 0.4), the second
@@ -97,10 +97,10 @@ def honest_chances(
 ) -> tuple[Float64, Float64]:
     """Return an honest voter's mean chance of a win in each cell, and how much this chance varies between voters.
 
-    The logit of the mean chance is halfway between the logits of the largest and of the smallest honest chance, which
-    are four standard errors of the ratings apart. The errors of the ratings are as unknown as the taste, so their
-    variance is added to the variance of the taste. The error of the difference of two models is used, which is larger
-    than the error against the average opponent.
+    The logit of the mean chance is halfway between the logits of the largest and of the smallest honest chance. These
+    two logits are four standard errors apart. The standard error is that of the difference of the two models' ratings,
+    which is larger than that of a rating against the average opponent. The square of the standard error is added to the
+    variance of the taste, because the errors of the ratings are as unknown as the taste.
 
     Args:
         high, against: int64[c], sums of the largest honest chances that the model wins, and that its opponents win.
@@ -152,9 +152,9 @@ def log_bounds(counts: CellCounts, reference: Reference) -> Float64:
     """Return float64[c], an upper bound of the logarithm of each cell's e-value (`cell_e_values`), for any taste.
 
     The bound takes a fifth of the time that the e-value takes. The denominator of a ratio is the mean of (1 + p(e^δ −
-    1))ᵈ over tastes, which is at least its value at the mean p̄ of p. So the ratio of W wins in d decided battles is at
-    most e^(d KL(W/d, p̄)), its value for a voter without own taste and the δ that makes it largest. A bound of the same
-    form applies to losses. `counts` are the counts of c cells. Their chances come from `reference`.
+    1))ᵈ over tastes. This mean is at least (1 + p̄(e^δ − 1))ᵈ, where p̄ is the mean of p. So the ratio of W wins in d
+    decided battles is at most e^(d KL(W/d, p̄)), for every δ. A bound of the same form applies to losses. `counts` are
+    the counts of c cells. The chances in `counts` come from `reference`.
     """
     shares = tie_shares(counts.other_ties.astype(float), counts.other_votes.astype(float), reference.tie_prior)
     tied_share = (np.exp(shares[1]) * np.minimum(shares[0] * EVEN_TIES, 1)).sum(axis=1)

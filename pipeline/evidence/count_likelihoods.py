@@ -61,7 +61,7 @@ def binomial(x: Array, n: Array, share: Array, ratio: Array) -> Int64:
 def overdispersed_binomial(x: Array, n: Array, share: Array, ratio: Array, concentration: Array) -> Int64:
     """Return the log-likelihood ratio of x successes in n trials whose share varies, in units of 2⁻²⁰ nats.
 
-    The ratio L is the likelihood ratio of a negative binomial with mean nπ and size kπ. L is an e-value if x is
+    L is the likelihood ratio of two negative binomials of size kπ: mean ρnπ against mean nπ. L is an e-value if x is
     beta-binomial, BetaBin(n, kπ, k(1−π)), and also if the share varies less or is smaller. Proof: L is proportional to
     ρ^x, a convex and increasing function of x. These distributions of x are below the negative binomial in the
     increasing convex order (Shaked & Shanthikumar 2007, chapter 4). A likelihood ratio of two beta-binomials would not

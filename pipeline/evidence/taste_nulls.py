@@ -45,9 +45,9 @@ EVEN_TIES = 1.05
 """Share of ties between equal models divided by the share over all pairs, measured on a real board."""
 
 MOST_TOLD = 11.0
-"""ln of the limit on the ratio of losses that became ties. A voter may have a reason to tie more on one model, so these
-ratios alone must not suffice to exclude a voter. Together with other ratios, such as the ratio of too few losses, the
-same votes may exclude a voter."""
+"""Largest log-likelihood ratio of too many ties on a model (`told_ratios`). A voter may have a reason to tie more on
+one model, so these ratios alone must not suffice to exclude a voter. Together with other ratios, such as the ratio of
+too few losses, the same votes may exclude a voter."""
 
 _NODES = np.array([-2, -1, -0.5, *np.arange(-0.25, 3.01, 0.25), 3.5, 4, 4.5, 5, 5.5, 6, 6.5, np.inf])
 _WEIGHTS = np.diff(ndtr(_NODES), prepend=0.0)

@@ -31,16 +31,18 @@ CAP = 4
 
 @dataclass(frozen=True)
 class DecidedVotes:
-    """The decided votes, as arrays of length n, and the m rows of the cells with two or more rows.
+    """The n decided votes, and m rows. Each vote has two rows, one for each of its models.
+
+    A cell has the rows of one voter with one model. Of a cell, only the first rows are used, up to a cap. A cell with
+    a single row is left out.
 
     Attributes:
         who: number of each vote's voter, counted from 0.
         residual: 1 if the first model won, else 0, minus the board's probability p that it wins.
         weight: p(1 − p).
         logit: the board's logit of a win of the first model.
-        whole: whether both rows of a vote are among the first ones of their cells, up to the cap.
-        cell: int64[m], number of each row's cell, counted from 0, ascending. Rows of a cell beyond the cap are
-            left out.
+        whole: whether neither row of a vote is beyond the cap of its cell.
+        cell: int64[m], number of each row's cell, counted from 0, ascending.
         vote: int64[m], position of the row's vote among the decided votes.
         model: int64[m], position of the row's model.
         sign: float64[m], 1 for the first model of a vote, −1 for the second: the factor of the vote's residual.
@@ -106,7 +108,10 @@ def _squares(group: Int64, values: Float64, groups: int, rows: Int64 | None = No
 
 
 def _sums(group: Int64, values: Float64, groups: int, rows: Int64 | None = None, power: int = 1) -> Float64:
-    """Return Σ xᵖ of each group, over some rows, one row after another; `numpy.bincount` would copy all rows."""
+    """Return Σ xᵖ of each group, where x are the values at `rows` (None for all rows) and p is `power`.
+
+    The sum is made piece by piece, because `numpy.bincount` would copy all rows.
+    """
     found = np.zeros(groups)
     for piece in pieces(len(group if rows is None else rows)):
         some = piece if rows is None else rows[piece]

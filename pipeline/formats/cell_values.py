@@ -150,7 +150,7 @@ def spelled_outcome(word: str, outcomes: Mapping[str, str]) -> str:
 def whole_value(value: Any) -> Any:
     """Convert a whole number that a table stores as a float, a decimal or text to an int; other values are unchanged.
 
-    The text is digits, or digits with a point and zeros, as a table writes a whole number beside a missing one.
+    The text is digits, or digits with a point and zeros: some tables write 3 as "3.0" if a column has missing values.
     """
     if isinstance(value, str):
         is_whole = value.isascii() and (value.isdigit() or _WHOLE_WITH_POINT.fullmatch(value))

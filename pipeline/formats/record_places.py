@@ -69,9 +69,9 @@ def bad_record(file: BattleFile, row: int, reason: str, detail: str) -> BadRecor
 
 
 def _header(form: BattleFormat, reason: str, detail: str) -> str:
-    """Return " (column HEADER)" for the column that an error is about.
+    """Return " (column HEADER)", where HEADER is the file's name of the column that an error is about.
 
-    The result is "" if the column is not known, or if HEADER is our own name of the field.
+    The result is "" if the column is not known, or if the file has the same name for the column as we have.
     """
     named = _FIELD.search(detail)
     name = "winner" if reason == "unknown_outcome" else named[1] or named[2] or named[3] if named else ""

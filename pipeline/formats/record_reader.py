@@ -60,7 +60,7 @@ class BatchCheck(Protocol):
         """Return fields of the vote that are computed from the texts of the record, such as the conversation."""
 
     def of_records(self, records: Sequence[Record], fields: Sequence[Fields]) -> list[Fields]:
-        """Check several records; return for each what `__call__` returns.
+        """Return, for each of several records, the fields of its vote that are computed from the record's texts.
 
         Args:
             records: the records with their texts.

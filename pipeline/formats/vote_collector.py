@@ -226,7 +226,7 @@ def text_numbers(column: pa.DictionaryArray) -> Int64:
 
 
 def _style(buffer: ColumnBuffer, votes: int) -> Int32:
-    """Return the style counts; if there are none, a constant that takes no memory."""
+    """Return the style counts. If the file has none, the array repeats one value and takes no memory."""
     if not len(buffer):
         return no_style(votes)
     _fill(buffer, votes, -1)

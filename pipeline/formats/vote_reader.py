@@ -193,7 +193,7 @@ def _without_voter_since(raw: bytes) -> bytes:
 def _known_fields(raw: bytes) -> dict[str, Any]:
     """Return the fields of a vote in an event, without other keys.
 
-    The event's only faults may be a missing time and two equal models.
+    The event may lack the time, and its two models may be the same. It must have no other fault.
     """
     event = decoded(raw)
     return {key: value for key, value in event.items() if key in VOTE_FIELDS}

@@ -114,7 +114,7 @@ def find_campaigns(alerts: Iterable[CarriedAlert]) -> list[Campaign]:
 
 
 def _explain(groups: Iterable[Campaign]) -> list[Campaign]:
-    """Merge each group that stronger groups explain (`_share_in`) into one of them. Return the merged groups."""
+    """Merge each group that stronger groups explain (`_share_in`) into the one that explains most. Return the rest."""
     campaigns: list[Campaign] = []
     for group in sorted(groups, key=lambda one: one.rank):
         shares = [_share_in(group, one) for one in campaigns]

@@ -74,7 +74,7 @@ def incident_id(first: CarriedAlert) -> str:
 
     The id is a hash of the alert's id alone. If it also contained the time, the public could find out an exact time by
     trial. A merge or a late alert may change which alert of an incident is the earliest, and so change the id of the
-    incident. So the ids computed from its other alerts are stored too, and the incident is still found by a former id.
+    incident. So the ids computed from the incident's other alerts are stored too. They still find the incident.
     """
     return hashlib.sha256(f"incident|{first.alert_id}".encode()).hexdigest()[:12]
 

@@ -1,7 +1,7 @@
 """Gives the tasks of a DAG the settings of the board for which the DAG runs.
 
 A setting can be set in four places: the process, the file of boards, the board's Airflow Connection, and the parameter
-of the run. If several places set it, the last of them counts.
+of the run. If several places set it, the one that is last in this list counts.
 
 The fields of the Connection name the store. Its field "extra" may have further settings, also keys and passwords. For a
 board with a Connection, the store, its password, name and keys in the settings of the process are ignored. So no board

@@ -67,8 +67,8 @@ def preview(connection: Connection, action: str, targets: Sequence[ExclusionTarg
         targets: what would be excluded or restored.
 
     Returns:
-        The number of votes and voters that move, and the models whose rank changes. No rank is computed before the
-        first snapshot, or if the votes cannot be rated.
+        How many votes go into and out of the defended view, from how many voters, and the models whose rank changes.
+        No rank is computed before the first snapshot, or if the votes cannot be rated.
     """
     before = moderation.expected_exclusions(connection)
     after = before | set(targets) if action == "exclude" else before - set(targets)

@@ -175,7 +175,7 @@ def change_exclusions(
     Args:
         connection: a connection to the store.
         action: `exclude` or `restore`.
-        targets: pairs (target that exists, id of the alert that is its cause). The id is None without such an alert.
+        targets: pairs (target that exists, id of the alert that caused the decision about it, None if no alert did).
         operator, reason: the person who decides, and why. The operators' log shows the reason without pseudonyms.
         about: the id of the incident, for the operators' log.
 

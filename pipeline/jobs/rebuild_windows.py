@@ -61,7 +61,7 @@ class _WindowTimes:
         self._newest = np.iinfo(np.int64).min
 
     def take(self, batch: pa.RecordBatch) -> tuple[Int64, Bool]:
-        """Return for each of n votes the time whose window counts it, and whether only its outcome is counted.
+        """Return for each of n votes the time whose window counts it, and whether it is late (`WindowVotes.late`).
 
         Returns:
             int64[n], microseconds since 1970 UTC; and bool[n].

@@ -21,7 +21,7 @@ MAX_JSON = 16 * 1024 * 1024
 """Largest number of bytes of a manifest, of proof.json and of a snapshot's body."""
 MAX_RECEIPT = 1024 * 1024
 MAX_SMALL = 64 * 1024
-"""Largest number of bytes of a checkpoint and of key.txt."""
+"""Largest size in bytes of a checkpoint, and also of key.txt."""
 
 _MIB = 1024 * 1024
 # A file may unpack to this many times its size, and to this many bytes besides.

@@ -77,8 +77,8 @@ class BattleRatings:
         without_style: number of votes left out because an answer has no style counts.
         clustered: whether the covariance of `board` is by voter. With a single voter it is not, because one voter says
             nothing about others. The boards in `groups` never have a covariance by voter.
-        effective_voters: how many voters with equal numbers of votes are as concentrated as the voters of the rated
-            votes (`effective_voters`); None if the options do not ask for intervals by voter.
+        effective_voters: the effective number of voters of the rated votes (`clustered_sandwich.effective_voters`).
+            None if the options do not ask for intervals by voter.
         constant: style features left out because they are equal on both sides of every vote.
         style: the fit with style coefficients; None if the options do not ask for style.
         resampled: the bootstrap; None if the options do not ask for it, or ask for style.

@@ -55,7 +55,7 @@ class BootstrapRatings:
         theta: float64[R, K], strengths in logits; the mean of each round is zero.
         seed: seed of the draws.
         redrawn: number of draws without an estimate, which were drawn again.
-        newton_rounds: number of rounds that needed full Newton.
+        newton_rounds: number of rounds that were fitted by full Newton, because the faster fit did not converge.
     """
 
     theta: Float64

@@ -134,7 +134,10 @@ def _sized(column: Iterable[Any]) -> Any:
 
 
 def _encode(column: Any, *, nulls: bool = False) -> _Encoded | None:
-    """Return a column's distinct texts and each row's position. None if Arrow cannot read every value as text."""
+    """Return the distinct texts of a column, and the position among them of each row's text.
+
+    The result is None if Arrow cannot read every value as text.
+    """
     try:
         array = column if isinstance(column, pa.Array | pa.ChunkedArray) else pa.array(column)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):

@@ -61,7 +61,9 @@ def _keys(columns: tuple[CodedColumn, CodedColumn, CodedColumn], size: int, rows
 
 
 def _dense(columns: tuple[CodedColumn, CodedColumn, CodedColumn], size: int) -> Int64:
-    """Count the votes of every cell, an ordered pair and an outcome: int64[K·K·4], at the positions of `_keys`.
+    """Return int64[K·K·4], the number of votes of each cell, at the positions that `_keys` gives.
+
+    A cell is an ordered pair of models with an outcome.
 
     Many votes are counted in two threads, because numpy releases the interpreter lock.
     """

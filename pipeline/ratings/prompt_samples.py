@@ -19,7 +19,7 @@ LEAST = 10
 """A prompt with at most this many votes is never frequent."""
 
 PER_FREQUENT = 200
-"""Frequent are at most 1/PER_FREQUENT of the distinct prompts: those with the most votes."""
+"""At most 1/PER_FREQUENT of the distinct prompts are frequent."""
 
 
 def threshold(spectrum: Int64) -> int:

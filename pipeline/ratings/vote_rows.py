@@ -69,7 +69,7 @@ def required(sums: GramBlocks | None) -> GramBlocks:
     """Return `sums` unchanged. The return type tells the type checker that they are not None.
 
     Raises:
-        ValueError: `sums` is None, since `VoteRows.sums_at` was not asked to compute it.
+        ValueError: `sums` is None, because the caller did not ask `VoteRows.sums_at` for these sums.
     """
     if sums is None:
         raise ValueError("expected blocks that were asked for in `VoteRows.sums_at`, got none")

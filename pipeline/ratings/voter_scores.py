@@ -64,8 +64,8 @@ class VoterScores:
 def carry_on(scores: VoterScores, before: Float64, fitted: Fit, counts: PairCounts, growth: float) -> VoterScores:
     """Approximate the sums of scores for a log that has grown a little, without reading the voters of the new votes.
 
-    The new `scatter` is V' + growth · (B − V). B is the old `scatter`, V is the sum over single votes of the smaller
-    log, and V' is the sum over single votes of the larger log. The new `fourth` is growth · the old `fourth`.
+    The new `scatter` is V' + growth · (B − V). B is the old `scatter`. V is the scatter of the smaller log if every
+    vote is a cluster of its own, and V' that of the larger log. The new `fourth` is growth · the old `fourth`.
 
     Args:
         scores: the sums over the voters of the smaller log (`voter_score_sums`).

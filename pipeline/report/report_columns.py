@@ -21,7 +21,7 @@ _LEAST_PER_PAIR, _LEAST_VOTES = 4, 50
 
 
 def report_votes(battles: BattleColumns) -> ReportVotes:
-    """Return the votes of a battle file as columns of a report; a column without any value is None."""
+    """Return the votes of a battle file as columns of a report. A column without any value is None."""
     numbers, found = battles.numbers, find_providers(battles.models)
     categories, category = battles.groups["category"]
     languages, language = battles.groups["language"]

@@ -87,7 +87,7 @@ def write_batch(
     """Write one batch inside the caller's transaction, and return what the batch changed.
 
     Args:
-        chunks, decoded: the polled records, and their votes and rejects. A chunk ends at its partition's next offset.
+        chunks, decoded: the polled records, and their votes and rejects. Reading goes on at a chunk's `next_offset`.
         numbers: name of a column → int32[n], the store's numbers for the names in the n votes, from `number_batch`.
         owned: source's number of a partition → the worker's partition. The mapping is not changed here.
         references: the cache of references. It is refreshed here, so a new snapshot evaluates the votes of this batch.

@@ -1,7 +1,7 @@
 """Finds votes whose id is already known. The first vote with an id counts, and later votes are duplicates.
 
 A stored vote comes before all votes of the batch. Within the batch, the vote with the smallest partition_no and offset
-comes first. If the body of a duplicate (all fields but the id) differs from that of the first vote, an alert opens too.
+comes first. An alert opens if the body (all fields but the id) of a duplicate differs from the body of the first vote.
 """
 
 from collections.abc import Mapping

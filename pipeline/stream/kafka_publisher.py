@@ -116,7 +116,7 @@ class RecordProducer:
         return waits
 
     def flush(self, give_up: Callable[[float], bool] = lambda _: False) -> bool:
-        """Wait until all sent records are acknowledged. The errors are those of `send`.
+        """Wait until all sent records are acknowledged.
 
         Args:
             give_up: a function that is called about every second with the number of seconds waited so far. If it
@@ -124,6 +124,10 @@ class RecordProducer:
 
         Returns:
             True if all records are acknowledged, False if `give_up` ended the wait.
+
+        Raises:
+            BrokerUnavailable: a delivery failed.
+            BrokerRefused: an access rule forbids the delivery.
         """
         started = time.monotonic()
         while True:

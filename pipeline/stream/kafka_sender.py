@@ -1,7 +1,7 @@
 """Delivers messages of the outbox to their topics on Kafka, or fails within seconds.
 
-A topic is checked before messages are sent to it. Without this check, the client would wait a minute for a missing
-topic, and the worker with it.
+A topic is checked before messages are sent to it. Without this check, client and worker would wait a minute for a
+missing topic.
 """
 
 from collections.abc import Sequence

@@ -250,7 +250,7 @@ class Worker:
             owned.snapshot = self._references.sequence
 
     def _idle(self, ends: Mapping[int, int] | None) -> bool:
-        """Do what is due after an empty poll. Return True if everything up to `ends` is stored."""
+        """Write states and messages that are due. Return whether all before `ends` is stored, False without `ends`."""
         self._skip_gaps()
         if self._context.states.write_due():
             self._write_states()

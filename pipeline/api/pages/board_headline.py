@@ -95,9 +95,9 @@ def last_clear_move(
 def _search(
     connection: Connection, newest: PublishedSnapshot, week: PublishedSnapshot | None, view: str, hidden: HiddenModels
 ) -> tuple[dict[str, Any] | None, bool]:
-    """Return the last clear move near the top, and whether a later search would give the same result.
+    """Return the last clear move near the top (None without a clear move), and whether this result is final.
 
-    The result stays the same once a refresh has stored the moves to the newest snapshot.
+    The result is final if a refresh has stored a comparison of the newest snapshot with an earlier one.
     """
     final = False
     for diff in _stored_diffs(connection, newest, week, view):

@@ -74,7 +74,10 @@ def _own_records(reader: StoreReader, connection: Connection, model: str) -> lis
 
 
 def _points(history: Mapping[View, list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Return the snapshots with a row of the model, oldest first, each with its row in every view or None."""
+    """Return the snapshots with a row of the model, oldest first.
+
+    A snapshot has the model's row in each view, None for a view without the model.
+    """
     by_snapshot: dict[int, dict[str, Any]] = {}
     for view, rows in history.items():
         for row in rows:

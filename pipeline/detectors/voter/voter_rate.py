@@ -65,8 +65,8 @@ class VoterRate:
     ) -> tuple[list[bytes], list[AlertSignal]]:
         """Compute the states of voters after their new votes, and the alerts about fast voters.
 
-        Votes on a model that the snapshot lacks, and votes on a full minute, are ignored. Cost: a few vector operations
-        per vote.
+        Votes on a model that the snapshot lacks are ignored. Votes whose time is a full minute are also ignored,
+        because the time may have been rounded. Cost: a few vector operations per vote.
 
         Args:
             votes: new votes of v voters.

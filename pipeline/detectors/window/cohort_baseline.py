@@ -61,9 +61,9 @@ def swapped(table: Float64) -> Float64:
 def decided_share(table: Float64) -> Float64:
     """Return float64[r], an upper bound of the expected share of wins in each row's decided votes; ½ without votes.
 
-    Both expected numbers of a row are sums over votes of chances that were rounded up to units of 2⁻¹⁰. The largest
-    possible share uses the wins as they are, and the losses minus one unit per vote. The result is limited to the range
-    from 0.001 to 0.999.
+    A row has expected wins and expected losses. Both are sums over votes of chances that were rounded up to units of
+    2⁻¹⁰. The bound is the share of the expected wins, after one unit per vote is subtracted from the expected losses.
+    The result is limited to the range from 0.001 to 0.999.
 
     Args:
         table: float64[r, 5], the counts of evaluated votes in each row (`table_of`).

@@ -45,14 +45,16 @@ def stems(cells: GroupedModelCounts, rows: Int64) -> list[str]:
 def cells_to_follow(
     cells: list[str], votes: Float64, columns: KeyedColumns, single: KeyedColumns, start: int
 ) -> tuple[Bool, KeyedColumns]:
-    """Decide which cells of a window are evidence about a key, and remember the cells with a first vote.
+    """Decide which cells of a window are evidence, and remember the cells that have had only one vote so far.
+
+    A cell is evidence if its keys are followed already, or if it has had at least two votes.
 
     Args:
         cells: the stem of each of n cells (`stems`).
         votes: float64[n], number of votes of each cell in this window, at least 1.
         columns: the keys that are followed.
-        single: the remembered cells, as two columns: `hash`, ascending, and `since`, the start of the window of the
-            vote.
+        single: the remembered cells, as two columns: `hash`, ascending, and `since`, the start of the window that has
+            the cell's only vote.
         start: start of the window, microseconds since 1970 UTC.
 
     Returns:

@@ -27,8 +27,8 @@ Source: Shin, Ramdas & Rinaldo 2024, "E-detectors"; Chen, Zaharia & Zou 2023, "H
 time?"; the spread, Efron 2004, "Large-scale simultaneous hypothesis testing: the choice of a null hypothesis".
 
 Blind spot: changes by less than 0.2 logits, or slower than eight days; a change that does not show in who wins, such as
-in the style of answers, which windows do not count; boards of fewer than three models. An attack in which accounts of
-all ages and networks take part in proportion reads like a change of the model.
+a change of style (windows do not count the style of answers); boards of fewer than three models. An attack in which
+accounts of all ages and networks take part in proportion reads like a change of the model.
 
 False alarms: at most the number per month that the operator tolerates (default 1), over all models. This is measured on
 streams that the simulator did not make. It is not proved, since votes are taken to be nearly normal and the spread is

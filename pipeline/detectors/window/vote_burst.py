@@ -230,7 +230,7 @@ def _add_to_episode(columns: KeyedColumns, x: Float64, expected: Float64, mixed:
 
 
 def _learned_shares(columns: KeyedColumns, hour: int, kind: Int64, spread: Float64) -> tuple[Float64, Float64]:
-    """Return the upper bound of every key's share at this hour, NaN without enough data; and the estimated share."""
+    """Return each key's share at this hour: an upper bound (NaN without enough data), then the estimate."""
     hits, seen = columns["hits"], columns["seen"]
     total = seen.sum(axis=1)
     overall = hits.sum(axis=1) / np.maximum(total, 1)
@@ -252,7 +252,7 @@ def _concentration(spread: Float64) -> Float64:
 
 
 def _ratios(x: Float64, n: Int64, declared: Float64, learned: Float64, spread: Float64, tested: Bool) -> Int64:
-    """Return the log-likelihood ratio of each key for each of the five ρ, int64[k, 5]."""
+    """Return int64[k, 5], ln L_ρ of each of k keys for the five ρ of the module docstring, in units of 2⁻²⁰ nats."""
     fixed = tested & ~np.isnan(declared)
     loose = tested & np.isnan(declared)
     ratio = np.zeros((len(x), len(_RATIOS)), dtype=np.int64)

@@ -23,7 +23,7 @@ def reevaluate(url: str, *, progress: Progress = no_progress) -> dict[str, Any]:
     """Evaluate the votes of the last weeks (setting `nightly_weeks`) by comparing voters with each other.
 
     If some votes from before the first snapshot are not evaluated yet, a backfill runs first. A repeated run on the
-    same votes opens no further alert and adds no family to e-LOND.
+    same votes opens no further alert and does not count as a further test in e-LOND.
 
     Args:
         url: address of the store.
@@ -32,7 +32,7 @@ def reevaluate(url: str, *, progress: Progress = no_progress) -> dict[str, Any]:
 
     Returns:
         The report of the run, with the keys that `backfill` returns and two more. "level" is the level of e-LOND at
-        which this run tested. "backfill" is the report of the backfill that ran first, or None.
+        which this run tested. "backfill" is the report of the backfill that ran first, None if none ran.
     """
     options = configuration.load()
     with existing_store(url) as store, spilled_arrays():

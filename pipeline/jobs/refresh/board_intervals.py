@@ -47,9 +47,9 @@ MOST_GROWTH = 1.05
 """Stored sums are computed anew once the number of votes has grown by more than this factor since the last time."""
 
 LEAST_LEFT = 0.25
-"""Below this ratio, the sums over voters are computed anew after excluded votes were subtracted. It is the ratio of the
-sum over voters to the sum over single votes, and every model must reach it. The subtraction is not exact if only some
-votes of a voter are excluded: products of excluded and counted votes of the voter remain in the sums."""
+"""After excluded votes are subtracted, the sum over voters divided by the sum over single votes must be at least this
+for every model. Otherwise the sums over voters are computed anew. The subtraction is not exact if only some votes of a
+voter are excluded: products of excluded and counted votes of the voter remain in the sums."""
 
 ReadVotes = Callable[[], NewestVotes]
 

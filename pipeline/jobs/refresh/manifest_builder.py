@@ -148,7 +148,7 @@ def _stored_files(connection: Connection, body: Mapping[str, Any]) -> dict[str, 
 
 
 def _interval_files(body: Mapping[str, Any]) -> dict[str, Digest]:
-    """Return path → SHA-256 of the files with intervals that a body states; none in bodies of earlier versions."""
+    """Return path → SHA-256 of the files about intervals, as a body states them; empty for a body without intervals."""
     stated = body.get("intervals")
     if stated is None:
         return {}

@@ -54,13 +54,13 @@ class RatingInput:
             public label.
         styled: the votes of the style view, which are read while the connection is open.
         left_out: leaf index of each excluded vote → index of its exclusion in `exclusions`.
-        waiting: name of a view or board → name of an unregistered model → number of its votes. Votes on unregistered
-            models count in no view.
+        waiting: name of a view or board → name of an unregistered model → number of its votes. `views` lacks these
+            votes, `boards` includes them.
         unregistered: number of all votes on unregistered models.
         by_rule: rule of the method → number of votes that the rule leaves out. A vote that several rules leave out is
             counted under the first of them.
         boards: name of a board with enough votes, "category/LABEL" or "language/LABEL" → pair counts of the defended
-            votes with this label. Votes on unregistered models are included.
+            votes with this label, votes on unregistered models included.
         small_boards: name of a board with too few votes → number of its votes.
         excluded_rows: leaf index of each excluded vote → its row (`excluded_votes.VotesByPosition`).
     """
@@ -178,7 +178,7 @@ class _NamedVotes:
         return excluded_votes.find_votes(connection, log_size, self.voters, self.vote_ids, self.selections, fates=fates)
 
     def find_flagged(self, connection: Connection, log_size: int, fates: Sequence[int]) -> VotesByPosition:
-        """Return the votes of flagged voters that no exclusion names."""
+        """Return the votes of flagged voters, without the votes that an exclusion names by voter, id or selection."""
         voters = sorted(set(exclusion_list.flagged_voters(connection)) - set(self.voters))
         but: dict[str, Any] = {"except_ids": self.vote_ids, "except_selections": self.selections}
         return excluded_votes.find_votes(connection, log_size, voters, **but, fates=fates)

@@ -145,7 +145,10 @@ def _place(axis: ModelAxis, kept: Int64) -> Int64:
 
 
 def _start(before: Mapping[str, Any] | None, models: Sequence[str], features: Sequence[str]) -> StyleStart | None:
-    """Return where the fit starts; None if the earlier view had other features, or none of the models."""
+    """Return where the fit starts, according to the earlier view `before`.
+
+    The result is None without an earlier view, and also if the earlier view has other features or none of `models`.
+    """
     if before is None or [row["feature"] for row in before["coefficients"]] != list(features):
         return None
     theta = np.array([before["ratings"].get(model, np.nan) for model in models]) / POINTS_PER_LOGIT

@@ -78,7 +78,7 @@ class ComparedTask:
 
     @property
     def ours(self) -> EngineRun:
-        """The figures of this project."""
+        """The figures of this project for the task."""
         return self.runs[0]
 
     @property

@@ -104,7 +104,7 @@ class Chain:
         self._began = 0.0
 
     def run(self, send: Callable[[], object], operator: Operator) -> DrillResult:
-        """Send the votes of the campaign, exclude them after the page, and wait for each step in turn.
+        """Send the votes of the campaign, wait for each step, and exclude the votes once the person on duty is called.
 
         Args:
             send: sends the votes. It may return before the votes are stored.

@@ -163,7 +163,11 @@ def _admitted(run: DetectorRun, attackers: set[int], mine: list[RaisedAlert]) ->
 
 
 def _places_and_exclusions(run: DetectorRun, about: str) -> tuple[tuple[int, int, int], tuple[int, int], int]:
-    """Return `places_lost`, `honest_excluded`, and the ranks that the model lost under the policy."""
+    """Return the attributes `places_lost` and `honest_excluded`, and the ranks lost under the policy.
+
+    The last number says how many ranks lower the model `about` is on the board with the policy auto-voter/1 than on
+    the board of honest votes alone. It is 0 if the model is not lower.
+    """
     stream = run.stream
     honest, model = ~stream.is_attack, stream.models.index(about)
     policy = ~np.isin(stream.voter, list(run.critical_voters))

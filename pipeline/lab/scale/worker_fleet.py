@@ -29,7 +29,7 @@ class ServiceTimes:
     Attributes:
         worker: processor time of a worker for one vote, in seconds.
         database: processor time of the database for one vote, in seconds.
-        batch: time of a batch that does not depend on its votes, in seconds.
+        batch: time that a batch takes in addition to the time of its votes, in seconds.
         rebalance: time in which all workers stop when the group changes, in seconds.
         move: time to load the states of a partition that moved, in seconds.
     """
@@ -51,12 +51,13 @@ class Fleet:
         cores: number of cores of the database.
         rate: votes per second of the whole board without a burst.
         burst: factor of the rate during the burst.
-        begin, end: the burst, in seconds from the start.
-        leaves: times at which a worker leaves. It comes back `away` seconds later, and both are rebalances.
+        begin, end: start and end of the burst, in seconds from the start of the simulation.
+        leaves: times at which a worker leaves. The worker comes back `away` seconds later. Both times, all workers
+            stop for a rebalance.
         away: seconds for which a worker that left is away.
         most: largest number of votes in a batch.
         seconds: length of the simulation.
-        times: the service times.
+        times: the times that a worker and the database need.
     """
 
     workers: int = 64

@@ -263,7 +263,7 @@ def _average(one: VoterFinding | RandomFinding | HabitFinding) -> float:
 def _least(one: VoterFinding) -> float:
     """Return the e-value that decides whether a voter is named.
 
-    This is the `strict` e-value if the nested form was computed, otherwise the smaller of `e_value` and `cells`.
+    This is `strict`. If `strict` is None, it is the smaller of `e_value` and `cells`.
     """
     return min(one.e_value, one.cells) if one.strict is None else one.strict
 

@@ -87,4 +87,4 @@ def _rated(votes: ReportVotes) -> Fit:
 
 
 FIRST_TURN = Probe(_ID, _TITLE, _UNIT, _run)
-"""The probe that measures whether the order depends on the turn after which people voted."""
+"""The probe that measures whether the order of the models depends on the turn after which people voted."""

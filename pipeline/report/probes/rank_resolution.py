@@ -71,7 +71,7 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
 
 
 def resampled_strengths(board: ReportBoard, options: ProbeOptions) -> Float64:
-    """Return float64[rounds, R], the strengths of the models in each resample of the votes.
+    """Return float64[rounds, R], the strengths of the R rated models in each resample of the votes.
 
     Whole voters are resampled if voters are known.
 

@@ -90,8 +90,8 @@ def fit_scale(fitted: Fit, votes: ReportVotes) -> tuple[float, float, float]:
         votes: the N votes.
 
     Returns:
-        Three values: c, corrected for the errors of θ; its standard error, by voter; and the reliability by which both
-            were divided (not divided if it is 0 or less).
+        Three values: c, corrected for the errors of θ; the standard error of c, by voter; and the reliability. If the
+            reliability is above 0, c and the standard error are already divided by it.
     """
     a, b = votes.model_a, votes.model_b
     gap, score = fitted.theta[a] - fitted.theta[b], OUTCOME_SCORES[votes.outcome]

@@ -159,7 +159,7 @@ def _what(incident: Incident, alerts: Sequence[Mapping[str, Any]]) -> str:
     """Return the text of an incident about a fact; "" for any other incident.
 
     A fact is an observation without an error rate, such as a removed name. The text says what was observed. If the
-    incident has facts about other subjects, it also names these.
+    incident has facts about other subjects, the text also names these subjects.
     """
     about = incident.claims[0]
     if about.kind != FACT:

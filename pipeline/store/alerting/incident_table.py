@@ -86,7 +86,7 @@ def _stored_inputs(connection: Connection) -> dict[str, int]:
 def replace_all(connection: Connection, incidents: Iterable[StoredIncident]) -> None:
     """Replace all stored incidents by those of a new grouping.
 
-    The numbers of `present_inputs` are stored too. `is_current` compares these numbers with the present ones.
+    The result of `present_inputs` is stored too. From it `is_current` later finds whether an input has changed.
     """
     dialect.lock_table(connection, "grouping")
     connection.execute(sa.delete(schema.incident))

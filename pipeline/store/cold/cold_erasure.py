@@ -1,4 +1,4 @@
-"""Erases private fields of archived votes: writes the files that hold them anew, each under a new key.
+"""Erases private fields of archived votes. Each file with a vote to erase is replaced by a new file with a new key.
 
 A file is not changed in place. The new file has all votes of the old one, the erased ones without private fields and
 with a blind of zeros, and a new key. The transaction replaces the key of the old file in the table `cold_file` by the
@@ -75,7 +75,10 @@ def _by_partition(positions: Collection[_Position]) -> dict[int, Int64]:
 
 
 def _files(connection: Connection, offsets: Mapping[int, Int64]) -> Iterator[tuple[ColdFile, list[int]]]:
-    """Yield the files with votes at some offsets, each with the numbers of its chunks that may have them."""
+    """Yield the files that may have votes at these offsets, each with the numbers of some of its chunks.
+
+    These are the chunks that may have such votes.
+    """
     for one in cold_files.files_of_time(connection) if offsets else ():
         if numbers := cold_votes.chunks_within(one.chunks, offsets):
             yield one, list(numbers)

@@ -41,8 +41,8 @@ class SegmentGroup:
     """Consecutive segments whose votes are moved together.
 
     Attributes:
-        segments: their numbers (segment_no), in the order of the log.
-        first_leaf, next_leaf: their leaves, the end excluded.
+        segments: the numbers of the segments (segment_no), in the order of the log.
+        first_leaf, next_leaf: the leaves of the segments are [first_leaf, next_leaf).
     """
 
     segments: tuple[int, ...]

@@ -124,7 +124,7 @@ def newest_segments(connection: Connection, log_size: int, limit: int) -> list[S
     Args:
         connection: reads the store.
         log_size: number of leaves of the log; later segments are left out.
-        limit: smallest number of leaves of all segments together, unless the log has fewer.
+        limit: segments are added, the newest first, until together they have at least this number of leaves.
     """
     s = schema.segment.c
     newest = sa.select(s.segment_no, s.log_size, s.leaves).where(s.log_size <= log_size).order_by(s.log_size.desc())

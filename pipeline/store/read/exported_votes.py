@@ -1,7 +1,7 @@
 """Reads stored votes for an export, in batches. The columns are those of a vote event.
 
 Voters and sessions get random labels, which differ from export to export. Network, age of the account and hash of the
-prompt are left out. Nothing else in an export identifies a voter.
+prompt are left out. The other columns do not identify a voter.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ def _has_label(categories: pa.ListArray, label: str) -> pa.BooleanArray:
 
 
 def _styles(packed: pa.BinaryArray) -> dict[str, pa.StructArray]:
-    """Return the style counts of both answers; null where a vote has none for an answer."""
+    """Return the style counts of both answers. The value is null for an answer without style counts."""
     raw = packed.fill_null(b"\xff" * 8 * _FEATURES)  # −1 ten times
     counts = np.frombuffer(b"".join(raw.to_pylist()), dtype="<i4").reshape(-1, 2, _FEATURES)
     return {

@@ -132,9 +132,9 @@ class CountingRules:
 
 
 def read_frequent(connection: Connection, ranges: Sequence[VoteRange]) -> dict[int, Int64]:
-    """Read which votes are outside the samples of frequent prompts, for `CountingRules.frequent`.
+    """Find the votes on frequent prompts that are not in the prompt's sample, for `CountingRules.frequent`.
 
-    At most about a tenth of all votes are outside.
+    At most about a tenth of all votes are found.
 
     Returns:
         Partition number (partition_no) → int64[n], the ascending offsets of these votes within the given ranges.

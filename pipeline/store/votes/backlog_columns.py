@@ -73,7 +73,7 @@ class BacklogColumns:
         return BacklogColumns(*(keep(getattr(self, one.name)[rows]) for one in fields(self)))
 
     def kept(self) -> BacklogColumns:
-        """Return the same votes in large arrays, which may be outside the memory (`vocabulary.large_arrays`)."""
+        """Return the same votes in arrays that may be mapped files instead of memory (`vocabulary.large_arrays`)."""
         return BacklogColumns(*(keep(getattr(self, one.name)) for one in fields(self)))
 
 

@@ -212,7 +212,7 @@ def record_batch(connection: Connection, progress: Iterable[BatchProgress]) -> N
 
 
 def next_offsets(connection: Connection, source_no: int) -> dict[int, int]:
-    """Return the next offset to read of each partition of a source, as source's number of the partition → offset."""
+    """Return a source's next offsets to read: number of a partition in the source → offset."""
     c = schema.partition.c
     rows = connection.execute(sa.select(c.number, c.next_offset).where(c.source_no == source_no))
     return {int(number): int(offset) for number, offset in rows}

@@ -99,7 +99,7 @@ class VoteSelection:
         """Return a table with the columns of `vote` that has all votes of the selection, also archived ones.
 
         Raises:
-            MissingKey: votes of this time are archived, and there is no archive key.
+            MissingKey: votes of the selection's time are archived, and there is no archive key.
         """
         return vote_table.votes_where(connection, VoteFilter(first_at=self.first, end_at=self.end))
 

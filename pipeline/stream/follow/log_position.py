@@ -14,8 +14,7 @@ HEAD = 4096
 
 _CHECKPOINTS = 4
 LINE_ENDS = 300
-"""Number of last lines of a log whose ends are stored. A shorter copy of the log is recognised if it ends at one of
-them."""
+"""Number of last lines of a log whose ends are stored. A copy that ends at one of the stored ends is recognised."""
 
 
 class EarlierPosition(msgspec.Struct, frozen=True):

@@ -27,8 +27,9 @@ class FileScan:
 
     Attributes:
         at: number of records taken so far.
-        conversations: for the first votes of a log, the ids that an early version gave them: name of the conversation
-            and number of the turn. Empty if the log names no conversations, or if these ids are still in use.
+        conversations: for the first votes of a log, the ids that an early version made from the name of the
+            conversation and the number of the turn. Empty if the log names no conversations, or if the board
+            still uses such ids.
     """
 
     def __init__(self, records: Iterator[bytes]) -> None:

@@ -221,7 +221,8 @@ class KafkaSource:
 
         Raises:
             OffsetGap: a partition does not have its next offset.
-            BrokerUnavailable: the broker refuses the client permanently; BrokerRefused if an access rule is the cause.
+            BrokerUnavailable: the broker refuses the client permanently.
+            BrokerRefused: the cause is an access rule.
         """
         pending, self._heartbeat_error = self._heartbeat_error, None
         try:

@@ -175,6 +175,6 @@ def _merge(pieces: list[Iterator[RecordBlock]]) -> Iterator[RecordBlock]:
 
 
 def _rows_until(block: RecordBlock, at: int, number: int) -> int:
-    """Return how many records of a sorted block come up to and including the record `number` at the time `at`."""
+    """Return how many records of a block are not after (at, number). Records are sorted by time, then by number."""
     first, end = (int(np.searchsorted(block.at, at, side=side)) for side in ("left", "right"))
     return first + int(np.searchsorted(block.number[first:end], number, side="right"))

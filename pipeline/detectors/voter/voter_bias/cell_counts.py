@@ -209,8 +209,10 @@ def _cells_at(
     Args:
         voter: int64[l], the voter of each look.
         cell_voter, key, folded: the voter, key and folded counts of all cells, sorted by voter.
-        row_cell, row_look, steps: for each row of an earlier vote or of the look itself, its cell, its look, and the
-            counts that it adds.
+        row_cell: int64[r], the cell of each row. A row is one model of a vote that one look includes: a vote of the
+            same voter up to this look.
+        row_look: int64[r], the look of each row.
+        steps: int64[r, COUNTS], the counts that each row adds to the cell of the row.
         whole: the voter's numbers of votes and of ties after each look, int64[l] each.
     """
     first, end = np.searchsorted(cell_voter, voter), np.searchsorted(cell_voter, voter, side="right")

@@ -115,10 +115,10 @@ def _unpack_cells(entries: Any) -> Int64:
 
 
 def _pack_cells(counts: Int64, into: Any) -> None:
-    """Write the counts of cells into the entries `into`.
+    """Write the counts of each cell into the entry of the cell in `into`.
 
-    An entry has 16 bits for the number of votes with each outcome. If one of these numbers does not fit, all counts of
-    the cell are set back to 0.
+    An entry has 16 bits for the number of votes with each outcome. If one of these numbers does not fit, zeros are
+    written for all counts of the cell.
     """
     full = counts[:, :3].max(axis=1, initial=0) > _MAX_VOTES
     kept = np.where(full[:, None], 0, counts)

@@ -147,13 +147,15 @@ def _fold(
 
 @dataclass
 class _VoteWalk:
-    """The walk over one voter's votes that decides when the exact e-value is used and when votes are folded.
+    """Walks over one voter's votes, and decides after which votes to use the exact e-value and to fold votes.
+
+    To fold votes means to add them to the sums of the voter's state. Votes that are not folded yet are pending.
 
     Attributes:
         emitted: the highest level that was emitted.
         bound: upper bound of ln e after the last vote, in units of 2⁻²⁰ nats.
-        pending: number of pending entries after the last vote.
-        folds: whether the state has components.
+        pending: number of entries for pending votes after the last vote (`state_codec`).
+        folds: whether the state has sums of folded votes.
         folded_at: position of the last vote that was folded; −1 if none was.
     """
 

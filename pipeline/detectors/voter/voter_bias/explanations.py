@@ -33,7 +33,7 @@ def explain(mixture: MixtureEvidence, vote: int, random: int) -> list[dict[str, 
     Args:
         mixture: the evidence.
         vote: position of the vote in the batch of `mixture`.
-        random: ln of the largest ratio of clicks at random against an honest voter, in units of 2⁻²⁰ nats.
+        random: ln of the likelihood ratio of a voter who clicks at random to an honest voter, in units of 2⁻²⁰ nats.
 
     Returns:
         A dictionary for each alternative. "what" describes it, and "share" is its share of the evidence. An alternative

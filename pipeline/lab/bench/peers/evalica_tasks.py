@@ -1,4 +1,4 @@
-"""Runs one rating task with the package evalica. It gets lists instead of columns, because lists are its fastest input.
+"""Runs one rating task with the package evalica. Votes are passed as lists, the input that evalica reads fastest.
 
     python evalica_tasks.py TASK FILE REPEATS ROUNDS
 

@@ -74,7 +74,7 @@ def restamp(connection: sa.Connection) -> None:
 
 
 def _ours(name: str | None, kind: str, _parents: object) -> bool:
-    """Return whether Alembic compares the object with this name. Tables of others in the database are not compared."""
+    """Return whether Alembic compares an object. Tables that `metadata` does not name are not compared."""
     return kind != "table" or name in metadata.tables
 
 
