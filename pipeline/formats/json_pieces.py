@@ -4,6 +4,7 @@ An element is returned as the bytes in the file, since the decoder of events che
 """
 
 import json
+import re
 from collections.abc import Iterator
 from typing import IO
 
@@ -19,6 +20,8 @@ MARK = b"\xef\xbb\xbf"
 
 _PIECE = 1024 * 1024
 _SPACE = " \t\r\n"
+_SIGNS = re.compile(r'["\[\]{},]')
+_QUOTED = re.compile(r'"|\\.', re.DOTALL)
 # Control characters in texts are left to the decoder, which rejects the record alone.
 _DECODER = json.JSONDecoder(strict=False)
 
@@ -26,13 +29,16 @@ _DECODER = json.JSONDecoder(strict=False)
 def read_elements(file: IO[bytes], name: str) -> Iterator[bytes]:
     """Yield the elements of a JSON array as bytes.
 
+    An element that is too large is cut to a length at which the decoder of events rejects it as too large. The elements
+    after it are read.
+
     Args:
         file: the file.
         name: name of the file, for messages.
 
     Raises:
-        UnknownFormat: the file is not a JSON array, or an element is not JSON, is nested too deeply or is too large.
-            The message has the number of the element.
+        UnknownFormat: the file is not a JSON array, or an element is not JSON, or is nested too deeply. The message has
+            the number of the element.
     """
     yield from _Array(name, file).elements()
 
@@ -79,10 +85,32 @@ class _Array:
                     found = self._text[self._at : end].encode("latin-1")
                     self._at, self._number = end, self._number + 1
                     return found
-            pending = len(self._text) - self._at
-            if pending > MAX_RECORD:
-                raise self._error(f"expected JSON of at most {MAX_RECORD} bytes, got more, or no JSON")
+            if len(self._text) - self._at > MAX_RECORD:
+                return self._large_element()
             self._read(_PIECE)
+
+    def _large_element(self) -> bytes:
+        """Skip an element that is too large, and return its beginning, which the decoder of events rejects too."""
+        start = self._text[self._at : self._at + MAX_BYTES + 1].encode("latin-1")
+        depth, quoted = 0, False
+        while True:
+            for sign in (_QUOTED if quoted else _SIGNS).finditer(self._text, self._at):
+                self._at = sign.end()
+                if sign[0] == '"':
+                    quoted = not quoted
+                    break
+                if quoted:
+                    continue  # an escaped character
+                depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(sign[0], 0)
+                if depth < 0 or (depth == 0 and sign[0] == ","):  # the sign belongs to the array
+                    self._at, self._number = sign.start(), self._number + 1
+                    return start
+            else:
+                # A backslash at the end of the piece is read again, with the character that it escapes.
+                self._at = max(self._at, len(self._text) - self._text.endswith("\\"))
+                if self._ended:
+                    raise self._error(f"expected JSON of at most {MAX_RECORD} bytes, got more, or no JSON")
+                self._read(_PIECE)
 
     def _next_sign(self, *, skip: bool = False) -> str:
         """Return the next character that is not a space, "" at the end. With `skip`, move past this character."""

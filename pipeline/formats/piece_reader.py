@@ -23,6 +23,7 @@ from pipeline.formats.bounded_parquet import (
 )
 from pipeline.formats.column_pieces import ArrowPiece, Piece, RowPiece, TextedPiece, Undecided
 from pipeline.formats.containers import Container
+from pipeline.formats.csv_rows import QuoteCheck
 from pipeline.formats.json_pieces import MARK, MAX_RECORD, read_elements
 from pipeline.formats.vote_piece import decode_piece
 
@@ -117,9 +118,14 @@ def _delimited(part: BattlePart, columns: list[str]) -> Iterator[Piece]:
             include_columns=wanted, column_types=dict.fromkeys(wanted, pa.string()), strings_can_be_null=False
         )
         read = pacsv.ReadOptions(block_size=_BLOCK)
-        with pacsv.open_csv(stream, read_options=read, parse_options=parse, convert_options=convert) as batches:
+        checked = QuoteCheck(stream, container.delimiter)
+        with pacsv.open_csv(checked, read_options=read, parse_options=parse, convert_options=convert) as batches:
             for batch in batches:
+                if not checked.sound:
+                    raise Undecided
                 yield ArrowPiece(batch)
+        if not checked.sound:
+            raise Undecided
 
 
 def _headers(container: Container, parse: pacsv.ParseOptions) -> list[str]:

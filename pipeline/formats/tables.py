@@ -6,21 +6,19 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import zip_longest
 from typing import IO, Any
 
 from pipeline.errors import UnknownFormat
 from pipeline.formats.bounded_parquet import read_headers, read_rows
 from pipeline.formats.containers import Container
+from pipeline.formats.csv_rows import CsvRow, csv_rows
 
 CELLS = "\0cells"
-"""Key of a row that has more cells than the header. Its value describes the row."""
+"""Key of a row that has more cells than the header, or a quote that is not closed. Its value describes the row."""
 
 _SEPARATOR_LINE = re.compile(r"\ufeff?sep=.\r?\n?")
 _NO_NEWLINE = "a last line of {} bytes without a newline"
-# A line that follows the last one of a CSV file; no file has it.
-_END = "\x1f(end of file)\x1f"
-# Cells may contain whole prompts; the limit of the csv module is 128 KiB.
-csv.field_size_limit(64 * 1024 * 1024)
 
 
 def headers(container: Container) -> list[str]:
@@ -47,20 +45,26 @@ def delimited_records(container: Container, waits: Callable[[str], None] | None)
         waits: called with a description of an incomplete row at the end of the file; None if the file is complete.
 
     Raises:
-        UnknownFormat: a line is not valid CSV.
+        UnknownFormat: the header is not valid CSV.
     """
     with container.open() as stream, _text(stream) as text:
-        rows = csv.DictReader(_whole_lines(_content(text), waits), delimiter=container.delimiter)
+        lines = _whole_lines(_content(text), waits)
         try:
-            rows.fieldnames = list(map(str.strip, rows.fieldnames or ()))
-            for row in _whole_rows(rows, waits):
-                more = row.pop(None, None)  # type: ignore[call-overload]  # the key of cells without a header
-                found = {key: cell for key, cell in row.items() if key}
-                if more and any(map(_is_filled, more)):
-                    found[CELLS] = f"a row of {len(row) + len(more)} cells under a header of {len(row)}"
-                yield found
+            names = list(map(str.strip, next(csv.reader(lines, delimiter=container.delimiter), [])))
         except csv.Error as error:
-            raise UnknownFormat(f"{container.name}, line {rows.line_num}: {error}") from None
+            raise UnknownFormat(f"{container.name}, line 1: {error}") from None
+        for row in csv_rows(lines, container.delimiter, waits):
+            if row.fault or len(row.cells) > len(names) or any(map(_is_filled, row.cells)):
+                yield _record(names, row)
+
+
+def _record(names: list[str], row: CsvRow) -> dict[str, Any]:
+    found = {name: cell for name, cell in zip_longest(names, row.cells[: len(names)]) if name}
+    if row.fault:
+        found[CELLS] = row.fault
+    elif any(map(_is_filled, row.cells[len(names) :])):
+        found[CELLS] = f"a row of {len(row.cells)} cells under a header of {len(names)}"
+    return found
 
 
 def line_of_row(container: Container, row: int) -> int | None:
@@ -71,21 +75,21 @@ def line_of_row(container: Container, row: int) -> int | None:
         row: the 0-based row, as `delimited_records` yields them.
     """
     with container.open() as stream, _text(stream) as text:
-        ends = 0
+        before = 0
 
         def counted() -> Iterator[str]:
-            nonlocal ends
+            nonlocal before
             for line in text:
-                ends += 1
+                before += 1
                 yield line
 
-        rows = csv.reader(_content(counted()), delimiter=container.delimiter)
-        columns, before = len(next(rows, [])), ends
-        for cells in rows:
-            start, before = before + 1, ends
-            if len(cells) > columns or any(map(_is_filled, cells)):
+        lines = _content(counted())
+        columns = len(next(csv.reader(lines, delimiter=container.delimiter), []))
+        header = before
+        for found in csv_rows(lines, container.delimiter, None):
+            if found.fault or len(found.cells) > columns or any(map(_is_filled, found.cells)):
                 if not row:
-                    return start
+                    return header + found.line
                 row -= 1
     return None
 
@@ -120,45 +124,16 @@ def _content(text: Iterable[str]) -> Iterator[str]:
 
 
 def _whole_lines(text: Iterable[str], waits: Callable[[str], None] | None) -> Iterator[str]:
-    """Yield the lines that end in a newline, then the line `_END`.
+    """Yield the lines that end in a newline.
 
-    If quotes are open at the end of the file, the CSV reader adds `_END` to the last row. So `_whole_rows` can see that
-    this row is incomplete. If `waits` is None, a last line without a newline is yielded too. Otherwise `waits` is
-    called with a description of this line.
+    If `waits` is None, a last line without a newline is yielded too. Otherwise `waits` is called with a description of
+    this line.
     """
     for line in text:
-        if not line.endswith(("\n", "\r")):
-            if waits is None:
-                yield f"{line}\n"
-                break
+        if waits is not None and not line.endswith(("\n", "\r")):
             waits(_NO_NEWLINE.format(len(line.encode("utf-8", "surrogateescape"))))
-            break
+            return
         yield line
-    yield f"{_END}\n"
-
-
-def _whole_rows(rows: Iterable[dict[str, Any]], waits: Callable[[str], None] | None) -> Iterator[dict[str, Any]]:
-    """Yield the rows with at least one filled cell, without the last row, in which `_whole_lines` put the text `_END`.
-
-    If the last row has another cell too, it is an incomplete row of the file, whose quotes are not closed.
-
-    Args:
-        rows: the rows from the CSV reader.
-        waits: called with a description of an incomplete row; None makes such a row an error.
-
-    Raises:
-        csv.Error: the last row is incomplete, and `waits` is None.
-    """
-    before: dict[str, Any] | None = None
-    for row in rows:
-        if before is not None and any(_is_filled(cell) for cell in before.values()):
-            yield before
-        before = row
-    cells = [cell for cell in before.values() if cell] if before is not None else []
-    if cells and cells != [_END]:
-        if waits is None:
-            raise csv.Error("the quotes of the last row are open")
-        waits("a row whose quotes are open at the end of the file")
 
 
 def _is_filled(cell: object) -> bool:
