@@ -121,7 +121,8 @@ def open_battles(path: Path, mapping: ColumnMapping | None = None) -> BattleFile
             named by the user is missing.
     """
     mapping = mapping or ColumnMapping()
-    return BattleFile(tuple(_open_part(inspect(one), mapping) for one in list_files(path)), mapping)
+    files = list_files(path)
+    return BattleFile(tuple(_open_one(one, mapping, path if len(files) > 1 else None) for one in files), mapping)
 
 
 def join_files(files: Sequence[BattleFile]) -> BattleFile:
@@ -129,6 +130,18 @@ def join_files(files: Sequence[BattleFile]) -> BattleFile:
     if len(files) == 1:
         return files[0]
     return BattleFile(tuple(part for file in files for part in file.parts), files[0].mapping)
+
+
+def _open_one(path: Path, mapping: ColumnMapping, among: Path | None) -> BattlePart:
+    """Open one file. An error names, too, the folder or the glob `among` by which the file was found with others."""
+    try:
+        return _open_part(inspect(path), mapping)
+    except UnknownFormat as error:
+        if among is None:
+            raise
+        raise UnknownFormat(
+            f"{error}. The file is one of several in {among}: if it has no votes, move it away, or name the others"
+        ) from None
 
 
 def _open_part(container: Container, mapping: ColumnMapping) -> BattlePart:

@@ -49,6 +49,7 @@ _FAMILY: dict[Kind, str] = {
     "tsv": "delimited text",
     "parquet": "Parquet",
 }
+_DESCRIPTIONS = {"dataset_dict.json", "dataset_info.json", "dataset_infos.json", "state.json"}
 _COMPRESSED = {".gz", ".gzip", ".zst", ".zstd"}
 STANDARD_INPUT = Path("-")
 _HEAD = 64 * 1024
@@ -120,8 +121,9 @@ class Container:
 def list_files(path: Path) -> list[Path]:
     """Return the files that a path names, sorted: the file itself, the shards in a folder, or the matches of a glob.
 
-    In a folder, a file is not a shard if its name begins with a dot or an underscore. A path that does not exist and is
-    not a glob is returned as it is.
+    In a folder, a file is not a shard if a name in its path begins with a dot or an underscore, or if it is one of the
+    files in which Hugging Face Datasets describes a dataset, such as `dataset_info.json`. A path that does not exist
+    and is not a glob is returned as it is.
 
     Raises:
         UnknownFormat: the folder or the glob contains no file of a known kind, or contains a link to a missing file.
@@ -243,8 +245,8 @@ def _known_suffix(path: Path) -> str | None:
 
 
 def _is_aside(path: Path, folder: Path) -> bool:
-    """Return whether a name in the file's path below `folder` begins with "_" or ".". Such a file is no shard."""
-    return any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
+    """Return whether a file below `folder` is no shard: it describes a dataset, or a name in its path shows it."""
+    return path.name in _DESCRIPTIONS or any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
 
 
 def _is_table(text: str) -> bool:

@@ -197,8 +197,10 @@ def test_each_shard_is_read_by_its_own_columns(tmp_path: Path) -> None:
 def test_files_that_are_no_shards_are_passed_over_or_named(tmp_path: Path) -> None:
     folder = _write(tmp_path / "shards", a__parquet=_parquet(), __crc__parquet=b"x", _metadata__parquet=b"x")
     _same_votes(read_battles(open_battles(folder)))
-    (folder / "dataset_infos.json").write_text('{"default": 1}')
-    with pytest.raises(UnknownFormat, match=r"dataset_infos\.json: expected a column for model_a"):
+    (folder / "dataset_infos.json").write_text('{"default": 1}')  # Hugging Face Datasets describes the shards in it
+    _same_votes(read_battles(open_battles(folder)))
+    (folder / "notes.json").write_text('{"by": 1}')
+    with pytest.raises(UnknownFormat, match=r"notes\.json: expected a column for model_a.* several in .*shards: if it"):
         open_battles(folder)
 
 
