@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from pipeline.errors import UnknownFormat
 from pipeline.formats.battle_format import BattleFormat, NamedWinner, SpelledOutcome, first_match
@@ -17,7 +15,7 @@ from pipeline.formats.battle_formats import FORMATS
 from pipeline.formats.battle_formats.table import PUBLISHED, SYNONYMS, table_format, with_columns
 from pipeline.formats.column_names import ColumnMapping, similar_columns
 from pipeline.formats.containers import Container, inspect, list_files
-from pipeline.formats.json_pieces import read_elements, read_lines
+from pipeline.formats.json_pieces import decoded, parsed, read_elements, read_lines
 from pipeline.formats.record_shapes import BATTLE_KEYS, find_holder, require_lines, require_row
 from pipeline.formats.tables import headers
 
@@ -273,37 +271,3 @@ def raw_records(container: Container, waits: Waits | None = None) -> Iterator[by
                 waits(f"a last line of {len(line)} bytes without a newline")
                 return
             yield line.rstrip(b"\r\n")
-
-
-def decoded(raw: bytes) -> Any:
-    """Return a record decoded from JSON; None if it is not JSON, or is an object that contains a key twice."""
-    record, repeats = parsed(raw)
-    return None if repeats else record
-
-
-def parsed(raw: bytes) -> tuple[Any, bool]:
-    """Decode a record from JSON.
-
-    NaN, which Python and pandas write for a missing value, becomes None. A lone surrogate in a text is accepted.
-
-    Returns:
-        Two values: the decoded value, None if the bytes are not JSON; and whether the value is an object that contains
-            a key twice.
-    """
-    repeats = False
-
-    def once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-        nonlocal repeats
-        result = dict(pairs)
-        repeats = len(result) < len(pairs)  # the last call is that of the outermost object
-        return result
-
-    try:
-        record = json.loads(raw, object_pairs_hook=once, parse_constant=_constant)
-    except (ValueError, RecursionError):
-        return None, False
-    return record, repeats and isinstance(record, dict)
-
-
-def _constant(name: str) -> float | None:
-    return None if name == "NaN" else float(name)

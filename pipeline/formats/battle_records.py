@@ -19,9 +19,10 @@ from pipeline.events import decode_votes
 from pipeline.events.decode import Reject
 from pipeline.events.strict_checks import MAX_BYTES
 from pipeline.events.vote import SCHEMA, Vote, encode_event
-from pipeline.formats.battle_file import BattleFile, Waits, decoded
+from pipeline.formats.battle_file import BattleFile, Waits
 from pipeline.formats.battle_format import CODE, CONVERSATION, FLAGS, Fields
 from pipeline.formats.cell_values import truth_value
+from pipeline.formats.json_pieces import decoded
 from pipeline.formats.left_out import NO_OUTCOME, NO_VOTE, SELF_BATTLE, LeftOut
 from pipeline.formats.number_columns import vote_numbers
 from pipeline.formats.record_places import bad_record

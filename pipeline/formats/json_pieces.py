@@ -1,12 +1,12 @@
-"""Reads the elements of a JSON array or the lines of a file one by one. Only one record is in memory at a time.
+"""Reads and decodes the elements of a JSON array or the lines of a file. Only one record is in memory at a time.
 
 An element is returned as the bytes in the file, since the decoder of events checks bytes.
 """
 
 import json
 import re
-from collections.abc import Iterator
-from typing import IO
+from collections.abc import Iterator, Sequence
+from typing import IO, Any
 
 from pipeline.errors import UnknownFormat
 from pipeline.events.strict_checks import MAX_BYTES
@@ -153,3 +153,37 @@ def read_lines(file: IO[bytes]) -> Iterator[bytes]:
             yield line[: MAX_BYTES + 1] + (b"\n" if rest else b"")
         else:
             yield line
+
+
+def decoded(raw: bytes) -> Any:
+    """Return a record decoded from JSON; None if it is not JSON, or is an object that contains a key twice."""
+    record, repeats = parsed(raw)
+    return None if repeats else record
+
+
+def parsed(raw: bytes) -> tuple[Any, bool]:
+    """Decode a record from JSON.
+
+    NaN, which Python and pandas write for a missing value, becomes None. A lone surrogate in a text is accepted.
+
+    Returns:
+        Two values: the decoded value, None if the bytes are not JSON; and whether the value is an object that contains
+            a key twice.
+    """
+    repeats = False
+
+    def once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal repeats
+        result = dict(pairs)
+        repeats = len(result) < len(pairs)  # the last call is that of the outermost object
+        return result
+
+    try:
+        record = json.loads(raw, object_pairs_hook=once, parse_constant=_constant)
+    except (ValueError, RecursionError):
+        return None, False
+    return record, repeats and isinstance(record, dict)
+
+
+def _constant(name: str) -> float | None:
+    return None if name == "NaN" else float(name)

@@ -28,7 +28,6 @@ from pipeline.formats.battle_file import (
     BattleFile,
     BattlePart,
     Waits,
-    decoded,
     open_battles,
     raw_records,
     recognised,
@@ -37,6 +36,7 @@ from pipeline.formats.battle_format import Fields, Record
 from pipeline.formats.battle_formats.table import table_format
 from pipeline.formats.cell_values import is_absent, whole_value
 from pipeline.formats.column_names import ColumnMapping
+from pipeline.formats.json_pieces import decoded
 from pipeline.formats.record_text import TEXT_COLUMNS
 from pipeline.formats.row_mapping import SKIPPED, WITHOUT_OUTCOME, row_mapper
 from pipeline.formats.tables import CELLS, delimited_records, parquet_records, printable

@@ -17,10 +17,11 @@ import pyarrow as pa
 from pipeline.events import decode_votes
 from pipeline.events.decode import Reject
 from pipeline.events.vote import VOTE_FIELDS, Vote, encode_event
-from pipeline.formats.battle_file import OWN, BattleFile, BattlePart, decoded
+from pipeline.formats.battle_file import OWN, BattleFile, BattlePart
 from pipeline.formats.battle_format import Fields
 from pipeline.formats.battle_records import PLACEHOLDER_TIME
 from pipeline.formats.cell_values import truth_value
+from pipeline.formats.json_pieces import decoded
 from pipeline.formats.left_out import NO_OUTCOME, NO_VOTE, SELF_BATTLE, LeftOut
 from pipeline.formats.record_places import bad_record
 from pipeline.formats.record_reader import RecordCheck, identified, is_registry_event, mapped_records
