@@ -20,7 +20,7 @@ IntegrityError
 │   │   └── TopicUnavailable    a topic that we write to is missing, or an ACL forbids writing (topic)
 │   ├── MissingCodec            records are compressed by a codec that is not installed
 │   └── MissingKey              the store exists, but its voter key is missing
-├── Halted                      a limit or a gap stopped the work (runbook)
+├── Halted                      the work stopped, and a person must act (runbook)
 │   ├── TooManyRejects          too many records are rejected
 │   ├── OffsetGap               the broker deleted records before the worker read them
 │   ├── QualityGate             a critical expectation failed: nothing is published
@@ -170,7 +170,7 @@ class MissingKey(Unavailable):
 
 
 class Halted(IntegrityError):
-    """A limit or a gap stopped the work.
+    """The work stopped, and a person must act.
 
     Attributes:
         runbook: the page in deploy/runbooks that says what to do.

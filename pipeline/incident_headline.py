@@ -201,9 +201,9 @@ def _part(incident: Mapping[str, Any]) -> str:
 
 
 def _standing(incident: Mapping[str, Any]) -> str:
-    """Return a clause with the model's rank on the defended board, which leaves out the incident's votes.
+    """Return a clause with the rank of the incident's model on the defended board.
 
-    "" if the rank is not known, or if the votes are not left out.
+    The clause is "" if the rank is not known, or if no vote of the incident is left out yet.
     """
     rank = incident.get("rank")
     if rank is None or not _are_left_out(incident):

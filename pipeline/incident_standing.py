@@ -65,11 +65,11 @@ class AccountStanding:
 
 @dataclass(frozen=True, slots=True)
 class IncidentStanding:
-    """The accounts of an incident, and the number of votes that count again if the incident is resolved.
+    """The accounts of an incident, and what resolving the incident changes.
 
     Attributes:
         accounts: the accounts, without suspected ones.
-        votes_back: the number of these votes.
+        votes_back: number of votes that count again if the incident is resolved.
         suspected: the suspected accounts.
     """
 
@@ -178,6 +178,6 @@ def resolve_means(standing: IncidentStanding | None) -> str:
 
 
 def few(texts: Sequence[str]) -> str:
-    """Return the first texts, separated by commas, and how many more there are."""
+    """Return the first _NAMED texts, separated by commas, and how many more there are."""
     more = len(texts) - _NAMED
     return ", ".join([*texts[:_NAMED], *([f"and {more:,} more"] if more > 0 else [])])

@@ -27,7 +27,7 @@ def draw_board_card(board: str, rows: Sequence[Mapping[str, Any]], footer: str) 
 
     Args:
         board: name of the board.
-        rows: rows of the board, best first, with `rank`, `model`, `rating` and their intervals.
+        rows: rows of the board, best first, with the model, its rank and rating, and the intervals of both.
         footer: a line about the snapshot, at the bottom of the card.
     """
     shown = rows[:_ROWS]

@@ -28,9 +28,9 @@ from pipeline.vocabulary.arrays import Bool, Float64, Int64
 LEAST_MODELS = 5
 LEVEL = 1e-5
 LEAST_SHIFT = 0.01
-"""The least shift that counts. A change of scale counts if it moves each end of the board by at least this much.
+"""The least shift that counts, as a share of the spread of the ratings (10% to 90% quantile).
 
-The value is a share of the spread of the ratings.
+A change of scale counts if it moves each end of the spread by at least this share.
 """
 
 MAD_TO_SD = 1.4826

@@ -51,9 +51,9 @@ class LockstepGroup:
 
     Attributes:
         voters: the voters, given by the integers that `lockstep` was called with, ascending.
-        cells: number of cells that at least two of the voters share.
+        cells: number of cells (module docstring) in which at least two of the voters have a vote.
         density: density of the group by FRAUDAR (module docstring): the higher, the more votes the voters share.
-        score: largest score s of two voters of the group, in nats.
+        score: largest score s(u, v) of two voters of the group, in nats.
     """
 
     voters: tuple[int, ...]

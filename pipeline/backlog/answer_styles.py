@@ -54,7 +54,7 @@ class StyleFinding:
 
 @dataclass(frozen=True)
 class AnswerStyles:
-    """Compares the style of each model's answers in each period of four weeks with its style in all other periods.
+    """Compares the style of a model's answers in a period of four weeks with their style in all other periods.
 
     Attributes:
         votes: the n votes of the backlog.
@@ -129,7 +129,7 @@ def _latest(found: Sequence[PeriodFinding], feature: int, compared: BacklogVotes
 
 
 def _share(compared: BacklogVotes, model: int, first: int, end: int) -> float | None:
-    """Return the share of the model's battles from `first` to before `end` that it wins; None if there are none."""
+    """Return the share of wins in a model's battles in [first, end), times as for `_on`; None without battles."""
     rows = _on(compared, model, first, end)
     won = compared.outcome[rows] == np.where(compared.model_a[rows] == model, 0, 1)
     return float(won.mean()) if len(rows) else None

@@ -93,8 +93,8 @@ def target_evidence(votes: BacklogVotes, cells: BacklogCells, ranked: RankedCell
         reference: a reference that was fitted without the voters of these cells.
 
     Returns:
-        int64[c, 6] in units of 2⁻²⁴, for c ranked cells. The first three columns are "promotes" with each size δ of the
-        bias, the last three "demotes" with each δ.
+        int64[c, 6], e-values in units of 2⁻²⁴, for c ranked cells. The first three columns are "promotes" with each
+        size δ of the bias, the last three "demotes" with each δ.
     """
     sums = np.empty((len(ranked.cell), 6), dtype=np.int64)
     lengths = np.append(ranked.start, len(ranked.rows))
@@ -113,7 +113,7 @@ _CHUNK = 200_000
 
 
 def _chunks(ends: Int64) -> list[tuple[int, int]]:
-    """Split c cells into runs of about _CHUNK rows. Cell i has the rows from `ends[i]` to `ends[i + 1]` − 1."""
+    """Split cells into ranges (first, end) of about _CHUNK rows. Cell i has rows `ends[i]` to `ends[i + 1]` − 1."""
     if len(ends) < 2:
         return []
     edges = np.unique(np.searchsorted(ends, np.arange(0, ends[-1] + _CHUNK, _CHUNK)).clip(0, len(ends) - 1))

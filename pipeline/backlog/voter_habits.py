@@ -157,7 +157,7 @@ class VoterHabits:
         return self._findings(tested, total)
 
     def _findings(self, tested: Sequence[_Tested], total: Float64) -> list[HabitFinding]:
-        """Return the voters whose e-value (`total`) reaches FOUND_AT, each with the habit that adds most to it."""
+        """Return the voters whose e-value `total` reaches FOUND_AT, each with the habit that adds most to `total`."""
         best: dict[int, tuple[float, HabitFinding]] = {}
         for one in tested:
             for i in np.flatnonzero(total[one.voter] >= FOUND_AT).tolist():

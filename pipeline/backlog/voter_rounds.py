@@ -105,8 +105,8 @@ class VoterFolds:
         fold. With F folds, this takes about F times as long as one call of `iterated`.
 
         Returns:
-            The e-values of all voters. `excluded` has the attribute `suspects`, and the voters whose average e-value
-            reached EXCLUDED_AT.
+            The e-values of all voters. `excluded` is true for the voters in `suspects`, and for the voters whose
+            average e-value reached EXCLUDED_AT.
         """
         values, evaluated = VoterValues.ones(len(self.fold)), np.zeros(len(self.fold), dtype=np.bool_)
         rounds, used = 0, []

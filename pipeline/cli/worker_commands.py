@@ -190,7 +190,7 @@ def _registry_topic(
 ) -> AbstractContextManager[None]:
     """Return a context in which the topics of registry events and issued battles are read in the background.
 
-    The context does nothing if votes come from a file. The option `--registry` names the registry events then.
+    If votes come from a file, the context does nothing, because the option `--registry` names the registry events.
     """
     if isinstance(votes, FileSource):
         return nullcontext()

@@ -87,9 +87,9 @@ class JoblibRunner:
 
 
 def _up_to(sent: int, items: Iterator[ItemT], number: int) -> Iterator[ItemT]:
-    """Yield at most `number` items. Stop earlier when more than _MOST_BYTES were sent to workers.
+    """Yield at most `number` items. Stop earlier when more than _MOST_BYTES are with the workers.
 
-    `sent` is the number of bytes of the earlier items whose results are not there yet.
+    `sent` is the number of bytes of the items sent earlier, which count too.
     """
     for _ in range(number):
         if sent > _MOST_BYTES:

@@ -55,7 +55,7 @@ class SealedSegment:
         return segment.read(self._read("segment", "leaves", self.rows, self.rows_sha256), self.name)[0]
 
     def read_labels(self) -> pa.Table:
-        """Return the labels of the segment, a table with `ledger.leaf_labels.SCHEMA`; no rows if it has no labels.
+        """Return the labels of the votes: a table with `ledger.leaf_labels.SCHEMA`, empty if no vote has a label.
 
         Raises:
             Refuted: the content of the file is not what was sealed.

@@ -60,7 +60,7 @@ class SessionLeader:
             return None
 
     def write(self, directory: Path) -> None:
-        """Write the leader's file to the state directory, so that a later command can end the leader."""
+        """Write a file that describes the leader to the state directory, so that a later command can end the leader."""
         write_private(directory / _FILE, json.dumps(asdict(self)))
 
     @property

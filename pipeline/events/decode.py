@@ -261,7 +261,7 @@ def _explain(raw: bytes | None, error: Exception, fields: Container[str]) -> tup
 
 
 def _field_at(raw: bytes, place: int) -> str:
-    """Return " in 'KEY'" for the last key of a record before a place; "" if there is none."""
+    """Return " in 'KEY'" for the last key in the first `place` bytes of a record; "" if there is none."""
     keys = _KEY.findall(raw[:place])
     return f" in '{keys[-1].decode()}'" if keys else ""
 

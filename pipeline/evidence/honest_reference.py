@@ -242,7 +242,7 @@ class Reference:
         Args:
             a, b: int64[n], positions of the two models in `theta`.
             outcome: int64[n], 0 (a wins), 1 (b wins), or 2 (tie).
-            level: int64[n], the honest probability of a tie, from `tie_level`.
+            level: int64[n], the honest probability of a tie, as a row number from `tie_level`.
 
         Returns:
             int64[n, 3] in units of 2⁻²⁰ nats.

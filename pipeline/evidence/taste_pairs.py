@@ -102,7 +102,7 @@ class DecidedVotes:
 
 
 def _squares(group: Int64, values: Float64, groups: int, rows: Int64 | None = None) -> Float64:
-    """Return (Σx)² − Σx² of each group, over some rows; None for all rows."""
+    """Return (Σx)² − Σx² of each group. The sums are over the given `rows`, or over all rows if `rows` is None."""
     x, xx = (_sums(group, values, groups, rows, power) for power in (1, 2))
     return np.asarray(x**2 - xx, dtype=np.float64)
 

@@ -122,7 +122,7 @@ def read_batches(file: pq.ParquetFile, columns: Collection[str], rows: int) -> I
 
 
 def with_texts(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return a batch in which columns of bytes are columns of text, as some programs store every text as bytes.
+    """Convert the columns of bytes in a batch to columns of text, because some programs store every text as bytes.
 
     Bytes of a fixed length are digests and become hexadecimal digits. A column that is not valid UTF-8 is unchanged.
     """
@@ -233,7 +233,7 @@ def _require_bytes(path: Path, chunk: ChunkSizes) -> None:
 
 
 def _rows_at_a_time(chunks: list[ChunkSizes], coded: Collection[str]) -> int:
-    """Return how many rows are read at a time, so that a copy of the longest repeated text for each row fits."""
+    """Return how many rows to read at a time, so that their repeated texts, copied, take at most 8 · _PIECE bytes."""
     widest = [
         chunk.largest
         for chunk in chunks

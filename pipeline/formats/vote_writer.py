@@ -124,7 +124,7 @@ def _parquet(target: IO[bytes], schema: pa.Schema) -> Iterator[Write]:
 
 
 def _json_records(batch: pa.RecordBatch, events: bool) -> list[bytes]:
-    """Return the rows as JSON objects, with times as text."""
+    """Return the rows as JSON objects, with times as text. For events, keys are sorted and nulls left out."""
     plain = [_texts_of_times(column) if pa.types.is_timestamp(column.type) else column for column in batch.columns]
     rows = pa.record_batch(plain, names=batch.schema.names).to_pylist()
     if events:

@@ -59,10 +59,10 @@ class Incident(AlertSpan):
         return frozenset(self.votes_by_voter())
 
     def votes_by_voter(self) -> dict[int, Int64]:
-        """Return each account with the packed positions of its counted votes, int64[n], ascending.
+        """Return account → the packed positions (partition and offset) of its counted votes, int64[n], ascending.
 
         The accounts are those that an alert names and those that follow an alert. Followers of an alert about a side
-        effect, such as an opponent that loses, are left out, because that alert states another claim.
+        effect, such as an opponent that loses, are left out.
         """
         found = {one.voter: one.votes for one in self.alerts if one.voter}
         for one in self.alerts:

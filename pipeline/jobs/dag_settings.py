@@ -85,7 +85,7 @@ def store_url(connection: Mapping[str, Any], place: str) -> str:
 
 
 def _extra(connection: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """Return the settings in the field "extra" of a Connection. The field may contain keys and passwords."""
+    """Return the settings in the field "extra" of a Connection. `place` names the Connection in error messages."""
     found = {name: value for name, value in connection["extra"].items() if name not in _TLS}
     _expect_settings(found, f"{place}, extra")
     return found

@@ -277,7 +277,7 @@ def _append_segment(log: VoteLog, file: SegmentFile, files: BundleFiles, older: 
 
 
 def _read_segment(file: SegmentFile, files: BundleFiles) -> tuple[pa.Table, bytes]:
-    """Return the rows of a segment and their stored hashes. The digest is checked before the file is parsed."""
+    """Check the SHA-256 of a segment's file, then parse the file. Return the rows and their stored hashes."""
     data = files[file.path]
     if sha256_hex(data) != file.sha256:
         raise _wrong_digest(file.path, data, file.sha256)

@@ -51,8 +51,8 @@ class PublishedIntervals:
     """The intervals of a snapshot, as `intervals.json` states them.
 
     Attributes:
-        level: coverage from 0 to 1: of the clustered intervals at one snapshot, and of the sequences over all
-            snapshots.
+        level: coverage, from 0 to 1. Clustered intervals have this coverage at one snapshot, confidence sequences at
+            all snapshots together.
         models_ever: number of models with votes in the raw view (`confidence_sequences`).
         summed_at: size of the vote log at which the sums over voters were last computed from all votes.
         views: view → rows, best model first.

@@ -204,7 +204,7 @@ class _Search:
 
     @single_blas_thread
     def smallest(self) -> RankSwap | None:
-        """Return the fewest votes that any pass found to drop. None if no pass swaps the models."""
+        """Return the smallest set of votes found whose removal swaps the models; None if no set was found."""
         best: _Refit | None = None
         order = self._at_start[0]
         for _ in range(_PASSES):

@@ -141,8 +141,8 @@ def _by_model(a: Int32, b: Int32, size: int, values: Float64) -> Float64:
 def _solve(hessian: Float64, right: Float64) -> Float64 | None:
     """Solve H x = right; None if H is singular in float64 even after the change below.
 
-    H maps a shift of all strengths to zero, because it changes no probability. So a multiple of 11ᵀ is first added to
-    the part of H that belongs to the strengths.
+    H maps a shift of all strengths to zero, because such a shift changes no probability. So a multiple of 11ᵀ is first
+    added to the part of H that belongs to the strengths.
     """
     size = len(hessian) - 1
     regular = hessian.copy()

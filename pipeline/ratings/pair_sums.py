@@ -78,7 +78,7 @@ def _dense(columns: tuple[CodedColumn, CodedColumn, CodedColumn], size: int) -> 
 
 
 def _count_rows(columns: tuple[CodedColumn, CodedColumn, CodedColumn], size: int, rows: range) -> Int64:
-    """Count the votes of some rows, a block of them at a time, because a key takes 24 bytes while it is computed."""
+    """Count the votes of some rows. Rows are counted in blocks, because a row needs 24 bytes while it is counted."""
     cells = size * size * _CELLS
     block = max(_BLOCK, cells)
     total = np.bincount(_keys(columns, size, slice(rows.start, min(rows.start + block, rows.stop))), minlength=cells)

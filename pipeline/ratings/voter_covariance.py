@@ -30,7 +30,7 @@ _ROUNDING = 1e-9
 
 @single_blas_thread
 def wider_covariance(independent: Float64, clustered: Float64) -> Float64:
-    """Return a covariance by which nothing has a smaller variance than by either of two covariances.
+    """Return a covariance, float64[K, K], that gives no quantity a smaller variance than either argument does.
 
     Args:
         independent, clustered: float64[K, K], the two covariances.

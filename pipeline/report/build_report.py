@@ -60,7 +60,7 @@ def build_report(votes: ReportVotes, source: ReportSource, options: ReportOption
 
     Args:
         votes: the votes that count.
-        source: where the votes come from. The seed and the hashes of the files in it decide all random draws.
+        source: where the votes come from. Its seed and its hashes of the files decide all random draws.
         options: options of the report; None for the defaults.
 
     Raises:

@@ -107,7 +107,7 @@ def _drawn(rows: list[dict[str, Any]]) -> list[dict[str, float]]:
 
 
 def format_odds(value: float) -> str:
-    """Return how rare something is among honest subjects, such as "1 in 2,000"."""
+    """Return the field `odds` of a finding as text: "1 in 2,000" for 2,000."""
     if value < _LARGEST_PLAIN:
         return f"1 in {value:,.0f}"
     return f"1 in 10{str(int(f'{value:.0e}'.partition('e')[2])).translate(_SUPERSCRIPT)}"

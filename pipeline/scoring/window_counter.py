@@ -48,7 +48,7 @@ MAX_ROWS = 2_048
 HASH_BITS = (32, 16, 12, 10, 8, 6, 4, 2, 0)
 """Numbers of bits to which hashes are shortened, largest first.
 
-The column `kind` of stored counts contains kind + 4 · i if the hashes of the row have HASH_BITS[i] bits."""
+If the hashes of a row have HASH_BITS[i] bits, 4 · i is added to the kind of the row in stored counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +79,10 @@ class WindowVotes:
     Attributes:
         partition: partition number (partition_no) of each vote.
         at: time of each vote in microseconds since 1970 UTC; the vote counts in the window with this time.
-        late: whether the vote is a late vote of a stream, which counts neither in `appearances` nor in `chosen`.
+        late: whether the vote is a late vote of a stream. Late votes count neither in `appearances` nor in `chosen`.
         models: int64[n, 2], model numbers (model_no) of model a and b.
         outcome: int8[n], a position in OUTCOMES.
-        side: bit 0 of SHA-256(vote_id), which chooses the side of the battle that `chosen` counts.
+        side: bit 0 of SHA-256(vote_id): the vote counts in `chosen` for model a if it is 0, for model b if it is 1.
         cohort: a position in COHORTS.
         network: `network_hash` of the network's name, −1 without a network.
         prompt: 32 bits of the prompt's hash, −1 without a prompt.

@@ -1,6 +1,6 @@
-"""Keeps references of snapshots in memory: that of the newest snapshot, and earlier ones that were used recently.
+"""Keeps references in memory: the reference of the newest snapshot, and recently used references of earlier snapshots.
 
-The reference of a snapshot has the strengths of models with which detectors compare votes.
+The reference of a snapshot has the models' strengths. Detectors compare votes with these strengths.
 """
 
 from cachetools import LRUCache

@@ -124,7 +124,8 @@ class VoterStateCache:
     def mark_written(self) -> None:
         """Mark all states as written, so that they may be dropped.
 
-        The list of partitions with older states of new voters is emptied too; `get` reads it from the store again.
+        The cache also forgets which partitions have states of voters who are new in another partition. `get` reads this
+        from the store again.
         """
         self._carrying.clear()
         for part, group in self._unwritten.items():

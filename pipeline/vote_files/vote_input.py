@@ -184,7 +184,7 @@ def _needed(needs: RatingOptions | None, rules: Method, more: frozenset[str]) ->
 
 
 def _text_check(rules: Method) -> RecordCheck | None:
-    """Return the check of texts that the rules of a method need, or None."""
+    """Return the check of texts that the rules of a method need; None if no rule reads texts."""
     if "frequent_prompt" not in rules.rules:
         return shipped_leak_check() if "identity_leak" in rules.rules else None
     from pipeline.stream.near_prompts import NearPrompts  # noqa: PLC0415  # SciPy is slow to import

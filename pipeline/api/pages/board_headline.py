@@ -155,7 +155,7 @@ def manipulated(lines: Sequence[Mapping[str, Any]], incidents: Sequence[Mapping[
     Returns:
         {"raw_first", "elsewhere", "incidents"}. `raw_first` is the line of the model that leads the raw view.
         `elsewhere` is the number of models whose raw rank differs from their defended rank. `incidents` are the given
-        incidents, sorted by the number of places by which they move a model, most first.
+        incidents, sorted by the number of places that the incident's votes move a model, largest first.
     """
     both = [line for line in lines if line["raw"] and line["defended"]]
     first = min(both, key=lambda line: line["raw"]["rank"], default=None)

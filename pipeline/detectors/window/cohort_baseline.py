@@ -76,11 +76,11 @@ def decided_share(table: Float64) -> Float64:
 def upper_shift(base: Float64) -> Float64:
     """Return float64[r], by how many logits honest voters may rate each model above the snapshot.
 
-    The comparison votes, which are the votes of other voters on the model, give an estimate. The result is two standard
-    errors above this estimate.
+    The number of logits is estimated from the comparison votes, which are the votes of other voters on the model. The
+    result is two standard errors above the estimate.
 
     Args:
-        base: float64[r, 5], the comparison votes on each model; for "demoted" with wins and losses exchanged.
+        base: float64[r, 5], counts of the comparison votes on each model. For "demoted", wins and losses are exchanged.
     """
     share = decided_share(base)
     decided = base[:, WON] + base[:, LOST] + _PRIOR

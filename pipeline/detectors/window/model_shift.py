@@ -168,8 +168,8 @@ class _EvaluatedSums:
 
     Attributes:
         sums: the sums.
-        excess, information: float64[m, s, STRATA], the sums of these names for each model, time slot and stratum (kind
-            of voters).
+        excess, information: float64[m, s, STRATA], `sums.by_slot` of these names, in votes, for each model, time slot
+            and stratum (kind of voters).
         decided: int64[m, s, 2], numbers of decided votes and of wins of each model in each slot.
         ratios: the log-likelihood ratios of a change, by model, direction and slot in which the change began.
         log_e: int64[m, 2], ln of the evidence for each direction, in units of 2⁻²⁰ nats.

@@ -271,7 +271,7 @@ def _declared_shares(registry: RegistryState) -> _DeclaredShares | None:
 
 
 def _group_votes(columns: KeyedColumns) -> Float64:
-    """Return the number of votes of each key's group."""
+    """Return float64, for each key the number of votes of all keys with the same `group`."""
     groups = np.bincount(columns["group"], weights=columns["chosen"])
     return np.asarray(groups[columns["group"]])
 

@@ -181,7 +181,7 @@ class TrafficGap(_HourlyTraffic):
 
 
 def _alerts_only(state: WindowState) -> dict[str, Any]:
-    """Return the open alert of an old state. What the state learned is dropped: it counts votes and not sittings."""
+    """Return the open alert of an old state, without the state's counts, which are of votes and not of sittings."""
     return {name: state[name] for name in alert_policy.NO_ALERT if name in state}
 
 

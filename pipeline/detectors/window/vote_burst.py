@@ -247,7 +247,7 @@ def _learned_shares(columns: KeyedColumns, hour: int, kind: Int64, spread: Float
 
 
 def _concentration(spread: Float64) -> Float64:
-    """Return 1/k for each kind of key, where k is the concentration: the ratio of the sums in `spread`, limited."""
+    """Return 1/k for each kind of key, limited to _SPREAD. 1/k is the quotient of the two sums in `spread`."""
     return np.clip(spread[..., 0] / np.maximum(spread[..., 1], 1), *_SPREAD)
 
 
@@ -278,7 +278,7 @@ def _learn(columns: KeyedColumns, x: Float64, n: Int64, hour: int) -> None:
 
 
 def _spread(spread: Float64, x: Float64, n: Int64, share: Float64, kind: Int64, quiet: Bool) -> Float64:
-    """Add the window's excess of variance and number of votes to each kind's sums, without keys that have an alert."""
+    """Add a window to `spread`: float64[3, 2], sums of excess variance and of votes over the keys without an alert."""
     after = spread.copy()
     for one in range(3):
         rows = quiet & (kind == one) & (share * n >= 1)

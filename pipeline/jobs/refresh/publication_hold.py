@@ -69,7 +69,7 @@ def moves_to_hold(connection: Connection, rows: Rows) -> list[dict[str, Any]]:
 
 
 def expect_no_hold(store: Store, candidate_id: str) -> None:
-    """Raise `PublicationHeld` if a candidate moves a model of the top by too many places and nobody has released it.
+    """Hold a candidate that moves a model of the top by too many places, unless a person has released the candidate.
 
     A candidate is a rated snapshot that is not published yet. No error is raised if the candidate has been published
     meanwhile, or if another snapshot was published after the candidate was rated.

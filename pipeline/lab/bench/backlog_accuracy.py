@@ -92,7 +92,7 @@ def _small_boards(runs: int) -> Iterator[AccuracyFigure]:
 
 
 def _named(found: BacklogFindings) -> set[int]:
-    """Return the voters that are excluded or proposed: alone, or as members of a group."""
+    """Return the voters who are excluded for their own votes or proposed for exclusion as members of a group."""
     alone = {one.voter for one in found.voters if one.e_value >= CRITICAL}
     return alone.union(*(one.members.tolist() for one in found.pools))
 

@@ -15,7 +15,7 @@ from pipeline.lab.bench.real_boards import RealVotes
 from pipeline.vocabulary.arrays import Bool, Float64, Int64
 
 FRIENDS = 4
-"""Number of models that an attack for a provider promotes, but at most a third of all models."""
+"""An attack for a provider promotes this many models, or a third of all models if that is fewer."""
 
 _FOCUS = 0.2
 _SLIPS = 0.02
@@ -63,7 +63,7 @@ class PlantedStream:
     """Votes of real people and of attackers.
 
     Attributes:
-        votes: the votes of both, in order.
+        votes: the votes of real people and of attackers, in the order in which they are cast.
         attackers: int64[k], numbers of the attackers.
         targets: int64[t], the models that the attack promotes or demotes. An attack for a provider has all models of
             the provider.

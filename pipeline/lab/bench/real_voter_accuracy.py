@@ -252,7 +252,7 @@ def _power(name: str, boards: Sequence[RealBoard], orders: int, seed: int, step:
 def _add_run(sums: _Attackers, stream: PlantedStream, order: int, attack: PlantedAttack) -> None:
     """Run a stream, and add what was found about its attackers to `sums`.
 
-    If the attack is a habit in all battles, an alert about random clicks counts as a warning of it.
+    If the attack is a habit in all battles, an alert about random clicks counts as a warning of the attack.
     """
     streamed = run_stream(stream)
     who = np.searchsorted(streamed.names, stream.attackers)

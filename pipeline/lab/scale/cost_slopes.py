@@ -36,7 +36,7 @@ class CostSlope:
 
     @property
     def slope(self) -> float:
-        """Cost of one more million votes, between the two largest boards; at least 0."""
+        """Cost of one more million votes between the two largest boards, in `unit`. A negative cost becomes 0."""
         return max(self.slopes[-1], 0.0)
 
     @property

@@ -41,7 +41,7 @@ class StageCost:
         stage: one of STAGES.
         votes: number of votes.
         seconds: processor time of the process, user and system, in seconds.
-        peak_mb: its largest resident set, in MB.
+        peak_mb: largest resident set of the process, in MB.
     """
 
     stage: str

@@ -107,7 +107,7 @@ def _error(inverse: Float64, scatter: Float64) -> float:
 
 
 def _mean_error(inverse: Float64, board: ReportBoard) -> float:
-    """Return the mean standard error of the models, in logits, with each vote taken as a cluster."""
+    """Return the mean standard error of the models, in logits, with each vote as a cluster (see `_error`)."""
     a, b, outcome = board.votes.codes
     square = residuals(board.fitted.theta, a, b, outcome) ** 2
     size = len(inverse)

@@ -189,7 +189,7 @@ def _unresolved(connection: Connection, signal: Signal) -> str | None:
 
 
 def _wakes(connection: Connection, alert_id: str, signal: AlertSignal) -> bool:
-    """Return whether a signal ends an alert's snooze. It does so if it turns a warning into a critical alert."""
+    """Return whether a signal ends an alert's snooze: only a critical signal for a warning does."""
     c = schema.alert.c
     row = connection.execute(sa.select(c.state, c.severity).where(c.alert_id == alert_id)).one_or_none()
     return row is not None and tuple(row) == ("snoozed", "warning") and signal.severity == "critical"

@@ -183,7 +183,7 @@ def _excess(evidence: Mapping[str, Any], votes: int) -> float | None:
 
 
 def _select(shown: dict[str, Any], closed: int | None) -> _Selected | None:
-    """Return an alert about windows with the selection of its votes. None if the alert selects no particular votes."""
+    """Return an alert with the selection of its votes; None if it is about a voter or selects no particular votes."""
     if shown["subject"]["kind"] == "voter" or "window" not in shown["evidence"] or "until" not in shown:
         return None
     shown = with_end(shown, closed)

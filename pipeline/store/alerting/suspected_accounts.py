@@ -1,8 +1,8 @@
-"""Finds the suspected accounts of stored incidents: those that vote on its target as the accounts of a campaign do.
+"""Finds the suspected accounts of an incident: accounts that vote on its target as the accounts of a campaign do.
 
-`pipeline.incidents.suspects` decides who is suspected. This module reads the votes that it needs: those on the target
-in a period around the incident. Reading them takes time, so the result is kept with the incident
-and is used again while claims, period and accounts of the incident are the same.
+`pipeline.incidents.suspects` decides who is suspected. This module reads the votes on the target in a period around the
+incident. Reading these votes takes time, so the result is kept with the incident and is used again while claims, period
+and accounts of the incident are the same.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def _read_votes(connection: Connection, model: int, first: int, last: int, refer
 def _count_period(
     connection: Connection, voters: Int64, first: int, last: int, reference: Reference
 ) -> tuple[Int64, Int64]:
-    """Count the votes and the ties of some voters, ascending, in a period."""
+    """Return the numbers of votes and of ties that each voter cast in a period. `voters` must be ascending."""
     v, values = vote_table.votes_of(connection, voters.tolist()).c, voters.tolist()
     tie = sa.func.sum(sa.case((v.outcome >= _LEAST_TIE, 1), else_=0))
     blocks = [np.zeros((3, 0), dtype=np.int64)]

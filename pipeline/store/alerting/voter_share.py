@@ -49,10 +49,9 @@ def update_alert(connection: Connection, now: int) -> DominantVoter | None:
 
 
 def read_reported(connection: Connection) -> DominantVoter | None:
-    """Return the voter that the unresolved alert about a large share of votes describes.
+    """Return the numbers of votes in the unresolved alert about a voter with a large share of all votes.
 
-    The function is for database roles that may not read voters: only the numbers of votes are known, and the field
-    `voter` is 0.
+    The function is for database roles that may not read voters, so the field `voter` of the result is 0.
 
     Returns:
         None if there is no unresolved alert.

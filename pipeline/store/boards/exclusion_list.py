@@ -225,7 +225,7 @@ def has_entry(connection: Connection, kind: str, target: str) -> bool:
 
 
 def flagged_voters(connection: Connection, besides: Collection[str] = ()) -> list[int]:
-    """Return the voters with an unresolved alert as sorted pseudonyms. References are fitted without their votes.
+    """Return the sorted pseudonyms of the voters with an unresolved alert. References are fitted without these voters.
 
     Args:
         connection: reads the store.

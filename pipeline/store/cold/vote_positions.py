@@ -18,7 +18,7 @@ def read_at(
 ) -> dict[tuple[int, int], tuple[Any, ...]]:
     """Return columns of the votes at some positions. A position without a vote is left out.
 
-    Archived votes are looked for after the hot ones, so a vote that is archived in between is found.
+    The archive is read after the table `vote`, so a vote that is archived between the two reads is found.
 
     Args:
         connection: a transaction.

@@ -104,7 +104,7 @@ def pack(batch: pa.RecordBatch) -> bytes:
 
 
 class PackedRows:
-    """Reads the columns of a packed chunk, each when it is asked for."""
+    """Reads the columns of a packed chunk. A column is decoded only when it is read."""
 
     def __init__(self, raw: bytes) -> None:
         """Unpack the bytes that `pack` returned."""

@@ -97,7 +97,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def database_exists(engine: Engine) -> bool:
-    """Return False if the SQLite file is missing (a connection would create it). True for every other database."""
+    """Return False for a SQLite database whose file is missing (a connection would create the file), otherwise True."""
     return has_server(engine) or Path(str(engine.url.database)).exists()
 
 

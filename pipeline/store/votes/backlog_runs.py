@@ -27,7 +27,7 @@ RunKind = Literal["backfill", "reevaluate"]
 RunForm = Literal["iterated", "nested"]
 
 COMPLETE = "complete"
-"""Key in the summary of a run. Its value says whether all votes with a voter could be compared."""
+"""Key in the summary of a run. Its value is true if every voter could be compared with the other voters."""
 
 _LOCK = 0xBAC10
 

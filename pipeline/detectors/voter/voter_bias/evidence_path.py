@@ -142,8 +142,8 @@ class EvidencePath:
         """Return the parts of the e-value after vote i.
 
         Returns:
-            Two lists. The first has an item for each alternative about a model: (promotes or demotes, model number, δ,
-                part). The second has an item for each alternative of GENERIC: (text, part).
+            Two lists. The first has an item for each alternative about a model: (promotes or demotes, model number,
+                size δ of the bias in logits, part). The second has an item for each text in GENERIC: (text, part).
         """
         targets, rows = self.joined.targets, self.joined.rows
         here = np.flatnonzero(np.repeat(self.voter == self.voter[i], 2)[: 2 * i + 2])

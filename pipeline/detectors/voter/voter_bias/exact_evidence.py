@@ -126,7 +126,7 @@ class ExactEvidence:
         return cls(voters, path, row, mixture, levels, emitted, bound, folded)
 
     def update(self, heads: StateHeads) -> None:
-        """Write the emitted level, the bound and the number of pending entries of these voters into `heads`."""
+        """Write the highest emitted level, the bound and the number of pending entries of each voter into `heads`."""
         heads.emitted[self.voters, 0] = self.emitted
         heads.bound[self.voters] = self.bound
         for i, (_, _, pending) in self.folded.items():

@@ -99,7 +99,7 @@ class RunningEvidence:
         return near | self.large | looks_of(self.votes_so_far, emitted)
 
     def update(self, heads: StateHeads, pending: Int64, snapshot: int) -> None:
-        """Set the heads of all voters to their values after the last vote, before any vote is folded (`state_codec`).
+        """Set the head of each voter to its values after the voter's last vote. No vote is folded yet (`state_codec`).
 
         Args:
             heads: the heads to change, in place.

@@ -30,7 +30,10 @@ MAX_PENDING = 32
 """The largest number of pending entries. To evaluate so few votes again costs less than to store their components."""
 
 MAX_MODEL_NUMBER = np.iinfo(np.uint16).max
-"""The largest model number that a pending entry can hold. A vote on a model with a larger number is folded at once."""
+"""The largest model number that a pending entry can hold.
+
+A vote on a model with a larger number is folded (module docstring) at once.
+"""
 
 _HISTORY, COMPONENTS, _MARKER = ord("H"), ord("D"), 255
 _SHORT = np.dtype(
