@@ -1,8 +1,8 @@
 """Reads for which boards the DAGs of this folder run. Every DAG file imports this module, which has no DAG itself.
 
-Without a file of boards there is one board, whose store the settings of the tasks name (INTEGRITY_STORE). A file of
-boards is named by Airflow's configuration (section `integrity`, key `boards`: AIRFLOW__INTEGRITY__BOARDS), or it is
-`boards.toml` beside this module:
+Without a file of boards there is one board. Its store is the setting INTEGRITY_STORE of the tasks. The path of a file
+of boards is set in Airflow's configuration (section `integrity`, key `boards`: AIRFLOW__INTEGRITY__BOARDS). The default
+is `boards.toml` beside this module:
 
     [[boards]]
     name = "text"                   # in the names of the DAGs: refresh_ratings__text
@@ -10,7 +10,7 @@ boards is named by Airflow's configuration (section `integrity`, key `boards`: A
     refresh_ratings = "0 * * * *"   # optional: schedule of a DAG, "" for none
     settings = { hold_places = 3 }  # optional: settings of `integrity doctor`, without keys and passwords
 
-A fault in the file is an import error of every DAG file, which names the place in the file.
+A fault in the file makes the import of every DAG file fail, with a message that has the place of the fault.
 """
 
 from __future__ import annotations

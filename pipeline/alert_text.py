@@ -292,7 +292,7 @@ def _what_to_do(alert: Mapping[str, Any], counts: bool | None, back: int | None)
 
 
 def _counting(alert: Mapping[str, Any], counts: bool | None) -> str:
-    """Return a sentence that says whether the voter's votes count. `counts` is as for `explain_lines`."""
+    """Return a sentence that says whether the voter's votes count. With None for `counts`, the severity decides."""
     is_critical = alert["severity"] == "critical"
     if counts is False or (counts is None and is_critical):
         return "The voter's votes are left out of the defended view, at the latest from the next refresh on."

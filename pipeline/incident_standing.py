@@ -169,7 +169,10 @@ def _besides(incident: Mapping[str, Any], standing: IncidentStanding) -> str:
 
 
 def resolve_means(standing: IncidentStanding | None) -> str:
-    """Return a clause about the votes that count again if the incident is resolved."""
+    """Return a clause about the votes that count again if an incident is resolved.
+
+    With None, the clause has no number of votes.
+    """
     if standing is None:
         return "what a policy left out counts again at the next refresh"
     back = standing.votes_back

@@ -219,14 +219,14 @@ def _groups(first: Int64, second: Int64, score: Float64, edges: Int64, size: Int
 
 
 def _peel(edges: Int64, size: Int64) -> tuple[float, list[int], int]:
-    """Remove one voter after another, smallest weight of shared votes first; return the densest set that was left.
+    """Search a group for its densest subset, removing one voter after another, least weight of shared votes first.
 
     Args:
-        edges: int64[e, 2], pairs (cell, voter) of one group.
+        edges: int64[e, 2], pairs (number of a cell, number of a voter who has a vote in this cell).
         size: number of votes in each cell of the board.
 
     Returns:
-        The density of the set, its voters, and the number of cells that at least two of them share.
+        The density of the subset, its voters, and the number of cells that at least two of these voters share.
     """
     best: tuple[float, list[int], int] = (-1.0, [], 0)
     while True:

@@ -15,10 +15,8 @@ Thresholds:
 
     shift, rescaling   the thresholds of `common_movement`
     refit              more than half of the models deviate from the common movement by more than three standard errors.
-                       In addition, the median deviation is more than four times the usual deviation, which is the
-                       median over the board's transitions. It is computed with and without the assumption that
-                       deviations grow with the square root of the days between two snapshots, and the larger value
-                       counts. At least six transitions are needed
+                       In addition, the median deviation is more than four times the usual deviation
+                       (`_usual_residuals`). At least six transitions are needed
     intervals          p < 1e-5 (Student's t) and a factor of at least 1.25, apart from the change of the widths that
                        the numbers of votes explain (1/√votes)
     recount            at least three models have votes in both snapshots; the counts of at least 80% of them fall, and
@@ -160,16 +158,15 @@ def _movement_changes(
 def _usual_residuals(
     pairs: Sequence[tuple[PublishedBoard, PublishedBoard]], movements: Sequence[CommonMovement | None]
 ) -> Float64:
-    """Return float64[t], the residual that is usual for each of t transitions between two snapshots, in points.
+    """Return float64[t], the usual residual of each of t transitions between two snapshots, in points.
 
-    A residual is how far a model deviates from the common movement. The typical residual of a transition is the median
-    of the sizes of its residuals. The usual residual of a transition is the larger of two values:
+    A residual is how far a model deviates from the common movement. Let r be the median size of the residuals of a
+    transition, and d its number of days. The usual residual of a transition is the larger of two values:
 
-    - the median of the typical residuals of all transitions;
-    - √days · the median of (typical residual / √days) over all transitions, since residuals may grow with √days. The
-      first √days is of this transition.
+    - the median of r over all transitions;
+    - √d of this transition, times the median of r / √d over all transitions, since residuals may grow with √d.
 
-    With too few transitions, the result is infinite.
+    With too few transitions, all results are infinite.
     """
     known = np.array([movement is not None for movement in movements], dtype=np.bool_)
     if known.sum() <= _REFIT_OTHERS:

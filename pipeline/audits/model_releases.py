@@ -1,13 +1,13 @@
 """Runs the audit `best_of_n`: estimates the gain from testing N private variants and releasing the best one.
 
-The score of the best of N variants is too high on average, because it was selected for its luck too: the winner's
-curse. N is the larger of two numbers: the number that the provider disclosed, and the number of the family's variants
-seen before the release. There is a finding in three cases: several variants were seen and no number was disclosed, the
-disclosed number is below the number seen, or N is above 10.
+The winner's curse: the score of the best of N variants is too high on average, because a variant is also selected for
+its luck. N is the number of variants that the provider disclosed, or the number of the family's variants seen before
+the release if that is larger. There is a finding in three cases: several variants were seen and no number was
+disclosed, the disclosed number is below the number seen, or N is above 10.
 
-A finding states the score with and without the winner's curse (`ratings.selection_intervals`). If N was not disclosed,
-the finding states an upper and a lower bound of the score without the curse instead. The upper bound is the score
-itself. The lower bound subtracts the curse that would arise if all variants that were seen were equally good.
+A finding states the published score, and the score corrected for the curse (`ratings.selection_intervals`). If no
+number was disclosed, the finding states two bounds instead of the corrected score. The upper bound is the published
+score. The lower bound is the published score minus the curse of equally good variants, as many as were seen.
 
 Source: Singh et al. 2025, "The Leaderboard Illusion", section 3: 27 private variants of one provider before one
 release; the score of one variant was published.

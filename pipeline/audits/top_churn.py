@@ -76,7 +76,7 @@ class TopChurn:
 
     @property
     def overtakings(self) -> int:
-        """Number of changes in which the new first model was in both snapshots."""
+        """Number of changes of the first place to a model that was on the board before the change."""
         return sum(not change.newcomer for change in self.changes)
 
 

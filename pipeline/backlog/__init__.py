@@ -23,7 +23,7 @@ pooled_groups     pools the voters of one cohort
 model_periods     compares a model's results in each period of four weeks with its results in all other periods
 answer_styles     finds models whose answers are longer, or have more lists, in some weeks than in others
 voter_habits      finds voters who prefer one style of answers, or press "both bad", more often than honest voters do
-habit_nulls       computes likelihood ratios of habits against honest voters who differ in how often they show them
+habit_nulls       computes likelihood ratios of habits, where honest voters have habits of different strength
 
 The evaluation is a pure function: the same votes, key and options give the same findings.
 """

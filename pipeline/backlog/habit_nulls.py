@@ -31,7 +31,7 @@ WIDE_SHARE, WIDE = 0.1, 1.5
 """For the share WIDE_SHARE of honest voters, the standard deviation of b is assumed to be WIDE times s."""
 
 BIASED = (1.5, 6.0)
-"""The range of b for voters with a habit. b is the logit that is added to an honest voter's chance of the habit."""
+"""The range of b for voters with a habit. b is how far the logit of a voter's chance lies above other voters' logit."""
 
 _MOST_SPREAD = 2.5
 _READINESS = np.arange(-9.0, 9.01, 0.1)

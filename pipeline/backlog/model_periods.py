@@ -44,11 +44,11 @@ class PeriodFinding:
     """A model whose results in one period differ from its results in all other periods.
 
     Attributes:
-        model: number of the model.
+        model: integer that identifies the model.
         first, end: the period, in microseconds since 1970 UTC.
         direction: `promotes` if the model wins more than in other periods, `demotes` if less.
         log_e: ln of the e-value. The null hypothesis is that the model wins as in the other periods.
-        voters: number of voters on the model in this period.
+        voters: count of voters who have votes on the model in this period.
         tests: number of pairs of a model and a period that were tested.
     """
 

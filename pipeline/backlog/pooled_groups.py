@@ -34,13 +34,13 @@ class GroupFinding:
     """A cohort whose voters promote or demote a model.
 
     Attributes:
-        group: number of the cohort.
-        model: number of the model.
+        group: integer that identifies the cohort.
+        model: integer that identifies the model.
         direction: `promotes` or `demotes`.
         log_e: ln of the e-value. The null hypothesis is that all voters of the cohort are honest about the model.
-        voters: number of the cohort's voters on the model.
-        members: int64[k], positions of the voters who promote or demote the model, ascending.
-        likelihood: float64[k], the probabilities that these voters promote or demote the model.
+        voters: count of the cohort's voters who have votes on the model.
+        members: int64[k], integers that identify the voters who promote or demote the model, ascending.
+        likelihood: float64[k], for each of these voters the probability that the voter promotes or demotes the model.
         tests: number of pairs of a cohort and a model that were tested.
     """
 

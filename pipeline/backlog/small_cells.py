@@ -39,8 +39,9 @@ class SmallCells:
 
     Attributes:
         cell: int32[c], positions in `CohortVotes.cells`.
-        decided, lost: two arrays int32[c] each, the row of each cell in `decided_table` and in `lost_table`. The first
-            array is for a voter who promotes the model, the second for one who demotes it.
+        decided: the row of each cell in `decided_table`, as two arrays int32[c]: one for voters who promote the model,
+            one for voters who demote it.
+        lost: the row of each cell in `lost_table`, as two arrays in the same order.
         decided_table, lost_table: float64[t, 3], ln of the ratio, with a column for each δ in DELTAS. `decided_table`
             has the ratio that compares wins with losses, without ties. `lost_table` has the ratio that compares the
             number of losses with all votes, ties included.
@@ -96,8 +97,8 @@ class SmallTables:
 
         Args:
             cell: int64[c], positions of the cells in `CohortVotes.cells`.
-            counts: the counts of these cells. The honest chances in them are already raised.
-            ties: float64[c], the largest honest share of ties of the cell's cohort.
+            counts: the counts of these cells. Its chances are upper limits over the band (`high`, `against`, …).
+            ties: float64[c], for each cell the largest honest share of ties in its cohort.
         """
         battles, votes = counts.wins + counts.losses, counts.votes
         tie_level = _level(ties, _TIE_LEVELS)

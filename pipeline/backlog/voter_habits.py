@@ -77,7 +77,7 @@ class HabitFinding:
     """A voter who shows a habit more often than honest voters do.
 
     Attributes:
-        voter: position of the voter in the backlog.
+        voter: integer that identifies the voter.
         habit: the habit that explains the votes best, as a part of a sentence: "prefers longer answers".
         e_value: the e-value of the voter, over all habits.
         votes: number of votes that could show the habit.

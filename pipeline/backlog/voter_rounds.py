@@ -45,9 +45,9 @@ class VoterRounds:
 
     Attributes:
         values: the e-values of all voters; 1 for voters who were not evaluated.
-        excluded: bool[v], the voters whose average reached EXCLUDED_AT in the last evaluation, and the voters who were
-            under suspicion before the first round (`VoterFolds.suspects`).
-        rounds: number of rounds; in the nested form the largest number for any fold.
+        excluded: bool[v], true for voters whose average of the two e-values is at least EXCLUDED_AT after the last
+            round, and for voters who were under suspicion before the first round (`VoterFolds.suspects`).
+        rounds: number of rounds; the largest number for any fold if each fold has rounds of its own.
         evaluated: bool[v], false for the voters of a fold if the votes of all other folds cannot be rated.
         references: for each fold of the last round, the reference from the other folds; None if they cannot be rated.
     """

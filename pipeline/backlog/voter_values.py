@@ -55,7 +55,7 @@ class VoterValues:
 
     @property
     def average(self) -> Float64:
-        """float64[v], each voter's average of the two e-values."""
+        """float64[v], each voter's average of `band` and `cells`."""
         return np.asarray((self.band + self.cells) / 2)
 
 
@@ -77,12 +77,12 @@ class VoterEvaluator:
     def evaluate(self, reference: Reference, who: Bool, into: VoterValues) -> None:
         """Write the e-values of some voters into `into`.
 
-        The value against the mixture takes long to compute. So an upper bound of the value is computed first. If the
-        average of a voter is below 30 even with this bound, the bound is written instead of the value.
+        The value `cells` takes long to compute. So an upper bound of `cells` is computed first. If the average of
+        `band` and this bound is below 30 for a voter, the bound is written instead of the value.
 
         Args:
             reference: a reference that was fitted without these voters.
-            who: bool[v], the voters.
+            who: bool[v], true for the voters to evaluate.
             into: the values of all voters; changed in place.
         """
         votes, cells, size = self.votes, self.cells, len(self.votes.names)

@@ -97,10 +97,7 @@ def incidents(
 def _choose(
     opened: Store, names: Sequence[str], since: str | None, severity: str | None, state: str | None, about: str | None
 ) -> list[_Listed]:
-    """Return the chosen incidents by urgency, each with the time of its first vote.
-
-    The sort keys are, in this order: open before not open, severity, change of a rank, strength of the evidence, and
-    newest first.
+    """Return the chosen incidents, the most urgent first, each with the time of its first vote.
     """
     least = parse_since(since)
     with opened.read() as connection:

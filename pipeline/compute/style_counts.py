@@ -76,7 +76,7 @@ NOTHING = StyleCounts(np.zeros(0, np.int64), np.zeros((0, _OUTCOMES), np.int64),
 
 
 def count_styled(votes: StyledVotes, place: Int64, size: int, runner: Runner) -> StyleCounts:
-    """Count votes with style counts by pair of models.
+    """Compute the sums over the votes of each pair of models and over the answers of each model.
 
     Args:
         votes: the votes.

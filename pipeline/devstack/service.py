@@ -34,8 +34,8 @@ class Service:
         port: port on which the service listens; None if it does not listen.
         stop_signal: the signal that ends the service.
         stop_seconds: number of seconds from that signal to SIGKILL.
-        restart: "always" to restart the service whenever it has ended, "unless_stopped" to leave it ended if it stopped
-            on purpose.
+        restart: "always" to restart the service whenever it has ended, "unless_stopped" not to restart it after an exit
+            with status 0 or 3.
     """
 
     name: str

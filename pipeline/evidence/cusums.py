@@ -14,7 +14,7 @@ from pipeline.evidence.grouped_sums import group_starts, running_sums
 from pipeline.vocabulary.arrays import Int64
 
 CUSUM_UNIT = 2.0**-10
-"""The unit, in nats, in which a voter's W is stored. With this unit four bytes hold the W of a million votes."""
+"""The unit, in nats, of a voter's stored CUSUM statistic W. In this unit, W of a million votes fits in four bytes."""
 
 CUSUM_LEVELS = np.array([int(np.ceil(np.log(level) / CUSUM_UNIT)) for level in (1e4, 1e6, 1e8, 1e10)])
 """The values of W, in units of CUSUM_UNIT, at which an alert is emitted: e^W = 10⁴, 10⁶, 10⁸ and 10¹⁰."""

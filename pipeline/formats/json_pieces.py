@@ -12,8 +12,7 @@ from pipeline.errors import UnknownFormat
 from pipeline.events.strict_checks import MAX_BYTES
 
 MAX_RECORD = 2 * 1024 * 1024
-"""Largest size of an element in bytes. Records of public files contain whole conversations; events have at most 64
-KiB."""
+"""Largest size of one record in bytes. Records of public files may contain whole conversations."""
 
 MARK = b"\xef\xbb\xbf"
 """The byte order mark of UTF-8, which may stand at the beginning of a file."""

@@ -25,7 +25,7 @@ PROMPT = "prompt_hash"
 """The field of text that only a rule about frequent prompts needs."""
 
 CHECKED_TEXTS = (PROMPT, "network", "session")
-"""The text fields that are checked even if they are not collected as text: a record is refused if one is too long."""
+"""The text fields whose length is always checked. A record with a longer text in such a field is refused."""
 
 MAX_CATEGORIES = 63
 

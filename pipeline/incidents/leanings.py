@@ -17,7 +17,8 @@ LEAST_SHARE = 0.08
 """A voter leans for or against a model only if at least this share of the voter's votes are for or against it."""
 
 MOST = 0.5
-"""A voter with at least this share of votes for or against a model aims at the model, whatever the habit is."""
+"""A voter with at least this share of votes for or against a model leans for or against it, also if a habit explains
+these votes."""
 
 LEAST_VOTES = 5
 """A voter with fewer votes for or against a model has no leaning about the model."""

@@ -188,10 +188,10 @@ def _check_previous(
     proof: BundleProof,
     trusted: Sequence[VerifierKey],
 ) -> Manifest | None:
-    """Check that the previous manifest is the leaf before this one, and that this log continues the previous log.
+    """Check that the previous manifest is one leaf before `given`, and that the log was only extended since.
 
     Returns:
-        The previous manifest, None for the first snapshot.
+        The previous manifest; None if `given` is of the first snapshot.
     """
     if given.sequence == 1:
         if proof.previous_inclusion or proof.consistency:

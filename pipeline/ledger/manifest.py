@@ -189,9 +189,9 @@ class PublishedMethod:
 
     Attributes:
         name: name of the method.
-        rules: names in `method_rules.RULE_BITS`, in the order of this mapping.
+        rules: names in `method_rules.RULE_BITS`, in the order of RULE_BITS.
         left_out: rule → number of votes of the raw view that the rule leaves out. A vote that several rules leave out
-            counts under the first. The labels in the bundle say which votes these are. Nobody can check the labels.
+            counts under the first of them. Labels in the bundle mark these votes. Nobody can check the labels.
     """
 
     name: str

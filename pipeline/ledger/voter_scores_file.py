@@ -28,7 +28,7 @@ from ..vocabulary.arrays import Float64
 from . import size_limits
 
 PATH = "voter-scores.parquet"
-"""Path of the file in a bundle."""
+"""Path of the file of voters' scores in a bundle."""
 
 VIEWS = ("raw", "defended")
 """The views with sums, in the order of the file."""

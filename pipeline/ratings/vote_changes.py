@@ -130,16 +130,16 @@ def fewest_additions(counts: PairCounts, fitted: Fit, above: int, below: int) ->
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _FlipCells:
-    """The votes that can be flipped, by pair and by kind of flip.
+    """The votes that can be flipped, by pair of models (a, b) and by kind of flip.
 
-    A cell is one pair with one kind of flip, so P pairs have 4P cells. The first P cells have the wins of a that become
-    wins of b. The next P cells have the wins of b that become wins of a. Then follow the ties that become wins of a,
-    and the ties that become wins of b. "Both bad" votes are ties here.
+    A cell is one pair with one kind of flip, so P pairs have 4P cells: P cells for wins of a that become wins of b,
+    then P for wins of b that become wins of a, P for ties that become wins of a, and P for ties that become wins of b.
+    "Both bad" votes are ties here.
 
     Attributes:
         a, b: int64[P], codes of the two models of each pair.
         votes: int64[4P], number of votes in each cell.
-        size: K, the number of models.
+        size: number of models.
     """
 
     a: Int64

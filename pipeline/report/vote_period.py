@@ -26,9 +26,9 @@ def vote_period(time: Int64 | None) -> dict[str, Any]:
         time: int64[N], microseconds since 1970 UTC, NO_TIME for a vote without a time; None if no vote has one.
 
     Returns:
-        "period" has the days of the first and the last vote, "dated_apart" an entry for the early and for the late
-        votes that are apart: how many there are, their first and last day, and the days between them and the others.
-        The period includes them.
+        "period": the days of the first and the last of all votes. "dated_apart": at most two entries, for early and
+        for late votes that are far from all others. An entry has the number of these votes, their first and last day,
+        and the days between these votes and all others.
     """
     if time is None:
         return {"period": None, "dated_apart": []}

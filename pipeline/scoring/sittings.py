@@ -128,9 +128,10 @@ def _bounded(rows: Int64, bits: int = 0) -> WindowVoters:
 
 
 class SittingCounter:
-    """Counts the sittings that begin in windows. It reads the windows in order of time.
+    """Counts the sittings (a voter's votes without a pause of half an hour) that begin in windows.
 
-    The voters of the last half hour are remembered, since their sittings may still go on.
+    Windows are read in order of time. The voters of the last half hour are remembered, since a vote of one of these
+    voters continues a sitting.
     """
 
     def __init__(self) -> None:

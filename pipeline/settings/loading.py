@@ -113,7 +113,7 @@ def _known(values: Values) -> Values:
 
 
 def _given() -> dict[str, Values]:
-    """Return the values that each source has, in the order of precedence."""
+    """Return name of a source → its values. A value in an earlier source wins over one in a later source."""
     environment, dotenv = (_known(source()) for source in _sources())
     directory = _secrets_directory([environment, dotenv])
     secrets = SecretsSettingsSource(Settings, directory)() if directory else {}

@@ -89,19 +89,17 @@ class FileIntake:
         return True
 
     def begin(self, partition_no: int, next_offset: int) -> bool:
-        """Find the new records of the file, and store the readings that must be done.
-
-        A reading is a pass over new records of a file.
+        """Find the new records of the files, and store which passes over new records must be done.
 
         Args:
             partition_no: the store's number (partition_no) of the partition of files.
             next_offset: next offset of this partition.
 
         Returns:
-            False if the worker was asked to stop meanwhile; nothing was stored then. True otherwise.
+            True if the passes were stored. False if the worker was asked to stop before.
 
         Raises:
-            Usage: votes of this log are stored under ids that an earlier version made, so the votes would count twice.
+            Usage: the store has votes of the file under ids that an earlier version made. They would count twice.
         """
         known = self._retry.read(partial(file_readings.read_readings, partition_no=partition_no))
         try:

@@ -87,7 +87,7 @@ from pipeline.vocabulary.arrays import Float64, Int64
 class _Kind:
     """A kind of cohort and the parameters of its test.
 
-    `band` (for wins) and `tie_band` are in logits. `alarms` is the kind's part of the tolerated false alarms.
+    `band` (for wins) and `tie_band` are in logits. `alarms` is the kind's share of the tolerated false alarms, 0 to 1.
     """
 
     band: float

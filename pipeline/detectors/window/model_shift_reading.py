@@ -1,24 +1,24 @@
 """Decides which kinds of voters show a change of a model in their votes, for the text of an alert of `model_shift`.
 
 If a model itself changed, the votes of all kinds of voters show the change. The votes of an attack come from some
-accounts or networks only. There are four kinds of voters. Three are the accounts of different ages. The fourth, "most
-networks", has the votes from ten of the sixteen groups of networks: the six groups with the largest excess are left
-out. So an attack must come from more than six groups to look like a change that most networks show.
+accounts or networks only. There are four kinds of voters. Three are accounts of unknown age, established accounts and
+new accounts. The fourth, "most networks", has the votes from ten of the sixteen groups of networks, without the six
+groups that show the largest change. So an attack from up to six groups does not look like a change of the model.
 
-Let δ be the change that all votes together show, at most 0.6 logits. Let z be δ divided by the standard error of one
-kind's own change.
+Let δ be the change that all votes together show, at most 0.6 logits. Each kind of voters has an estimate of the change
+from its own votes, with a standard error SE.
 
-- z ≥ 3: the kind shows the change if its own change is at least 0.4 δ. Otherwise it does not show the change.
-- z < 3: the kind shows the change if its own change is at least 2.5 standard errors above 0. It does not show the
-  change if its own change is at least 3 standard errors below δ. Otherwise the kind is undecided.
+- δ ≥ 3 SE: the kind shows the change if its estimate is at least 0.4 δ. Otherwise the kind does not show the change.
+- δ < 3 SE: the kind shows the change if its estimate is at least 2.5 SE. The kind does not show the change if its
+  estimate is at most δ − 3 SE. Otherwise the kind is undecided.
 
-The undecided ages are then evaluated together as one kind. If z is below 3 for this kind too, the ages are ignored if
-they have less than 15% of the information; otherwise it is unknown whether they show the change. If "most networks" is
-undecided, it is ignored if all networks together have less than 20% of the information; otherwise it is unknown too.
+The undecided kinds of accounts are then merged to one kind. If this kind has δ ≥ 3 SE, it is decided as above.
+Otherwise it is ignored if it has less than 15% of the information, and "unknown" if it has more. Undecided "most
+networks" is ignored if all networks together have less than 20% of the information, and otherwise "unknown".
 
-The end of an attack that had influenced the snapshots looks like a change too. So the model's evaluated votes from
-before the change are tested as well. The alert says that the model itself changed only if z is at least 3 for these
-votes, and if they do not show a change by 0.4 δ or more in the opposite direction.
+The end of an attack that had influenced the snapshots looks like a change too. So the alert says that the model itself
+changed only if the votes from before the change allow it: their δ is at least 3 SE, and they do not show a change of
+0.4 δ or more in the opposite direction.
 """
 
 import math

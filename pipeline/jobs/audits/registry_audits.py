@@ -186,9 +186,9 @@ def audit_arena_gap(given: AuditInput) -> Audited:
 
 
 def _bases(given: AuditInput, measured: Mapping[str, Any]) -> dict[str, str]:
-    """Return model → the first submitted model of its provider and family, among the models with results.
+    """Return model → the model of the same provider and family that was submitted first.
 
-    First models themselves are left out.
+    Models without results are ignored. First models are not keys.
     """
     first: dict[tuple[str, str], str] = {}
     result = {}

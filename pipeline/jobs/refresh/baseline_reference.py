@@ -182,9 +182,9 @@ def _rated(counts: PairCounts) -> PairCounts | None:
 
 
 def _state_taste(taste: Taste) -> dict[str, Any]:
-    """Return what the snapshot states about the tastes of honest voters, the spread of their opinions of a model.
+    """Return what the snapshot states about how far honest voters' opinions of a model differ.
 
-    `measured` is false if there were too few votes to estimate the spread.
+    `measured` is false if there were too few votes to estimate this spread.
     """
     numbers = {"sd": taste.sd, "error": taste.error, "sharpness": taste.sharpness}
     return {**{name: round(value, 4) for name, value in numbers.items()}, "measured": taste.models > 0}

@@ -59,8 +59,7 @@ def state_intervals(
 ) -> dict[str, Any]:
     """Compute the intervals of the raw and the defended view, and write them to a ledger file.
 
-    The sums over voters are written to a second file. They are also stored in the database, if they were computed from
-    all votes of a log that is not small.
+    The sums over voters from which the intervals are computed are written to a second file.
 
     Args:
         connection: a connection with a write transaction.

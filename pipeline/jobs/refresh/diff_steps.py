@@ -178,7 +178,7 @@ class _StepRatings:
     """Rates the votes after each step from an older snapshot to a newer one. A step without changes keeps the ratings.
 
     Attributes:
-        reason: why the votes after a step cannot be rated; "" if they can after each step.
+        reason: why the votes after a step cannot be rated; "" if the votes after each step can be rated.
     """
 
     def __init__(self, start: Mapping[str, float], view: str, options: Settings) -> None:

@@ -187,11 +187,11 @@ class _NamedVotes:
 def _boards(
     counts: LabelCounts, excluded: LabelCounts, models: ModelAxis, method: Method, fates: Sequence[int]
 ) -> tuple[dict[str, PairCounts], dict[str, int]]:
-    """Return the counts of the boards by category and language.
+    """Count the votes of each category board and each language board.
 
     Returns:
-        Two mappings: name of a board → its counts; and name of a label with too few votes for a board → its number of
-        votes.
+        Two mappings by name of the board. The first has the counts of each board with enough votes. The second has the
+        number of votes of each other board, for which no ratings are computed.
     """
     found, small = {}, {}
     for label, votes, rows in method_counts.rows_by_label(counts, method, fates):

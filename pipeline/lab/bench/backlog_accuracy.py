@@ -73,7 +73,10 @@ def backlog(scale: float = 1.0) -> Iterator[AccuracyFigure]:
 
 
 def _small_boards(runs: int) -> Iterator[AccuracyFigure]:
-    """Measure how well 45 attackers with six votes each are found among 12,000 honest votes, and false findings."""
+    """Measure power and false findings on boards of 12,000 honest votes and 45 attackers with six votes each.
+
+    False findings are also counted on boards without attackers.
+    """
     named, members, honest, quiet = 0, [], 0, 0
     for seed in range(runs):
         stream = make_stream(2_000 + seed, 12_000, "target only", 45, 6)
@@ -102,7 +105,10 @@ def _share(stream: BacklogStream, named: set[int]) -> float:
 
 
 def _error(stream: BacklogStream, votes: BacklogVotes, left_out: set[int]) -> float:
-    """Return the target's estimated strength minus its true strength, relative to the mean of the other models."""
+    """Return the error of the target's estimated strength minus the mean error of the other models, in logits.
+
+    The result is NaN if there is no estimate.
+    """
     cells, excluded = BacklogCells.of(votes), np.zeros(len(votes.names), dtype=np.bool_)
     excluded[sorted(left_out)] = True
     fitter = ReferenceFitter(votes, cells, np.zeros(len(votes.voter), dtype=np.int64), 1, cap=None)

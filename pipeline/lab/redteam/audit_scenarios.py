@@ -269,7 +269,7 @@ _ARENA, _OTHER = (23.5, 42.7, 49.9), (66.5, 64.4, 65.9)
 
 
 def claim_cases(seed: int) -> list[AuditCaseResult]:  # noqa: ARG001
-    """Return the results for published figures: benchmark claims, and the effect of training on votes."""
+    """Return the results for published benchmark scores, and for published gains of models trained on arena votes."""
     rows = []
     for name, claimed, measured, n, fires in _CLAIMS:
         test = claims.benchmark_claim("m", name, *claims.score_pair(claimed, None, measured, n))

@@ -52,9 +52,9 @@ class _Case:
 
     Attributes:
         what: description.
-        weights: declared sampling weights.
-        wrong: subjects that an alert must be about; empty if nothing is wrong.
-        effect: (first window, window after the last) → the change of the sampling.
+        weights: declared sampling weight of each model.
+        wrong: the subjects on which an alert is expected; empty if nothing is wrong.
+        effect: takes the first window of the change and the window after its last, and returns the change of sampling.
     """
 
     what: str

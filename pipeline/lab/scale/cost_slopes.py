@@ -41,7 +41,7 @@ class CostSlope:
 
     @property
     def rising(self) -> bool:
-        """Whether the slope between the largest boards is at least a quarter above that between smaller ones."""
+        """Whether the last of `slopes` is more than a quarter above the slope before it."""
         return len(self.slopes) > 1 and self.slopes[-1] > _RISING * max(self.slopes[-2], 0.0)
 
     def at(self, votes: int) -> float:

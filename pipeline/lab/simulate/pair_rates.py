@@ -74,7 +74,7 @@ def real_pair_rates(models: int | None = None) -> PairRates:
     """Estimate how often the models of each pair meet, and how their battles end.
 
     Args:
-        models: number of models, of which those with the most battles are taken. None for all.
+        models: number of models to take, those with the most battles first. None takes all models.
 
     Raises:
         Usage: `models` is below 2 or above the number of models in the counts.

@@ -25,9 +25,9 @@ MOST_MODELS = 1_000
 A comparison needs dozens of fits, and the time of a fit grows with the cube of the number of models."""
 
 MOST_SHARED = 5
-"""The largest mean number of votes per second, over all seconds with a vote, at which times count as exact.
+"""Times count as exact if the seconds that have votes have at most this many votes on average.
 
-With a larger mean, the times are those of batches or days, not of single votes."""
+Otherwise, the times are times of batches or days, not of single votes."""
 
 
 def find_evidence(

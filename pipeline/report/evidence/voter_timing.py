@@ -21,9 +21,9 @@ from pipeline.vocabulary.outcomes import OUTCOME_CODES
 from pipeline.vocabulary.time import SECOND
 
 LEAST_ODDS = 1e6
-"""A voter whose evidence is at least this large is named. Honest voters reach it at most once in 10⁶ votes on average.
+"""A voter is named if the likelihood ratio of fast voting to honest voting is at least this large.
 
-Honest means: at most two votes a minute on average."""
+A voter who casts at most two votes a minute on average reaches this value at most once in 10⁶ votes."""
 
 # Members of a group that are named.
 _NAMED = 100

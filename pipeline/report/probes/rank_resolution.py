@@ -3,9 +3,10 @@
 The votes are resampled with replacement, whole voters at a time if voters are known. Each resample is fitted
 exactly (`pipeline.ratings.bootstrap`; Efron 1979, Annals of Statistics 7; for clusters Field & Welsh 2007, JRSS B 69).
 The bounds of a model's rank interval are percentiles of its ranks, rounded outwards. The figure is the median number of
-ranks in these intervals. The bounds of the figure's interval are percentiles over 40 repetitions. Each repetition takes
-the strengths of one resample for the true strengths, adds the errors of up to 200 resamples to them, and computes the
-figure again. The probe fires if the figure is above 2.
+ranks in the rank intervals of all models. The probe fires if the figure is above 2.
+
+The figure has an interval of its own. Its bounds are percentiles over 40 repetitions. A repetition computes the figure
+as if the strengths of one resample were true, with the errors of up to 200 other resamples added to these strengths.
 
 Ranks are drawn from the normal distribution of the estimate instead if the board has more than a thousand models or few
 voters, or if too many resamples have no estimate. `details` says so.

@@ -74,7 +74,7 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
 def _pairs(board: ReportBoard, gap: Float64, se: Float64, critical: tuple[float, float]) -> list[dict[str, Any]]:
     """Return one dictionary for each pair of neighbours on the board, from the top.
 
-    It has the gap of the two models, whether the votes separate them, and how many votes would separate them.
+    A dictionary has the gap of the two models, whether the votes separate the models, and how many votes would.
     """
     votes, theta = board.counts.total, board.fitted.theta[board.order]
     names = board.leaderboard.models

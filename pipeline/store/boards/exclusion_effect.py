@@ -23,7 +23,7 @@ class NextRefresh:
     votes_out: int
 
     def __str__(self) -> str:
-        """Return both counts as a clause for messages: no first capital letter, no full stop."""
+        """Return `votes_in` and `votes_out` as a clause for messages: no first capital letter, no full stop."""
         if not self.votes_in and not self.votes_out:
             return "no vote moves into or out of the defended view at the next refresh"
         moves = ((self.votes_in, "into"), (self.votes_out, "out of"))

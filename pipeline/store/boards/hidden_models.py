@@ -95,7 +95,7 @@ ALL_SHOWN = HiddenModels()
 
 
 def models_under_test(state: RegistryState) -> frozenset[str]:
-    """Return the first names of the models that are private and not released."""
+    """Return the names of the private models that are not released, each under its first name in the registry."""
     return frozenset(n for n, one in state.models.items() if one.visibility == _PRIVATE and one.released_at is None)
 
 

@@ -91,8 +91,8 @@ class WrittenFile:
     Attributes:
         sha256: SHA-256 of the file, its name.
         size: number of bytes.
-        data_key: its key, encrypted with the archive key.
-        chunks: its directory.
+        data_key: the key of the file, encrypted with the archive key.
+        chunks: the directory of the file's chunks.
     """
 
     sha256: str

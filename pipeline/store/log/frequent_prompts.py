@@ -77,7 +77,7 @@ def mark(connection: Connection, partition: Int64, offset: Int64) -> None:
 
 
 def find_marked(connection: Connection, partition_no: int, offsets: list[int]) -> list[int]:
-    """Return which of the given offsets of a partition have a vote that is marked as outside its prompt's sample."""
+    """Return the offsets, among those given, of a partition's votes that are not in the sample of their prompt."""
     found: list[int] = []
     for start in range(0, len(offsets), dialect.CHUNK):
         where, given = dialect.any_of(connection, "offset", offsets[start : start + dialect.CHUNK], partition_no)

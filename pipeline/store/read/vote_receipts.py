@@ -84,7 +84,7 @@ def _receipt(store: Store, connection: Connection, signed: SignedManifest, manif
 
 
 def _reason(store: Store, connection: Connection, manifest: Manifest, at: int) -> str:
-    """Return why a vote does not count although its fate counts; "" if the vote counts."""
+    """Return why the vote at leaf `at` does not count although its fate counts; "" if the vote counts."""
     r = schema.retraction.c
     reason = connection.scalar(sa.select(r.reason).where(r.retracts == at, r.leaf < manifest.vote_log.size))
     if reason is not None:

@@ -178,9 +178,9 @@ def evaluated_until(connection: Connection, form: RunForm | None = None) -> dict
 
 
 def evaluated_without_voter(connection: Connection) -> int:
-    """Return the number of votes without a voter in the ranges of the newest complete run of the kind `backfill`.
+    """Return how many of the votes that the newest complete backfill evaluated have no voter.
 
-    The result is 0 if there is no such run.
+    The result is 0 if there is no complete backfill.
     """
     complete = _complete_backfills(connection)
     return max(complete.items())[1] if complete else 0

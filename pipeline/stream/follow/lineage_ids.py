@@ -55,11 +55,11 @@ class LineageIds:
         self._counted: set[tuple[int, int]] = set()
 
     def of(self, log: LogPosition, file: LogFile, logs: Sequence[LogPosition]) -> VoteIds:
-        """Return the object that derives vote ids for a log, and for all logs that had its name before or after it.
+        """Return the object that derives vote ids for the lineage of a log.
 
         Args:
             log: the log that is read next.
-            file: the file of the log. If ids of its earlier lines were derived, these lines are read again and counted.
+            file: the file of the log. Lines that an earlier run read are counted again if their vote ids were derived.
             logs: all known logs.
 
         Raises:

@@ -1,7 +1,6 @@
-"""Adds the voters of each window, from which sittings (runs of votes without a long pause) are counted.
+"""Adds the voters of each window. Sittings (runs of one voter's votes without a long pause) are counted from them.
 
-Windows that are stored already have no voters. Such windows are marked as stale, so `integrity migrate` counts them
-again.
+Windows that are stored already have no voters. They are marked as stale, so `integrity migrate` rebuilds these windows.
 """
 
 import sqlalchemy as sa
