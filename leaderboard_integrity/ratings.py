@@ -155,7 +155,7 @@ def require_reading(data: VoteData | Votes, reading: Mapping[str, Any]) -> Readi
 
     Raises:
         TypeError: `read` has no such argument.
-        Usage: `data` has been read already.
+        Usage: further arguments are given although `data` is the result of `read`.
     """
     unknown = sorted(reading.keys() - set(ReadingOptions.__dataclass_fields__))
     if unknown:

@@ -45,7 +45,7 @@ class LeaderChange:
             `old`.
         overlap: whether the intervals of `new` and `old` overlap in the later snapshot; None if an interval is missing.
         newcomer: whether the earlier snapshot lacks `new`.
-        within_week: whether the previous change (or the first snapshot) was at most seven days before.
+        within_week: whether this change came at most seven days after the previous change or after the first snapshot.
     """
 
     before: date

@@ -132,7 +132,7 @@ def _luck(one: ModelRelease, given: StoryInput) -> StorySentence:
 
 
 def _direction(one: ModelRelease) -> str:
-    """Return the direction of the finding `best_of_n` about a release."""
+    """Return the text in the field `direction` of the finding `best_of_n` about a release."""
     if one.disclosed_n is None and len(one.seen) > 1:
         return "N not disclosed"
     too_low = one.disclosed_n is not None and one.disclosed_n < len(one.seen)

@@ -101,17 +101,16 @@ class AnswerStyles:
 def _latest(found: Sequence[PeriodFinding], feature: int, compared: BacklogVotes) -> StyleFinding:
     """Combine the findings about one model to one finding, about the latest periods that differ in one direction.
 
-    A style that changed once is a special case. Soon after the change, the periods after it differ from most weeks and
-    are found. Long after it, most weeks are after the change, so the periods before it are found, with the opposite
-    style. To report the same change then, the result is about the first four weeks after the found periods.
+    If a style changed once and long ago, the findings are about the periods before the change, because most periods
+    have the new style. The result is then about the four weeks after these periods, with the new style.
 
-    It is taken that the style changed once if there are weeks after the found periods, and if the style of the found
-    periods is nearer to that of the weeks before them, if there are any, than to that of the weeks after them.
+    A style counts as changed if there are votes after the found periods, and if the earlier votes, if there are any,
+    have a style nearer to the found periods than the later votes.
 
     Args:
         found: the findings about one feature of one model.
         feature: position of the feature in `FEATURES`.
-        compared: the votes on two answers that differ in the feature. The answer that has more of it wins.
+        compared: the votes on two answers that differ in the feature. The answer with more of the feature is the winner.
     """
     periods = sorted(found, key=lambda one: one.first)
     newest = periods[-1]
@@ -168,8 +167,8 @@ def _may_differ(votes: BacklogVotes, sign: Int8) -> bool:
 def _deviations(more: Float64, answers: Float64, periods: int) -> Float64:
     """Return float64[M, p]: how far a model's share in a period is from its share in all other periods.
 
-    The share is that of the answers that have more of the feature than the opponent's answer. The distance is in
-    standard errors.
+    The share is the part of the model's answers that have more of the feature than the opponent's answer. The distance
+    is in standard errors.
 
     Args:
         more: float64[M · p], for each model and period the number of answers with more of the feature.

@@ -203,7 +203,7 @@ class BacklogCells:
         return cls(*(join_large(list(column)) for column in columns))
 
     def runs_of_cells(self) -> list[slice]:
-        """Divide the rows into one or more runs of about PIECE rows; all rows of a cell are in one run."""
+        """Divide the 2n rows into runs of about PIECE rows. All rows of a cell are in one run."""
         ends = np.unique(np.searchsorted(self.cell, self.cell[PIECE::PIECE])).tolist()
         return [slice(low, high) for low, high in pairwise([0, *ends, len(self.cell)])]
 

@@ -129,10 +129,10 @@ def _decided_table(taste: float) -> Float64:
 
 
 def _lost_table(taste: float, concentration: float) -> Float64:
-    """Return ln of the ratios for too few losses, float64[t, 3], with a column for each δ in DELTAS.
+    """Return ln of the likelihood ratios for too few losses, float64[t, 3], with a column for each δ in DELTAS.
 
-    The rows are all combinations of the number of votes, the number of losses, the level of the chance of a win, and
-    the level of the share of ties, in this order.
+    There is a row for each combination of a number of votes, a number of losses, a level of the chance of a win, and a
+    level of the share of ties. Rows are sorted by these four values, in this order.
 
     Args:
         taste: the standard deviation of honest tastes, in logits.

@@ -68,8 +68,8 @@ class VoterEvaluator:
         Args:
             votes: the votes of the backlog.
             cells: the cells of these votes.
-            providers: int64[M], the number of each model's provider, which is the number of one of the provider's
-                models; −1 for a model without a known provider. None if no provider is known.
+            providers: int64[M], for each model an integer that identifies its provider: the number of one of the
+                provider's models. −1 for a model without a known provider. None if no provider is known.
         """
         self.votes, self.cells, self.ranked = votes, cells, RankedCells.of(cells)
         self.of_providers = None if providers is None else BacklogCells.of_providers(votes, providers, RANKED_AFTER)

@@ -97,8 +97,7 @@ def incidents(
 def _choose(
     opened: Store, names: Sequence[str], since: str | None, severity: str | None, state: str | None, about: str | None
 ) -> list[_Listed]:
-    """Return the chosen incidents, the most urgent first, each with the time of its first vote.
-    """
+    """Return the chosen incidents, the most urgent first, each with the time of its first vote."""
     least = parse_since(since)
     with opened.read() as connection:
         only = {incident_table.resolve_id(connection, one) for one in names}

@@ -3,8 +3,8 @@
 Taste: a voter's logit of a win of model m differs from the board's by a number. The number is the same in all votes of
 the voter. The standard deviation of this number over voters is the taste s. Taste shows as a covariance between a
 voter's votes on m. Let r be the residual (win of m minus the board's win probability p) of a decided vote, and w = p(1
-− p). A *cell* has the votes of one voter on one model, of which the first four count (more on boards of few voters,
-`jobs.refresh.baseline_reference`). Then for each model
+− p). A *cell* has the first four votes of one voter on one model, or more votes on a board of few voters
+(`jobs.refresh.baseline_reference`). Then for each model
 
     s² = Σ q [(Σ r)² − Σ r²] / Σ q [(Σ w)² − Σ w²]
 
@@ -16,8 +16,8 @@ The formula is linear in s² and gives too small values for a large s, since a l
 and 1. The last step corrects this: it finds the s for which σ(s z), with z standard normal, has the estimated variance.
 
 Sharpness: a voter's logits are a multiple of the board's. The standard deviation of this multiple is estimated like
-taste, from the covariance between a voter's votes. But r Δ and w Δ² take the place of r and w, where Δ is the board's
-logit. Pairs of votes that share a model are left out, since such pairs covary because of taste too.
+taste, but with r Δ instead of r and w Δ² instead of w, where Δ is the board's logit. Pairs of votes that share a model
+are left out, since such pairs covary because of taste too.
 
 Shares of ties: the shares of the voters have a beta distribution. The moments of this distribution are estimated with
 the weight n − 1 for the share of a voter with n votes.

@@ -186,7 +186,7 @@ def _to_rows(piece: pa.RecordBatch) -> list[dict[str, Any]]:
 
 
 def is_bytes(kind: pa.DataType) -> bool:
-    """Return whether a column of this type has bytes of any length, also coded ones."""
+    """Return whether a column of this type has bytes of any length, plain or dictionary-encoded."""
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 

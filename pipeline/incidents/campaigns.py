@@ -232,10 +232,10 @@ def _share_in(group: Campaign, other: Campaign) -> float:
 
 
 def _is_by_sampler(group: Campaign, other: Campaign) -> bool:
-    """Return whether one of two groups explains the other, if at least one of them is about sampling.
+    """Return whether `other` explains `group`. One of the two must be about sampling.
 
-    Sampling explains more votes than usual on a model that is drawn more often. An attack on one model explains that
-    the model seems to be drawn more often.
+    If a model is drawn more often, this explains why the model has more votes than usual. An attack on a model explains
+    why the model seems to be drawn more often.
     """
     if is_sampling(other.claim):
         return group.claim.is_crowd and not _subjects(group).isdisjoint(drawn_more(one.claim for one in other.alerts))

@@ -144,6 +144,6 @@ def _check_row(row: IntervalRow, computed: Callable[[float], IntervalRow], where
 
 
 def _is_undecided(name: str, stated: int, value: int, computed: Callable[[float], IntervalRow]) -> bool:
-    """Return whether a slightly smaller or larger coverage gives the stated rank. Rounding may then explain it."""
+    """Return whether rounding may explain a stated rank: a slightly smaller or larger coverage gives this rank."""
     near = [getattr(computed(LEVEL + step), name) for step in (-_NEARLY, _NEARLY)]
     return bool(min(*near, value) <= stated <= max(*near, value))

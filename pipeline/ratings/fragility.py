@@ -182,7 +182,7 @@ class _Refit:
 
 
 class _Search:
-    """Searches for the fewest votes without which model `below` passes model `above`. P pairs have 3P cells."""
+    """Searches for the fewest votes without which model `below` is rated higher than model `above`."""
 
     def __init__(self, counts: PairCounts, start: Fit, above: int, below: int) -> None:
         self._counts, self._start = counts, start

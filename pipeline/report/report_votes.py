@@ -116,7 +116,7 @@ class ReportVotes:
         return None if voter is None else effective_voters(voter)
 
     def has_few_voters(self) -> bool:
-        """Return whether voters are known, but too few to use a covariance clustered by voter as it is."""
+        """Return whether voters are known, but too few for a reliable covariance clustered by voter."""
         voters = self.effective_voters()
         return voters is not None and voters < LEAST_VOTERS
 

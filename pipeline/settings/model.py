@@ -56,7 +56,7 @@ class Settings(BaseSettings):
         archive: private folder of the archived votes, shared by all processes that read or write the store; default:
             `<store>.archive/`.
         archive_key: key that encrypts archived votes, 64 hexadecimal digits; default: the key file of the store.
-        archive_days: `archive` moves votes out of the hot tables that were sealed this number of days ago.
+        archive_days: `archive` moves votes out of the hot tables this number of days after the votes were sealed.
         witnesses: public keys of the witnesses whose signatures on checkpoints are accepted, separated by commas.
         lateness_minutes: minutes by which the watermark is behind the newest vote.
         anchor: MODEL=POINTS: ratings are shifted so that this model has these points; "" for a mean of 1000.
@@ -107,7 +107,7 @@ class Settings(BaseSettings):
         publish_state: folder in which `publish` stores two things: how far it has read each log, and MinHash signatures
             of recent prompts, by which near copies of a prompt are found. Default: `<store>.publish/`.
         log_ids: how ids of votes in raw logs are made. "keyed" gives keyed hashes. "conversation" gives the names of
-            the conversations, as early versions did; a board that was filled by such a version must continue with it.
+            the conversations, as early versions did. A board with votes read by such a version must use "conversation".
         publishers: keys of the publishers whose records a worker accepts, separated by commas: NAME=ed25519:PUBLIC KEY
             or NAME=hmac-sha256:SECRET; "" to accept unsigned records. `publish --show-key` prints the entry of a
             publish_key.

@@ -33,9 +33,9 @@ class Page:
     """The values that the header of a page declares.
 
     Attributes:
-        unpacked: bytes of the page after decompression.
+        unpacked: number of bytes of the page after decompression.
         values: number of values in the page; 0 for a page that is neither a data page nor a dictionary page.
-        is_data: whether it is a data page.
+        is_data: whether the page is a data page.
         encoding: Parquet's number of the encoding.
     """
 

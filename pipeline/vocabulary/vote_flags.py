@@ -20,7 +20,7 @@ FREQUENT_PROMPT = 16
 """The prompt is frequent, and a seal left the vote out of the sample of the prompt's votes. Only the sample counts."""
 
 RULES = NOT_ANONYMOUS | REFUSAL | DEDUPLICATED | IDENTITY_LEAK | FREQUENT_PROMPT
-"""The bits of all rules: a rule may leave out a vote that has its bit."""
+"""The bits of all rules. A rule can leave out only votes with the rule's bit."""
 
 _STATED = 5  # the opposite of a stated bit is this many places above it
 

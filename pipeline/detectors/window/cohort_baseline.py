@@ -4,9 +4,9 @@ A cohort is all new accounts, the voters of one network, or the votes under one 
 from the votes of other voters on the same model (the comparison votes). The expected share of ties comes from the
 cohort's votes on other models. An evaluated vote is one whose two models are both in the snapshot in force.
 
-Two states are kept. `base` has a row for each model, with the sums of evaluated votes, wins, losses, expected wins and
-expected losses: in the column `all` over all accounts, in the column `others` over all but new accounts. `groups` has a
-row for each cohort, with the number of its evaluated votes and of its ties, over all models. All sums lose half of
+Two states are kept. `base` has a row for each model. Its column `all` has five sums: evaluated votes, wins, losses,
+expected wins and expected losses. Its column `others` has the same sums without new accounts. `groups` has a row for
+each cohort, with the number of its evaluated votes and of its ties, over all models. All sums lose half of
 their weight in a fortnight.
 """
 

@@ -12,8 +12,8 @@ where c is the median of d over all models, since the change of one model also c
 is the mean of L_δ over the sizes δ.
 
 The denominator is the variance of d, up to the factor φ. 1/v is the variance of x/v. v/j² stands for the variance of
-the snapshots' error, which is 0 if the snapshots learn from all votes, and 1/j if they do not change. For v ≥ j, v/j²
-is at least 1/j. For v < j, it is smaller than 1/j, but the sum 1/v + 1/j is at most 1.21 times 1/v + v/j².
+the snapshots' error. This variance is 0 if the snapshots learn from all votes, and 1/j if they do not change. For
+v ≥ j, v/j² is at least 1/j. For v < j, v/j² is smaller than 1/j, but 1/v + 1/j is at most 1.21 times 1/v + v/j².
 
 φ is estimated from the distances between c and each model's d. The distances are larger than chance explains if votes
 of one voter depend on each other, if strengths drift, or if the snapshots do not change. The estimate is a median, so

@@ -75,8 +75,8 @@ class ShiftSums:
     Attributes:
         columns: name → array whose first axis is the m models. `columns[KEY]` has the keys of the models. The other
             arrays have the sums by slot, and the state of each model's alerts.
-        starts: int64[SLOTS + 1], start of each slot in microseconds since 1970 UTC, the open slot last; −1 for slots
-            that are not used yet.
+        starts: int64[SLOTS + 1], start of each slot in microseconds since 1970 UTC; −1 for a slot that is not used yet.
+            The last slot is the open slot.
         votes: number of votes of the board in the open slot.
     """
 

@@ -141,7 +141,7 @@ class SilentDeprecation:
         window: Window,
         context: WindowContext,
     ) -> list[Signal]:
-        """Return the signals about silences; `shares` are the declared share of each key, and its lower bound."""
+        """Return the signals about silences. `shares` has two arrays by key: declared shares and their lower bounds."""
         share, least = shares
         absent = (appearances == 0) & (share > 0)
         ratio = np.where(absent, to_log_units(-window.accepted * np.log1p(-share)), 2 * LOG_ZERO)

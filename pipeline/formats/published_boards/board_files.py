@@ -39,8 +39,8 @@ class BoardFile:
 
     Attributes:
         name: path of the file relative to the path that the caller gave, for messages.
-        subset: name of the board, taken from the names of the folders and of the file; "" if they contain none. A file
-            that the caller gave alone gets such a name only if its path looks like a path of the arena's dataset.
+        subset: name of the board, taken from the names of the folders and of the file; "" if they contain none. If the
+            caller gave this file alone, its path is used only if it looks like a path of the arena's dataset.
         folders: name of the board, taken from the names of the folders only; "" if they contain none.
         alone: whether the caller gave the path of this file and of no other.
         day: the day in the file's name as YYYY-MM-DD; "" if the name has none.

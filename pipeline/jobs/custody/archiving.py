@@ -87,7 +87,7 @@ def _move_next(store: Store, sealed_before: int) -> int | None:
 
 
 def _count(store: Store, sealed_before: int) -> tuple[int, int]:
-    """Count the votes and the groups that would be moved."""
+    """Return the numbers of votes and of groups of segments that `archive` would move without --dry-run."""
     votes, files, after = 0, 0, None
     with store.read() as connection:
         while (group := archive.next_group(connection, sealed_before, after)) is not None:

@@ -4,9 +4,9 @@ Detectors compare new votes with the reference. It has the ratings of the models
 the share of ties, and the spread of the voters' tastes.
 
 Of a voter's votes on one model, only the newest three count. Otherwise one voter with many votes on a model would
-decide what honest behaviour is, and an attacker's votes would look honest. More votes count in two cases: if three
-votes of each voter do not suffice to rate a model, and if the ratings from them are rough (`MOST_ERROR`). The second is
-a board with few voters, who have cast many votes each. At most the newest `NEWEST_VOTES` votes are read.
+decide what honest behaviour is, and an attacker's votes would look honest. More than three count if three do not
+suffice to rate a model, or if ratings from three votes are rough (`MOST_ERROR`), as on a board with few voters who have
+cast many votes each. At most the newest `NEWEST_VOTES` votes are read.
 """
 
 from __future__ import annotations

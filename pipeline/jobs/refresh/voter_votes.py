@@ -61,9 +61,9 @@ class OrderedVotes:
     def cells(self) -> Cells:
         """The cells with two or more votes, as (rows, sizes). A cell is the votes of one voter on one model.
 
-        The rows of a cell are adjacent, oldest vote first, and `sizes` has their number in each cell. Votes without a
-        voter are left out, and the first vote with a voter has the number 0. Vote i has row 2i for its first model and
-        row 2i + 1 for its second.
+        `rows` has the rows of all cells, one cell after another, oldest vote first. `sizes` has the number of rows of
+        each cell. Votes without a voter are left out. Vote i of the other votes has row 2i for its first model and row
+        2i + 1 for its second.
         """
         first = self.unknown
         return shared_cells(self.who[first:], self.model_a[first:], self.model_b[first:])

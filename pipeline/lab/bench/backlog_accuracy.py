@@ -121,9 +121,9 @@ def _error(stream: BacklogStream, votes: BacklogVotes, left_out: set[int]) -> fl
 
 
 def _disagreement(votes: BacklogVotes) -> float:
-    """Return the number of voters for whom only one of the two forms of the evaluation gives an e-value from 10⁴ on.
+    """Return the number of voters on whom the iterated and the nested form of the evaluation disagree.
 
-    The forms are the iterated and the nested one (`pipeline.backlog.voter_rounds`).
+    They disagree if only one of them gives the voter an e-value of at least 10⁴ (`pipeline.backlog.voter_rounds`).
     """
     found = BacklogEvaluation(votes, b"bench", "always").run()
     return float(sum((one.e_value >= CRITICAL) != ((one.strict or 0.0) >= CRITICAL) for one in found.voters))

@@ -107,7 +107,7 @@ def run_sampling_scenario(name: str, votes: int, seed: int, days: float = 30.0) 
         name: name of the scenario.
         votes: number of honest votes per month.
         seed: seed of the board.
-        days: length in days.
+        days: length of the simulation in days.
 
     Returns:
         The alerts of the board, and whether they meet the requirement.

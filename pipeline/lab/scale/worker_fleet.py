@@ -114,7 +114,7 @@ def simulate_fleet(fleet: Fleet) -> FleetRun:
 
 
 class _Simulation:
-    """The state of a run: what each worker has read, and when each core of the database is free."""
+    """The state of a run: how many votes of each partition are read, and when each core of the database is free."""
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet

@@ -74,8 +74,8 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
 def cyclic_triads(wins: Float64) -> tuple[int, int]:
     """Count the cyclic triads of models, and the triads whose three pairs are decided.
 
-    A pair is decided if one model has more decisive votes for it than the other. A triad is cyclic if a beats b, b
-    beats c and c beats a in this sense.
+    A model beats another if it has more than half of the decisive votes of their pair. A pair is decided if one of its
+    models beats the other. A triad is cyclic if a beats b, b beats c and c beats a.
 
     Args:
         wins: float64[K, K], number of decisive votes for i over j.

@@ -78,7 +78,10 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
 
 
 def _rated(votes: ReportVotes, start: Float64, first_is_a: Int64) -> CovariateFit:
-    """Return the ratings and the advantage of the first place, with the covariance of dependent votes of one voter."""
+    """Return the ratings and the advantage of the model that is shown first.
+
+    The covariance is clustered by voter if voters are known.
+    """
     rate = partial(rate_with_covariate, len(votes.models), votes.codes, first_is_a, _BOTH, start, name="position")
     voters = votes.effective_voters()
     if voters is None:

@@ -51,9 +51,9 @@ class _Selected:
     """An alert about windows, with the selection of votes that the alert is about.
 
     Attributes:
-        shown: the alert in the form for operators.
+        shown: the alert as operators see it.
         claim: what the alert claims.
-        selection: the selection of its votes.
+        selection: selects the votes that the alert is about.
         strongest: end of the window with the strongest evidence, in microseconds since 1970 UTC.
     """
 

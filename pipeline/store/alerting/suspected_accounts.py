@@ -145,7 +145,10 @@ def _search(connection: Connection, incident: Incident, targets: Iterable[Claim]
 
 
 def _read_votes(connection: Connection, model: int, first: int, last: int, reference: Reference) -> TargetVotes:
-    """Read the counted votes on a model that were cast in [first, last], and count all votes of their voters then."""
+    """Read the counted votes on a model in the period [first, last], by voters with at least LEAST_VOTES such votes.
+
+    All votes of these voters in the period are counted too.
+    """
     wanted = VoteFilter(first_at=first, end_at=last + 1, model=model)
     v = vote_table.votes_where(connection, wanted).c
     query = sa.select(v.voter, v.model_a, v.model_b, v.outcome).where(

@@ -212,7 +212,7 @@ def _full(part: int, waiting: dict[int, list[tuple[pa.RecordBatch, bytes]]], *, 
 
 
 class _Blinds:
-    """Reads the blinds of a segment in the order of its leaves: the random bytes in the votes' commitments."""
+    """Reads the blinds (the random bytes in the votes' commitments) of a segment in the order of its leaves."""
 
     def __init__(self, connection: Connection, segment_no: int) -> None:
         s, b = schema.segment.c, schema.blind.c
@@ -236,7 +236,7 @@ def _latest(known: int | None, times: Int64) -> int | None:
 
 
 def _delete(connection: Connection, group: SegmentGroup, moved: _Moved, where: str) -> None:
-    """Delete the moved votes from the hot tables, and check that no other votes and no fewer were deleted."""
+    """Delete the moved votes from the hot tables, and check the number of deleted votes."""
     v, b = schema.vote.c, schema.blind.c
     deleted = 0
     for segment_no in group.segments:

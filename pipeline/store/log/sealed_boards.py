@@ -64,7 +64,7 @@ def read_boards(
 
 
 class _Rows(Mapping[Label, Int64]):
-    """Makes the rows of a board when they are asked for: they take three times the memory of its cells."""
+    """Makes the rows of a board from its cells on each access, since rows take three times the memory of cells."""
 
     def __init__(self, cells: Boards) -> None:
         self._cells = cells

@@ -134,7 +134,10 @@ class FileSource:
         self.waits = what
 
     def _recognise(self, known: Sequence[FileReading], keep: Callable[[], None]) -> tuple[list[FileReading], FileScan]:
-        """Return the stored readings whose digest is that of the file's first records, and the scan that read them."""
+        """Return the stored readings whose digest equals the digest of the same number of first records of the file.
+
+        The second value is the scan that read these records.
+        """
         start = FileScan(self._records())
         found: list[FileReading] = []
         for mark in sorted({one.records for one in known if one.digest}):

@@ -138,7 +138,7 @@ def _fold(
     components: tuple[FoldedSums, TargetModels, ProviderCells],
     reference_of: Callable[[int], Reference],
 ) -> tuple[list[bytes], list[int]]:
-    """Add votes to components; return them packed, and the number of models that each voter has met."""
+    """Add votes to components; return the packed components, and the number of models that each voter has met."""
     before, targets, providers = components
     path = compute_path(votes, before, targets, reference_of)
     after = path.fold(before, providers, reference_of)
