@@ -110,7 +110,7 @@ def _latest(found: Sequence[PeriodFinding], feature: int, compared: BacklogVotes
     Args:
         found: the findings about one feature of one model.
         feature: position of the feature in `FEATURES`.
-        compared: the votes on two answers that differ in the feature. The answer with more of the feature is the winner.
+        compared: the votes on two answers that differ in the feature. The answer with more of it is the winner.
     """
     periods = sorted(found, key=lambda one: one.first)
     newest = periods[-1]

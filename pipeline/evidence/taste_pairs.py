@@ -17,7 +17,7 @@ from pipeline.vocabulary.arrays import Bool, Float64, Int8, Int32, Int64
 from pipeline.vocabulary.large_arrays import PIECE, keep, new_large, pieces, select_large
 
 Codes = Int32 | Int64
-"""Positions of models, or numbers of voters."""
+"""Integers that identify models or voters."""
 
 Cells = tuple[Int64, Int64]
 """Two arrays: the rows of cells, and the number of rows of each cell.

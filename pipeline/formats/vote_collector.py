@@ -202,7 +202,7 @@ class VoteCollector:
         return found if found.any() else None
 
     def _finish_voters(self, *, needed: bool) -> tuple[pa.StringArray, Sequence[str], Int64]:
-        """Return the ids of voters, the sorted voters, and int64[N]: each vote's position among them, −1 for none."""
+        """Return the ids of voters, the sorted voters, and int64[N]: for each vote the position of its voter, or −1."""
         if not needed:
             return self._voters.ids(), (), np.broadcast_to(np.int64(-1), (len(self._outcome),))
         voters, voter = self._voters.finish()

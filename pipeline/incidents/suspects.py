@@ -10,15 +10,15 @@ campaign, without the smallest size.
 
 The weights of the alternatives are learned from the votes on the target of other voters, by expectation maximisation:
 the accounts of the campaign take part in it, and each other voter does with an estimated probability. The weights that
-a detector uses count as one more account. To evaluate a voter, only the votes of voters in other folds are used, which
-are parts of the voters by number. So the weights do not depend on the votes that they evaluate.
+a detector uses count as one more account. The voters are divided into folds by number. The weights for a voter are
+learned from the voters of other folds, so they do not depend on the voter's own votes.
 
 e-BH then selects the voters, at level FALSE_SHARE (`pipeline.evidence.multiple_testing`). At most this share of the
 selected voters is expected to be honest, however the e-values depend on each other.
 
-Measured on 22 boards of 692 judges of translations (WMT 2015 and 2016), evaluated by references from other judges: in
-1,032 searches, one for each model and direction, nobody is suspected. Of 124 crowd workers (llmfao), 4 are, in 5 of 236
-searches. Nobody knows whether these people are honest.
+Measured on 22 boards of 692 judges of translations (WMT 2015 and 2016), evaluated by references from other judges: no
+judge is suspected in 1,032 searches, one for each model and direction. Of 124 crowd workers (llmfao), 4 are suspected,
+in 5 of 236 searches. Nobody knows whether these people are honest.
 
 Blind spots: an attack of which no account is known; accounts that seldom act on the target; honest supporters of the
 target whose taste is far beyond the board's. The more voters vote on the target, the more evidence each needs.

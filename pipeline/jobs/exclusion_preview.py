@@ -45,9 +45,9 @@ class ExclusionPreview:
 
     Attributes:
         effect: how many votes go into and out of the defended view.
-        voters: number of voters whose votes the decision moves. If the decision names voters, only they are counted. If
-            it names selections of votes, this is the number of voters of the selection with the most voters. None if it
-            names single votes only.
+        voters: number of voters whose votes the decision moves. If the decision names voters, only these are counted.
+            If the decision names selections of votes, the number is the largest number of voters in one selection.
+            None if the decision names single votes only.
         moves: the models whose rank changes, the best first.
         without_ranks: why no rank could be computed; "" if ranks were computed.
     """

@@ -125,13 +125,13 @@ def change_exclusion(
     Args:
         connection: a write transaction.
         action: `exclude` or `restore`.
-        target: the id of an alert, voter:PSEUDONYM, vote:ID, or votes:from=TIME,to=TIME[,…]. To exclude, an alert
-            stands for the votes that it is about; to restore, for everything that was excluded because of it.
+        target: the id of an alert, voter:PSEUDONYM, vote:ID, or votes:from=TIME,to=TIME[,…]. With an alert, `exclude`
+            excludes the votes that the alert is about, and `restore` undoes all exclusions because of the alert.
         operator, reason: the person who decides, and why.
 
     Returns:
         {"action", "kind", "target", "name", "reason", "next_refresh": {"votes_in", "votes_out"}, "done"}. "kind" and
-        "target" are those of the first exclusion that was added or undone, and "name" is the operator. "votes_in" is
+        "target" describe the first exclusion that was added or undone. "name" is the operator. "votes_in" is
         the number of votes that the next refresh will count again, "votes_out" the number that it will no longer count.
         "done" is a sentence that says what was done.
 

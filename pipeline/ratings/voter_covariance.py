@@ -41,7 +41,7 @@ def wider_covariance(independent: Float64, clustered: Float64) -> Float64:
 
 
 def combined_covariance(independent: Float64, clustered: Float64, voters: float) -> Float64:
-    """Return the covariance by voter if there are enough voters, otherwise the wider one of two (module docstring).
+    """Return `clustered` if there are enough voters, otherwise V + (C − V)₊ as the module docstring defines it.
 
     Args:
         independent: float64[K, K], the covariance of independent votes.

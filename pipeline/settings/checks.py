@@ -122,7 +122,7 @@ Proxies = Annotated[str, AfterValidator(_addresses)]
 def explain(fault: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> str:
     """Return a sentence about a bad value of a setting.
 
-    It has the name of the variable, what was expected and, unless the setting is secret, the value.
+    The sentence has the name of the variable, what was expected and, unless the setting is secret, the value.
 
     Args:
         fault: an entry of pydantic's `ValidationError.errors()`.

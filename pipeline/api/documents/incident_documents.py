@@ -31,7 +31,7 @@ class RankDocument(Document):
 
 
 class SuspectedDocument(Document):
-    """The suspected accounts of an incident: no alert is about them, but on its target they vote as its accounts do."""
+    """The suspected accounts of an incident. They vote on its target as the accounts of its alerts do."""
 
     accounts: int | None = Field(description="Null for the public.")
     votes: int | None = Field(description="Null for the public.")

@@ -197,7 +197,7 @@ class _StepRatings:
 
 
 def _changed(first: RatingInput, second: RatingInput, view: str) -> bool:
-    """Return whether a step changes the counts of the view."""
+    """Return whether two rating inputs differ in the counts of the view."""
     if view == "raw" or first is second:
         return False
     old, new = (view_counts(one, view).win_matrix() for one in (first, second))

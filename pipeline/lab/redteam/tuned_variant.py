@@ -21,7 +21,7 @@ _LIKING, _TIES = 0.249, 0.2
 
 
 def simulate_tuned_variant(seed: int) -> tuple[ModelVersion, ModelVersion, float]:
-    """Simulate the votes of the board, and rate them.
+    """Simulate the votes of the scenario, and rate the models.
 
     Returns:
         Three values. The first two are the tested and the released version, with the figures that a sweep compares. The

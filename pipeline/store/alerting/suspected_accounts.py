@@ -113,10 +113,10 @@ def _hash(incident: Incident, targets: Iterable[Claim], sequence: int) -> str:
 
 
 def _sequence(connection: Connection, incident: Incident, shown: Mapping[str, Mapping[str, Any]]) -> int | None:
-    """Return the number of the snapshot that evaluates the accounts; None if no snapshot is published.
+    """Return the sequence number of the snapshot that evaluates the accounts; None if no snapshot is published.
 
-    It is the earliest snapshot by which a detector evaluated an account of the incident. If none is known, it is the
-    last one published before the incident began or, without one, the first.
+    The first of these snapshots that exists is taken: the earliest snapshot by which a detector evaluated an account of
+    the incident, the last snapshot published before the incident began, the first published snapshot.
     """
     c = schema.snapshot.c
     stated = {shown[one.alert_id]["evidence"].get("snapshot") for one in incident.alerts}

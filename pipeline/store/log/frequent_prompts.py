@@ -139,7 +139,13 @@ def _moved(spectrum: Int64, before: Int64, after: Int64) -> Int64:
 
 
 def _read(connection: Connection, distinct: Int64, known: int) -> tuple[Int64, Int64]:
-    """Return two arrays int64[n] about n prompts: the number of votes so far, and the number of votes in the sample."""
+    """Return two arrays int64[n]: for each of n prompts the stored number of votes, and how many are in its sample.
+
+    Args:
+        connection: reads the store.
+        distinct: int64[n], hashes of the prompts, ascending.
+        known: number of prompts in the store.
+    """
     found = np.zeros((2, len(distinct)), dtype=np.int64)
     if not known:
         return found[0], found[1]

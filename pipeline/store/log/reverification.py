@@ -137,7 +137,7 @@ def _verify_run(run: _SealedRun, source: LogSource) -> list[VerifiedSegment]:
 
 
 def _expect_no_vote_without_leaf(connection: Connection) -> None:
-    """Check that no vote is missing in the segments: in each partition, up to the last offset that is sealed."""
+    """Check that each vote up to the last sealed offset of its partition is in a segment."""
     v, p, r = schema.vote.c, schema.partition.c, schema.segment_range.c
     bounds = connection.execute(sa.select(p.partition_no, p.sealed_offset)).all()
     for part, end in bounds:

@@ -28,9 +28,7 @@ class Continuation:
     chain: str
 
     def moved_to(self, name: str, device: int, inode: int) -> LogPosition:
-        """Return the position at which the reading of the file begins.
-
-        It is the matching position of the known log, with the name and the identity of the file.
+        """Return the position of the known log at `point`, as a position of the file.
 
         Args:
             name: path of the file below the followed folder.
