@@ -34,6 +34,7 @@ NO_ALERT: Mapping[str, Any] = {"told": np.int64(0), "level": np.int64(0), "quiet
 _HUNDRED = math.ceil(math.log(100.0) / LOG_UNIT)
 # A level is a factor of 100 and the second one is critical; more than eight add no information.
 _MAX_LEVEL = 8
+_NO_KEYS = np.zeros(0, dtype=np.int64)
 
 
 def new_levels(level: Int64, key: Int64, emitted: npt.NDArray[Any]) -> list[int]:
@@ -110,10 +111,12 @@ def decide_alerts(
     Returns:
         The keys whose alerts open, escalate or are cleared, and the state of all keys.
     """
+    emitted, level, quiet = (before[name].copy() for name in NO_ALERT)
+    found = (log_e >= math.ceil(math.log(max(len(log_e), 1) / alarms) / LOG_UNIT)) | e_bh(log_e, share)
+    if not found.any() and not level.any():  # most windows: no alert is open, so that all three columns are 0
+        return AlertDecision(_NO_KEYS, _NO_KEYS, {"told": emitted, "level": level, "quiet": quiet})
     now = np.ones(len(log_e), dtype=np.bool_) if stepped is None else stepped
-    emitted, level, quiet = (before[name].copy() for name in ("told", "level", "quiet"))
-    alone = log_e >= math.ceil(math.log(max(len(log_e), 1) / alarms) / LOG_UNIT)
-    opens = now & (level == 0) & (alone | e_bh(log_e, share))
+    opens = now & (level == 0) & found
     again = now & (level > 0) & (level < _MAX_LEVEL) & (log_e >= emitted + _HUNDRED)
     emitted = np.where(opens, log_e, emitted)
     level = np.where(opens, 1, level)

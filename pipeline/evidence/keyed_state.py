@@ -51,18 +51,22 @@ def add_keys(
     # Rows of the known keys come from `known`, the others are new: one mask serves all columns.
     is_new = np.zeros(size, dtype=np.bool_)
     is_new[np.searchsorted(known, fresh) + np.arange(len(fresh))] = True
-    old = ~is_new
     for name, row in blank.items():
-        grown[name] = _merged(grown[name], row, old, is_new)
-    keys = np.empty(size, dtype=np.result_type(known, fresh))
-    keys[old], keys[is_new] = known, fresh
-    grown[KEY] = keys
+        grown[name] = merge_rows(grown[name], row, is_new)
+    keys = grown[KEY] = merge_rows(known.astype(np.result_type(known, fresh), copy=False), fresh, is_new)
     return grown, np.searchsorted(keys, wanted)
 
 
-def _merged(column: npt.NDArray[Any], row: Any, old: Bool, is_new: Bool) -> npt.NDArray[Any]:
-    merged = np.empty((len(old), *column.shape[1:]), dtype=column.dtype)
-    merged[old], merged[is_new] = column, row
+def merge_rows(column: npt.NDArray[Any], added: Any, is_new: Bool) -> npt.NDArray[Any]:
+    """Return a column with added rows.
+
+    Args:
+        column: the rows before, of any type.
+        added: the values of the added rows, or one value for all of them.
+        is_new: bool, one for each row after the addition; true for the added rows.
+    """
+    merged = np.empty((len(is_new), *column.shape[1:]), dtype=column.dtype)
+    merged[~is_new], merged[is_new] = column, added
     return merged
 
 

@@ -234,8 +234,9 @@ def _update(
     followed = np.flatnonzero(follow).tolist()
     keys = [texts[i] + verb for i in followed for verb in VERBS]
     columns, at = add_keys(columns, keys, _NEW_KEY)
-    both = np.stack([table[follow], baseline.swapped(table[follow])], axis=1).reshape(-1, 5)
+    both = table[:0]
     if keys:
+        both = np.stack([table[follow], baseline.swapped(table[follow])], axis=1).reshape(-1, 5)
         columns = _step(kind, keys, both, columns, at, base, known)
     columns = _with_episode(columns, at, both, start)
     if len(rows) and kind != "prompt":
@@ -276,18 +277,15 @@ def _step(
 def _with_episode(columns: KeyedColumns, at: Int64, table: Float64, start: int) -> KeyedColumns:
     """Add the window to the counts that an alert shows; a key's counts restart when its evidence is near zero."""
     begin = (columns["votes"] == 0) | (columns["mixed"] < _IDLE)
-    decided = table[:, baseline.WON] + table[:, baseline.LOST]
-    counted = {
-        "votes": table[:, baseline.N],
-        "won": table[:, baseline.WON],
-        "lost": table[:, baseline.LOST],
-        "expected": decided * baseline.decided_share(table),
-    }
     after = {"since": np.where(begin, start, columns["since"])}
-    for name, values in counted.items():
-        more = np.zeros(len(begin))
-        more[at] = values
-        after[name] = np.where(begin, 0, columns[name]) + more
+    for name in ("votes", "won", "lost", "expected"):
+        after[name] = columns[name] * ~begin
+    if len(at):
+        won, lost = table[:, baseline.WON], table[:, baseline.LOST]
+        after["votes"][at] += table[:, baseline.N]
+        after["won"][at] += won
+        after["lost"][at] += lost
+        after["expected"][at] += (won + lost) * baseline.decided_share(table)
     return columns | after
 
 

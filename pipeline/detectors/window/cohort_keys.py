@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.evidence.keyed_state import KEY, KeyedColumns, take_rows
+from pipeline.evidence.keyed_state import KEY, KeyedColumns, merge_rows, take_rows
 from pipeline.scoring.window import GroupedModelCounts
 from pipeline.vocabulary.arrays import Bool, Float64, Int64
 
@@ -67,11 +67,15 @@ def cells_to_follow(
     again = _contains(seen, hashes)
     known = _contains(columns[KEY], np.array([stem + VERBS[0] for stem in cells])) if KEY in columns else again
     follow = known | again | (votes > 1)
-    opened = np.searchsorted(seen, hashes[again])
-    seen, since = np.delete(seen, opened), np.delete(since, opened)
+    if again.any():
+        kept = np.ones(len(seen), dtype=np.bool_)
+        kept[np.searchsorted(seen, hashes[again])] = False
+        seen, since = seen[kept], since[kept]
     first = np.sort(hashes[~follow])
-    place = np.searchsorted(seen, first)
-    seen, since = np.insert(seen, place, first), np.insert(since, place, start)
+    if len(first):
+        is_first = np.zeros(len(seen) + len(first), dtype=np.bool_)
+        is_first[np.searchsorted(seen, first) + np.arange(len(first))] = True
+        seen, since = merge_rows(seen, first, is_first), merge_rows(since, start, is_first)
     if len(seen) > _MAX_SINGLE:
         newest = np.sort(np.lexsort((seen, -since))[: _MAX_SINGLE * 3 // 4])
         seen, since = seen[newest], since[newest]
