@@ -46,9 +46,9 @@ _SEVERITIES = ("critical", "warning", "note")
 def urgency(incident: Mapping[str, Any]) -> tuple[int, int, int, int, int, int, int, str]:
     """Return the key by which every list of incidents is sorted, the most urgent incident first.
 
-    Open incidents are first and resolved ones last. Among these, the order is by severity, facts after other claims,
-    the change of a rank, the e-value, the hour of opening (newest first), and the id. All numbers are integers, so that
-    the cursor of a page can contain them.
+    Open incidents are first and resolved ones last. Incidents of equal state are sorted by severity, facts after other
+    claims, the change of a rank, the e-value, the hour of opening (newest first), and the id. All numbers are integers,
+    so that the cursor of a page can contain them.
     """
     rank = incident["rank"] or {"raw": 0, "defended": 0}
     moved = max(abs(rank["raw"] - rank["defended"]), abs((rank.get("before") or 0) - (rank.get("after") or 0)))

@@ -49,7 +49,7 @@ class PooledCells:
     A cell has the votes of one voter on one model.
 
     Attributes:
-        voter, model: int64[c], positions of the voter and of the model.
+        voter, model: int64[c], positions of the voter and of the model in the backlog.
         log_e: float64[c, 18], ln of the ratio of each alternative, in the order of `WEIGHTS`.
     """
 

@@ -45,7 +45,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "retract": CommandEntry("ledger_commands", "Retract a vote: from the next refresh on, no view counts it."),
     "erase": CommandEntry(
         "ledger_commands",
-        "Erase who cast a vote, or who cast all votes of a voter. The votes still count, and all proofs stay valid.",
+        "Erase the voter from one vote or from all votes of the voter. They still count, and all proofs stay valid.",
     ),
     "archive": CommandEntry(
         "archive_command",

@@ -56,7 +56,7 @@ def erase(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Erase who cast a vote, or who cast all votes of a voter. The votes still count, and all proofs stay valid.
+    """Erase the voter from one vote or from all votes of the voter. They still count, and all proofs stay valid.
 
     This cannot be undone.
     """

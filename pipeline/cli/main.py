@@ -131,7 +131,7 @@ def _known(error: Exception) -> IntegrityError | None:
 
 
 def _of_system(error: OSError) -> IntegrityError | None:
-    """Return the error that the operating system gave for a file; None if it names no file and no known cause."""
+    """Return the error that the operating system gave for a file; None without a file name and a known cause."""
     if error.errno in _OF_THE_MACHINE:
         return Unavailable(f"{error.filename or 'the output, or a file that is read'}: {error.strerror}")
     return None if error.filename is None else Usage(f"{error.filename}: {error.strerror}")

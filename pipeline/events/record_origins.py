@@ -18,7 +18,7 @@ _MOST_LETTERS = 500
 
 
 class HeaderOrigins(Sequence[str | None]):
-    """A sequence with the origin of each record that one poll of a topic returned. Each is decoded when it is read."""
+    """The origin of each record that one poll of a topic returned. An origin is decoded when it is read."""
 
     def __init__(self, headers: Sequence[Headers | None]) -> None:
         """Keep the headers of each record; None or an empty sequence for a record without headers."""

@@ -54,7 +54,7 @@ GAP = 3 * DAY
 about sampling have a limit of their own (SAMPLING_GAP)."""
 
 MOSTLY = 0.5
-"""A group is a side effect if all stronger groups together explain at least this share of it (`_share_in`)."""
+"""A group is a side effect if stronger groups explain at least this share of its votes or voters (`_share_in`)."""
 
 _AIMLESS = Claim(HABIT, "votes at random or against the rating")
 

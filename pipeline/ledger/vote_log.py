@@ -187,7 +187,7 @@ class VoteLog:
             first += len(prints)
 
     def _repeated_fingerprints(self) -> Int64:
-        """Return the fingerprints that several votes have, ascending. They are compared in shares, to save memory."""
+        """Return the fingerprints that several votes have, ascending. A part is sorted at a time, to save memory."""
         found = [np.zeros(0, dtype=np.int64)]
         for share in range(-(1 << _SHARE_BITS - 1), 1 << _SHARE_BITS - 1):
             parts = [

@@ -233,7 +233,8 @@ class _Cells:
         """Draw votes with replacement until the wins connect all models in both directions, at most `_MAX_DRAWS` times.
 
         Returns:
-            The number of votes drawn from each cell; and for each failed draw the names of some disconnected models.
+            The number of votes drawn from each cell in the last draw; and for each failed draw the names of some
+            disconnected models. If `_MAX_DRAWS` draws failed, the last draw is one of them.
         """
         rng = np.random.default_rng(stream)
         failed: list[tuple[str, ...]] = []

@@ -97,7 +97,7 @@ def fewest_votes_to_replace_first(counts: PairCounts, *, fitted: Fit | None = No
         fitted: the fit of the votes; None to compute it here.
 
     Returns:
-        The smallest swap of the first model with any other model. None if no swap was found.
+        The swap of the first model with another model that needs the fewest votes. None if no swap was found.
 
     Raises:
         Disconnected, NotConverged: the votes have no finite estimate, or the fit does not converge.

@@ -52,7 +52,8 @@ def pieces(length: int) -> list[slice]:
 def keep(array: _Array) -> _Array:
     """Return an array with the same values: within `allocating` a large array, otherwise the given array itself.
 
-    The caller drops the given array, so that its memory is free. A constant that takes no memory is returned unchanged.
+    The caller must drop the given array, so that its memory becomes free. A constant that takes no memory is returned
+    unchanged.
     """
     allocate = _allocate.get()
     if allocate is None or not any(array.strides):

@@ -131,7 +131,7 @@ def tls_context(certificate: str, key: str) -> ssl.SSLContext | None:
 
 
 def _within_open_files(limits: HttpLimits) -> HttpLimits:
-    """Raise the process's limit on open files. Return limits that allow no more connections than this limit does."""
+    """Raise the process's limit on open files. Return `limits` with no more connections than open files allow."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = limits.connections + _OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:

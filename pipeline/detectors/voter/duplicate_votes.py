@@ -131,7 +131,10 @@ def _is_repeat(voter: Int64, mark: Int64) -> Bool:
 
 
 def _unpack(prior: Sequence[bytes | None]) -> tuple[Int64, Int64, Int64, Int64]:
-    """Return each voter's emitted level and CUSUM W; the remembered marks (hashes), oldest first; and their voters."""
+    """Return four arrays: each voter's emitted level; each voter's CUSUM W; the marks; and the voter of each mark.
+
+    A mark is a remembered hash. The marks of a voter come together, the oldest first.
+    """
     known = [b"\0" if state is None else state for state in prior]
     heads = np.array([state[0] for state in known], dtype=np.int64)
     has = heads >= _HAS_EVIDENCE

@@ -13,7 +13,7 @@ from pipeline.vocabulary.arrays import Float64, Int64
 
 _WINS, _LOSSES = np.array([0.4, 0.8, 1.6, 3.0]), np.array([0.7, 1.5, 3.0])
 SHIFTS = 2 * len(_WINS) + len(_LOSSES)
-"""Number of alternatives about a cohort and a model: the sizes δ of a bias, for each of the three tests together."""
+"""Number of alternatives about a cohort and a model. Each of three tests has an alternative for each of its sizes δ."""
 ALL_VOTES = np.repeat(
     [0.15 / len(_WINS), 0.5 / len(_WINS), 0.35 / len(_LOSSES)], [len(_WINS), len(_WINS), len(_LOSSES)]
 )

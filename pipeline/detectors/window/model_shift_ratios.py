@@ -100,7 +100,7 @@ def _medians(values: Float64, known: Bool) -> Float64:
 
 
 def _spreads(scores: Float64, known: Bool) -> Float64:
-    """Return φ for each slot: the factor by which its variances are multiplied, from the spread of the scores.
+    """Return φ for each slot, estimated from the spread of the scores. The slot's variances are multiplied by φ.
 
     Args:
         scores: float64[m, slots], standard scores of the models.

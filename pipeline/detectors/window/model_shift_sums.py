@@ -137,7 +137,7 @@ class ShiftSums:
 
 
 def _counted(window: Window, place: Mapping[str, int], models: int) -> dict[str, Int64]:
-    """Return what a window adds to the sums of the open slot, and to the information of older votes."""
+    """Return what a window adds to columns of the state: name of the column → int64 with one row for each model."""
     excess, information = np.zeros((models, STRATA), dtype=np.int64), np.zeros((models, STRATA), dtype=np.int64)
     ages = [COHORTS.index(group) for group in window.cohorts.group]
     networks = [AGES + _network_group(group) for group in window.networks.group]

@@ -186,9 +186,10 @@ def _alerts_only(state: WindowState) -> dict[str, Any]:
 
 
 def _expected(now: dict[str, Any], week: int, day: int, size: float, sign: int) -> tuple[float, float]:
-    """Return the estimated mean of `size` in an hour and a bound on it; (0, 0) without enough data.
+    """Return the estimated mean count of an hour, and a bound on this mean; (0, 0) without enough data.
 
-    The bound is an upper bound for `sign` +1, and a lower bound for `sign` −1.
+    The bound is an upper bound for `sign` +1, and a lower bound for `sign` −1. `size` is the r of the negative binomial
+    distribution in the module docstring.
     """
     weeks, days = float(now["weeks"][week]), float(now["days"][day])
     if weeks >= _LEAST_WEEKS:

@@ -135,7 +135,7 @@ def _outcome(columns: Mapping[str, str], otherwise: OutcomeRule | None = None) -
 
     Args:
         columns: our field → its column.
-        otherwise: the rule if the table has neither; None for a rule that reads a column named "".
+        otherwise: the rule if `columns` has no column of outcomes; None for a rule that reads a column named "".
     """
     if columns.get("winner"):
         return SpelledOutcome(columns["winner"])

@@ -188,8 +188,10 @@ AUDITS: dict[str, Audit] = {
     "prompt_duplication": _prompts,
     "task_mix": _task_mix,
 }
-"""Name of an audit → its function. e-LOND tests the audits in this order, each as one family. Findings and alerts have
-the same names."""
+"""Name of an audit → its function. e-LOND tests the audits in this order, each as one family.
+
+The findings and alerts of an audit have the name of the audit.
+"""
 
 PROVIDER_AUDITS = frozenset(
     {

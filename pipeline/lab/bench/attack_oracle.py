@@ -66,7 +66,7 @@ class _EvaluatedVotes:
 
     Attributes:
         voter: number of the voter.
-        target: the target that is one of the two models; −1 if none or both are targets.
+        target: model number of the target, if exactly one of the two models is a target; otherwise −1.
         logit: the reference's logit of a win of the target. Without a target, of model a.
         factor: the factor by which unequal models tie more rarely.
         outcome: 0 if the target (or model a) won, 1 if the other model did, 2 for a tie.

@@ -29,7 +29,7 @@ LEAST = 0.95
 """Target for purity and recall of every attack."""
 
 MOST_INCIDENTS = 2
-"""Target for the number of incidents of one attack."""
+"""An attack should give at most this many incidents."""
 
 HONEST_VOTES = 40_000
 """Default number of honest votes of a month."""

@@ -133,7 +133,7 @@ def measure(url: str, options: Settings, votes: int, models: int, providers: int
 
 
 def timed_run(url: str, options: Settings, whole: bool) -> ProcessCost:
-    """Run one sweep (`whole` true) or one read (`whole` false) in this process, and return its cost."""
+    """Run a sweep in this process, or only read and rate the votes if `whole` is false. Return the cost."""
     begun, busy = time.perf_counter(), time.process_time()
     with configuration.override(options):
         if whole:

@@ -115,7 +115,7 @@ def fit_scale(fitted: Fit, votes: ReportVotes) -> tuple[float, float, float]:
 
 
 def _score_variance(votes: ReportVotes, score: Float64) -> float:
-    """Return the variance of the sum of the scores of votes, float64[N], if votes of one voter are dependent."""
+    """Return the variance of the sum of `score`, one score for each vote. Votes of one voter may be dependent."""
     independent, voters = float((score**2).sum()), votes.effective_voters()
     if voters is None or votes.voter is None:
         return independent

@@ -32,8 +32,8 @@ class SealedCounts:
     Attributes:
         pairs: int64[n, 5], rows (model_a, model_b, outcome, fate, number of votes). Retracted votes are subtracted, so
             a number in the counts of one segment may be negative.
-        ties: int64[4], the sums Σn, Σk, Σn(n−1), Σk(k−1) over all voters of each segment. A voter has n accepted votes
-            in the segment, of which k are ties.
+        ties: int64[4], the sums Σn, Σk, Σn(n−1), Σk(k−1) over all pairs of a segment and a voter. The voter has n
+            accepted votes in the segment, of which k are ties.
     """
 
     pairs: Int64

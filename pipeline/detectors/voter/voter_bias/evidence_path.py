@@ -97,7 +97,7 @@ class EvidencePath:
 
     @cached_property
     def _averages(self) -> tuple[Float64, Float64]:
-        """Average ratio of the alternatives about each model: before the new votes, and after each row."""
+        """Average ratio of the alternatives about a model, for each row of `joined.targets` and of `sums`."""
         return _average(self.joined.targets.sums), _average(self.sums)
 
     def fold(

@@ -1,7 +1,7 @@
 """Adds columns for the vote fields that methods and boards by category use, and for values that a seal computes.
 
-Votes that are stored already have none of the new fields, so they count as before. Sealed segments keep their counts
-and get no labels.
+Votes from before this migration have none of the new fields, so these votes count as before. Sealed segments keep their
+counts and get no labels.
 """
 
 import sqlalchemy as sa
