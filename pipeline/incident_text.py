@@ -112,8 +112,8 @@ def explain_lines(
         incident: the public form of the incident.
         private: the operators' form, with networks and exact times. None gives the text for the public.
         local: function that formats a time in RFC 3339 as local time; None to give times in UTC alone.
-        standing: the accounts, for operators. With None, the text names no account and has no number of votes that a
-            decision lets count again.
+        standing: the accounts, for operators. With None, the text names no account, and does not say how many votes
+            count again after a decision.
     """
     counts = ", ".join(f"{number} {name}" for name, number in incident["detectors"].items())
     lines = [

@@ -71,8 +71,8 @@ def routes(reader: StoreReader) -> APIRouter:
     def incident(incident: IncidentParam, operator: bool = is_operator) -> Response:
         """An incident with its alerts and the decisions of people about it. A unique beginning of its id is enough.
 
-        Without a token, the response has the number of accounts but not the accounts, its times are rounded to hours,
-        and it has no alert about a voter. With a token, it has all of these in full.
+        With a token, the response lists the accounts, times are exact, and alerts about voters are included. Without a
+        token, the response has only the number of accounts, and times are rounded to hours.
         """
         with reader.connect() as connection:
             found = find_incident(connection, incident, reader.hidden(connection), operator=operator)

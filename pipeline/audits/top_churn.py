@@ -90,7 +90,8 @@ def top_churn(snapshots: Sequence[PublishedBoard]) -> TopChurn:
         snapshots: the snapshots of the board, oldest first; at least one.
 
     Returns:
-        The changes, oldest first; an upper bound of the number expected by chance; and the p-value.
+        All changes, oldest first; and for the tested changes an upper bound of the number expected by chance, and the
+        p-value.
     """
     changes: list[LeaderChange] = []
     by_chance, since = 0.0, snapshots[0].day

@@ -222,8 +222,10 @@ def _products(
 ) -> Float64:
     """Return ln Π (1 + ε (E − 1)) over the cells of each pair, for each ε in SHARES: float64[5, pairs].
 
+    E is the likelihood ratio of a cell. A pair is a cohort and a model.
+
     Args:
-        places: for each fold, the pair of each cell; `pairs` for cells of untested pairs.
+        places: for each fold, the index of each cell's pair; `pairs` for a cell whose pair is not tested.
         logs: for each fold, values of ln E. Several cells may share a value.
         rows: for each fold, the position in `logs` of each cell's value.
         pairs: number of pairs.

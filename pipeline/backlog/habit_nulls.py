@@ -1,7 +1,5 @@
 """Computes likelihood ratios for habits: does a voter do something, such as prefer longer answers, too often?
 
-The comparison is with honest voters, who also differ in how often they do it.
-
 An honest voter shows the habit in vote i with the chance σ(x_i + b). Here x_i is the logit that other voters' votes
 give, and b is how far the voter's own logit lies from x_i. b has a normal distribution with the standard deviation s,
 which is estimated from other voters (`habit_spread`) and is at least LEAST_SPREAD. For the share WIDE_SHARE of the
@@ -14,7 +12,7 @@ L(b) = σ(logit p + c + b)ᴴ (1 − σ(logit p + c + b))ⁿ⁻ᴴ, the likeliho
 
 The constant c makes the mean chance over honest voters equal to p. The expectation of the ratio is 1 if all x_i are
 equal. If they differ, H varies less (Hoeffding 1956, "On the distribution of the number of successes in independent
-trials"). It is assumed, not proved, that real voters are no more extreme than the mixture.
+trials"). It is assumed, not proved, that real honest voters differ no more than the distribution of b says.
 """
 
 from __future__ import annotations

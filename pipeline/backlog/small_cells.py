@@ -1,4 +1,4 @@
-"""Tabulates the likelihood ratios of cells with one or two votes, of which a backlog may have millions.
+"""Tabulates the likelihood ratios of cells with one or two votes. A backlog may have millions of such cells.
 
 A cell has the votes of one voter in one cohort on one model. The ratios are defined by `pipeline.evidence.taste_nulls`.
 The chances of a win are rounded up to one of _LEVELS levels, and the cohort's share of ties to one of _TIE_LEVELS

@@ -70,7 +70,7 @@ class StyledVotes(Protocol):
     """The votes with style counts that a view counts, in parts."""
 
     def parts(self, numbers: Sequence[int] | None = None) -> Iterator[StyledPart]:
-        """Yield parts one after the other, in the order of the log. A part's blocks are read when it is asked for.
+        """Yield parts one after the other, in the order of the log. The blocks of a part are read just before its turn.
 
         Args:
             numbers: positions of the parts to yield, ascending; None for all.

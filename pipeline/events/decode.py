@@ -169,7 +169,7 @@ def _self_battle(event: RegistryEvent | BattleIssued) -> tuple[str, str] | None:
 
 
 def _decode_known_fields(raw: bytes | None, error: Exception) -> Vote | tuple[str, str]:
-    """Decode a refused record from its known fields alone; return reason and detail if these have a fault too."""
+    """Decode a refused record from its known fields alone. If a known field is at fault, return reason and detail."""
     known = keep_fields(raw, VOTE_FIELDS)
     if known is None:
         return _explain(raw, error, VOTE_FIELDS)

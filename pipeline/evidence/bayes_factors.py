@@ -81,7 +81,7 @@ def beta_binomial(
     then an e-process for every share within the bounds.
 
     Args:
-        successes: S, the number of successes of each key. All arguments except k broadcast.
+        successes: S, the number of successes of each key. Arrays broadcast.
         n: number of trials of each key.
         theta: θ, the declared share of each key, between 0 and 1.
         k: concentration of the alternative.

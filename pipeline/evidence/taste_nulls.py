@@ -3,8 +3,8 @@
 An honest voter's logit of a win of model m differs from the board's by s z. Here z is standard normal, and s is the
 board's taste. A mean chance p over the voter's votes on m becomes p(z) = σ(logit p + c + s z). The number c makes the
 mean over z equal to p. z takes the values of `_NODES`. Each node is the upper end of an interval of z, and has the
-probability of this interval. So the voter of the null hypothesis wins at least as often as the honest voter; at the
-last node, infinity, the voter always wins.
+probability of this interval. So this approximation never makes wins rarer. At the last node, infinity, the voter always
+wins.
 
 Ratios of W wins in d decided battles, for each size δ of a bias in `DELTAS`:
 

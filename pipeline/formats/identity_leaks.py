@@ -170,7 +170,7 @@ class IdentityLeaks:
         return False
 
     def _own_names(self, model: str) -> _Names:
-        """Return the names of a model, its provider and its family that reveal the model anywhere in its answer."""
+        """Return names of a model, its provider and its family. An answer with one of these names reveals the model."""
         parts = plain_words(model).split()
         names = {name for one in self._table.of_model(model) for name in one.names - one.common}
         if len(parts) > 1 and len(parts[0]) > 1:

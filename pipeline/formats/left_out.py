@@ -91,9 +91,9 @@ class LeftOut:
         return rows, {name: np.concatenate([part[name] for part in parts]) for name in names}
 
     def forget_self_battles(self, named: Bool) -> None:
-        """Subtract some battles of a model against itself from the counts, because the caller counts them.
+        """Subtract some battles of a model against itself from the counts.
 
-        These are the battles that a rule of the rating method leaves out too. The caller counts them under the rule.
+        These are the battles that a rule of the rating method leaves out too. The caller counts them under that rule.
 
         Args:
             named: bool[n], true for the battles that a rule leaves out, in the order of `flagged_self_battles`.

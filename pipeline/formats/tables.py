@@ -141,7 +141,7 @@ def _is_filled(cell: object) -> bool:
 
 
 def printable(cell: Any) -> Any:
-    """Replace the bytes of a text that are not valid UTF-8, which are lone surrogates, by backslash escapes."""
+    """Write the bytes that are not valid UTF-8 (in a text: lone surrogates) as backslash escapes."""
     if not isinstance(cell, str) or cell.isascii():
         return cell
     return cell.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -41,14 +41,16 @@ from pipeline.vocabulary.arrays import Bool, Float64, Int8, Int64
 from pipeline.vocabulary.time import DAY
 
 LEAST_VOTES = 3
-"""The least number of votes on the target from which a voter is evaluated. It does not depend on outcomes."""
+"""A voter with fewer votes on the target is not evaluated."""
 
 FALSE_SHARE = 0.05
 """The largest expected share of honest voters among the suspects of one incident."""
 
 MARGIN = 14 * DAY
-"""Votes up to this time before and after an incident count in the search, in microseconds. Other accounts may begin
-earlier and act longer than those with an alert, and each needs about ten votes on the target."""
+"""Votes up to this time before and after an incident count in the search, in microseconds.
+
+The period is long because suspected accounts may begin earlier and act longer than the accounts with an alert, and
+because a suspected account needs about ten votes on the target to be found."""
 
 FOLDS = 5
 """The number of folds. The fold of a voter is the remainder of its number divided by FOLDS."""

@@ -40,7 +40,7 @@ def restore(url: str, source: Path) -> dict[str, Any]:
 
     Raises:
         Usage: there is no backup at `source`, it was made from the other kind of database, the store exists already, or
-            the key folder, or the folder of its archived votes, is not empty.
+            the store's key folder or the store's folder of archived votes is not empty.
         Refuted: a file of the backup is missing or damaged, or the ledger folder of the target is newer than the
             backup.
         MissingKey: the voter key is in none of the backup, the settings and the key folder, or a wrong key is there.

@@ -223,7 +223,7 @@ def _check_previous(
 def _check_kept(
     data: bytes, head: Checkpoint, proof: BundleProof, keys: Sequence[VerifierKey], has_previous: bool
 ) -> None:
-    """Check that the log of the bundle begins with the leaves of the head that the caller kept."""
+    """Check that the log of the bundle begins with the log of an earlier checkpoint, which the caller has kept."""
     kept = _signed_checkpoint(signed_note.parse(data, KEPT), KEPT, keys)
     if kept.origin != head.origin:
         raise Refuted("checkpoint", KEPT, f"expected the log {head.origin}, got {kept.origin}")

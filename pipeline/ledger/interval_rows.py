@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from . import canonical_json
 
 PATH = "intervals.json"
-"""Path of the file in a bundle."""
+"""Path of the file of intervals in a bundle."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,7 @@ class PairCounts:
     def subset(self, codes: npt.ArrayLike) -> PairCounts:
         """Return the counts of the votes between some models, given by their codes.
 
-        The `models` of the result are only these models, in the order of their codes.
+        The `models` of the result are only these models, sorted by code.
         """
         kept = np.unique(np.asarray(codes, dtype=np.int64))
         place = np.full(len(self.models), -1)

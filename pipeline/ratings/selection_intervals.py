@@ -119,8 +119,8 @@ def _distribution(n: int, kept: float) -> tuple[Float64, float, float]:
     """Return the distribution function of D/s at `_POINTS`, the mean of D/s and its standard deviation.
 
     D is the excess of the best score over the true quality of its variant, and s the standard error of this score. The
-    share `kept` of the votes was cast before the selection. These votes alone give a score with the standard error
-    s/√kept. This score has the weight `kept` in the final score. So
+    share `kept` of the votes was cast before the selection. The score from the votes before the selection has the
+    standard error s/√kept and the weight `kept` in the final score. So
         D/s = √kept (cos φ · M + sin φ · Z) + √(1 − kept) · Z′
     φ and M are as in the module's description; Z and Z′ are independent standard normals.
     """

@@ -39,7 +39,7 @@ from .voter_scores import VoterScores
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VoterIntervals:
-    """Intervals clustered by voter, and confidence sequences, for the R models of a board in its order; in points.
+    """Intervals clustered by voter, and confidence sequences, for the R models of a board. Ratings are in points.
 
     Attributes:
         models: names of the models, best first.

@@ -121,7 +121,7 @@ def _facts(board: ReportBoard) -> dict[str, Any]:
 
 
 def _lacking(votes: ReportVotes) -> list[str]:
-    """Return names of what the votes do not have, but what some tests or probes need: columns, enough voters."""
+    """Return the names of the columns that the votes lack for some tests or probes, and "enough voters" if too few."""
     named = {
         "voters": votes.known("voter"), "times": votes.time, "prompts": votes.prompt, "sessions": votes.session,
         "networks": votes.network, "turns": votes.turn, "positions on a screen": votes.position,

@@ -176,6 +176,6 @@ def write_duplicates(connection: Connection, votes: VoteBatch, duplicates: Dedup
 
 
 def _place(partition: int, offset: int, records: Mapping[ingest.VotePosition, str]) -> dict[str, Any]:
-    """Return a position as a dictionary, with the file's record at that position if there is one."""
+    """Return a position as a dictionary, with the origin (file and record number) of its record if that is known."""
     record = records.get((partition, offset))
     return {"partition": partition, "offset": offset, **({"record": record} if record else {})}

@@ -121,8 +121,8 @@ class Monitor:
         settings: the settings of this process.
         owner: the name of this process in the lease.
         detectors: the window detectors to run.
-        progress: a function that is called after each transaction that closed windows. Its argument is the number
-            that `run` would return now.
+        progress: a function that is called after each transaction that closed windows, with the number of windows that
+            `run` has closed so far.
     """
 
     store: Store

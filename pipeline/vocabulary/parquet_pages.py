@@ -51,8 +51,8 @@ class ChunkSizes:
 
     Attributes:
         column: path of the column.
-        unpacked: bytes of all pages after decompression.
-        largest: bytes of the largest page after decompression.
+        unpacked: number of bytes of all pages after decompression.
+        largest: number of bytes of the largest page after decompression.
         values: number of values in the data pages.
         rows: number of rows in the row group.
         prefixed: whether any page has the encoding DELTA_BYTE_ARRAY.

@@ -120,7 +120,7 @@ def _marks(votes: VoterVotes, rows: Int64) -> Int64:
 
 
 def _is_repeat(voter: Int64, mark: Int64) -> Bool:
-    """Return bool[n], whether the voter of each mark had the same mark among the REMEMBERED marks before it."""
+    """Return bool[n], whether each mark equals one of the same voter's last REMEMBERED marks before it."""
     place = np.arange(len(mark))
     order = np.lexsort((place, mark, voter))
     same = (voter[order][1:] == voter[order][:-1]) & (mark[order][1:] == mark[order][:-1])

@@ -6,8 +6,8 @@ cohort's votes on other models. An evaluated vote is one whose two models are bo
 
 Two states are kept. `base` has a row for each model. Its column `all` has five sums: evaluated votes, wins, losses,
 expected wins and expected losses. Its column `others` has the same sums without new accounts. `groups` has a row for
-each cohort, with the number of its evaluated votes and of its ties, over all models. All sums lose half of
-their weight in a fortnight.
+each cohort, with the number of its evaluated votes and of its ties, over all models. All sums lose half of their weight
+in a fortnight.
 """
 
 from collections.abc import Sequence

@@ -42,7 +42,7 @@ SLOTS = 32
 AGES, NETWORK_GROUPS = len(COHORTS), 16
 STRATA = AGES + NETWORK_GROUPS
 UNIT = 2.0**-10
-"""The unit of excess and information, which are stored as integers."""
+"""Excess and information are stored as integers, as multiples of this number."""
 
 _SLOT, _LEAST_VOTES = 6 * HOUR, 1_500
 # p(1 − p) of a vote that no snapshot evaluated, whose opponent may be much stronger or weaker.

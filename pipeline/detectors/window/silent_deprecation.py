@@ -7,8 +7,8 @@ battles is L(π) = (1 − π)^−n if the model does not appear, and 0 if it app
     a silence that begins with the policy      E ← E L(π), from the first whole window of the policy on; E stays 0
                                                after the model has appeared once
 
-π⁻ is a lower bound of the model's share in the votes (`sampling_bounds`): 0.85 times π by the rule for pairs that gives
-the smaller share, since voters complete battles with some models less often than with others. M can raise a false alarm
+π⁻ is a lower bound of the model's share in the votes: 0.85 times the smaller of the two declared shares that
+`sampling_bounds` computes, since voters complete battles with some models less often. M can raise a false alarm
 after each appearance of a model, so an error of π would add up over months. E can raise a false alarm only once under
 each policy, so E is computed with π itself. If a model's true share in the votes is below π, E raises more false alarms
 (see below).

@@ -1,12 +1,12 @@
 """`vote_burst`: detects that one model, provider or network gets more than its share of the board's votes.
 
 Formula: x of the n votes of a five-minute window include the model. Null hypothesis: x ~ Bin(n, π) given n. π is the
-share from the sampling policy in force, by the rule for pairs that gives the larger share, times 1.15. The factor 1.15
-allows for voters who complete battles with some models more often than with others (`sampling_bounds`). So a release
-that the policy declares raises no alert, however many votes it attracts. For a provider, one side of each vote is
-chosen by bit 0 of SHA-256(vote_id), and x is the number of votes whose chosen side is a model of the provider. L_ρ is
-the likelihood ratio of a share ρ times as large. The evidence is the equally weighted mixture over ρ ∈ {1.25, 1.5, 2,
-3, 5} of the Shiryaev-Roberts e-detectors M ← (M + 1) L_ρ.
+larger of the two declared shares that `sampling_bounds` computes from the sampling policy in force, times 1.15. The
+factor allows for voters who complete battles with some models more often than with others. So a release that the policy
+declares raises no alert, however many votes it attracts. For a provider, one side of each vote is chosen by bit 0 of
+SHA-256(vote_id), and x is the number of votes whose chosen side is a model of the provider. L_ρ is the likelihood ratio
+of a share ρ times as large. The evidence is the equally weighted mixture over ρ ∈ {1.25, 1.5, 2, 3, 5} of the
+Shiryaev-Roberts e-detectors M ← (M + 1) L_ρ.
 
 For a network, x and n are numbers of sittings that begin in the window (`scoring.sittings`): a voter's votes without a
 pause of half an hour count once, since they are not independent. For a model, every vote counts: models are drawn anew.

@@ -79,7 +79,7 @@ def _move_all(store: Store, sealed_before: int) -> tuple[int, int]:
 
 
 def _move_next(store: Store, sealed_before: int) -> int | None:
-    """Move the votes of the next group of segments; return their number, None if there is no such group."""
+    """Move the votes of the next group of segments. Return the number of moved votes, None if no group is left."""
     with store.write() as connection:
         dialect.lock(connection, cold_files.LOCK)
         group = archive.next_group(connection, sealed_before)

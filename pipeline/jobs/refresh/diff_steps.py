@@ -122,7 +122,10 @@ def attribute_points(
     old: Mapping[str, Row],
     new: Mapping[str, Row],
 ) -> tuple[dict[str, tuple[Points, Points]], str]:
-    """Divide the rating change of each model among the steps, and the change by the step "method" among the rules.
+    """Divide the rating change of each model among the steps.
+
+    The change by the step "method" is also divided among the rules of the method.
+
 
     Only models that are on the boards of both snapshots are included.
 
@@ -136,8 +139,8 @@ def attribute_points(
         new: model → its row in the newer snapshot.
 
     Returns:
-        Two values. The first is model → (step → rating change, rule → rating change), in points. The second says why
-        some changes are None; it is "" if none are.
+        Two values. The first is model → (step → rating change, rule → rating change), in points. The second is the
+        reason why some changes are None; "" if all changes are known.
     """
     start, end = ({model: row["rating"] for model, row in rows.items()} for rows in (old, new))
     if chain is None:

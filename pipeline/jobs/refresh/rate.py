@@ -182,7 +182,7 @@ def _rate(view: str, given: RatingInput, options: Settings) -> Leaderboard:
 
 
 def _explain_method(given: RatingInput) -> str:
-    """Return a text that names the votes that each rule leaves out; "" if no rule leaves one out."""
+    """Return a text with the number of votes that each rule leaves out; "" if the rules leave out no vote."""
     named = [f"{votes:,} by {rule}" for rule, votes in given.by_rule.items() if votes]
     total = given.views["raw"].total
     text = f"; of {total:,} votes the method leaves out {', '.join(named)} (INTEGRITY_METHOD=none counts them)"

@@ -42,7 +42,7 @@ def oracle_votes(
         streamed: what `run_stream` found in `stream`. Its references define the honest voter.
         exact: whether the oracle knows the exact ratings and the attacked model. If not, the errors of the targets'
             last ratings are integrated out together with the taste. For attacks on models, the e-value is then also
-            divided by the number of alternatives: each model, promoted or demoted.
+            divided by twice the number of models, because each model may be promoted or demoted.
 
     Returns:
         float64[k], in the order of `stream.attackers`; infinite if 100 is not reached.

@@ -39,12 +39,12 @@ _HONEST = -1
 
 @dataclass(frozen=True, slots=True)
 class AttackMatch:
-    """How well the accounts of an incident match one attack.
+    """How well the accounts of one incident match one attack: the incident that has most accounts of the attack.
 
     Attributes:
         what: the attack in words.
         planted: number of the attack's accounts.
-        named: number of the attack's accounts that incidents and notes have.
+        named: number of the attack's accounts that are in any incident or note.
         incidents: number of incidents of the attack, without notes.
         purity: share of the accounts of the incident that belong to the attack; None if the incident has no account.
         recall: share of the attack's named accounts that the incident has; None if no account is named.

@@ -72,9 +72,8 @@ def list_unresolved(connection: Connection) -> list[tuple[str, str, str]]:
 def find_alert(connection: Connection, alert_id: str) -> dict[str, Any]:
     """Return an alert as `format_alert` shows it, with its history and its 20 newest votes.
 
-    The added fields are "history" and "votes". An alert about windows also has "selected": the counts of
-    `voter_record.count_selected`. An alert about a voter also has "record" if its evidence names likely explanations:
-    the counts of `voter_record.read_record`.
+    The added fields are "history" and "votes". An alert about windows also has "selected" (`_count_votes`). An alert
+    about a voter, whose evidence names likely explanations, also has "record" (`voter_record.read_record`).
 
     Raises:
         UnknownAlert: no alert has this id.

@@ -40,7 +40,7 @@ class SuspectedAccounts:
     """The suspected accounts of one incident.
 
     Attributes:
-        of: a hash of everything that decides who is suspected, other than votes. "" if nobody was looked for.
+        of: a hash of the inputs of the search except the votes. "" if there was no search.
         e_values: pseudonym, 16 hexadecimal digits → e-value, with four significant digits.
         votes: pseudonym → number of counted votes.
     """

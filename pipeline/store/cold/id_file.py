@@ -104,7 +104,7 @@ class IdFile:
         """Use the mapped content of a file.
 
         Raises:
-            Refuted: it is no complete file of ids.
+            Refuted: the content is not a complete file of ids.
         """
         head = np.frombuffer(data, dtype=_HEAD, count=1)[0] if len(data) >= _HEAD.itemsize else None
         if head is None or head["magic"] != _MAGIC.rstrip(b"\0"):

@@ -127,8 +127,8 @@ def _moved(spectrum: Int64, before: Int64, after: Int64) -> Int64:
     Args:
         spectrum: int64[2, n]. The first row has the numbers of votes that occur among the prompts, each once. The
             second row has, for each number in the first row, how many prompts have exactly that number of votes.
-        before: former numbers of votes of those changed prompts that the store already had.
-        after: new numbers of votes of all changed prompts.
+        before: the numbers of votes before the change, of the changed prompts that had votes.
+        after: the numbers of votes after the change, of all changed prompts.
     """
     votes = np.concatenate([spectrum[0], before, after])
     prompts = np.concatenate([spectrum[1], np.full(len(before), -1), np.ones(len(after), dtype=np.int64)])

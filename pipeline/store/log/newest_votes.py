@@ -166,7 +166,7 @@ def _join(parts: list[list[Int64]], column: int) -> Int64:
 
 
 def _ranges(connection: Connection, segments: Sequence[SealedRange]) -> list[tuple[int, int, int, int]]:
-    """Return (segment number, partition, first offset, end) of each range of the segments, in the order of the log."""
+    """Return (segment_no, partition_no, first offset, end) of each range of the segments, in the order of the log."""
     if not segments:
         return []
     r = schema.segment_range.c

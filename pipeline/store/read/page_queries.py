@@ -131,8 +131,8 @@ def newest_vote_time(connection: Connection, log_size: int) -> int | None:
     """Return when the newest vote among the first `log_size` leaves of the vote log was cast.
 
     Only the last 1,000 hot votes of each partition are searched, because votes come nearly in order of time.
-    Quarantined votes are left out, because they are dated in the future. Of archived votes, the newest of each file is
-    known; a file that ends after these leaves is left out.
+    Quarantined votes are left out, because they are dated in the future. For archived votes, the stored time of the
+    newest vote in each range of an archive file is used, unless the range ends after these leaves.
 
     Returns:
         Microseconds since 1970 UTC; None if there is no such vote.

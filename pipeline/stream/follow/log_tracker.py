@@ -156,7 +156,7 @@ class LogTracker:
         yield from self._read(key, file, stat)
 
     def _is_other(self, key: Key, name: str, stat: stat_result) -> bool:
-        """Return whether a file is ignored: it has no log's name, and no log is missing that may have this name now."""
+        """Return whether a file is ignored, because it has no name of a log and cannot be a renamed log."""
         if self._is_log(name):
             return False
         seen = stat.st_size, stat.st_mtime_ns, self._generation.total()
