@@ -9,6 +9,7 @@ honest_reference    computes probabilities of an honest voter's votes, and the l
 taste_nulls         computes likelihood ratios of counts against voters of unknown taste and unknown share of ties
 cell_counts         counts votes by voter and model, or by voter and provider
 cells               computes evidence from counts per voter and model, against honest voters of the estimated taste
+swapped_outcomes    computes evidence that a voter swaps win and loss
 tie_ratios          tabulates likelihood ratios for whether a battle was a tie
 count_likelihoods   computes likelihood ratios of counts: binomial share, negative binomial, shifted win chances
 bayes_factors       computes Bayes factors of declared shares: Dirichlet-multinomial, beta-binomial

@@ -29,6 +29,7 @@ from pipeline.evidence.cell_counts import VoterCells
 from pipeline.evidence.taste import ASSUMED_TASTE
 from pipeline.scoring.detector_contracts import VoterVotes
 from pipeline.scoring.signals import CRITICAL, LEVELS, AlertSignal
+from tests.unit.evidence.test_swapped_outcomes import slow_swapped
 
 MODELS = 20
 NUMBERS = np.arange(MODELS) + 3
@@ -125,7 +126,9 @@ class Slow:
 
     def cells(self, reference: Reference) -> float:
         """The value against a mixture of tastes, from all votes so far, each by the snapshot in force before it."""
-        whole = sum(_units(0.4 / 3, log_sum) for log_sum in self.generic[:3]) * 2.0**-24
+        habits = zip((0.1, 0.1, 0.05), self.generic, strict=False)
+        whole = sum(_units(weight, log_sum) for weight, log_sum in habits) * 2.0**-24
+        whole += 0.15 * math.exp(slow_swapped(self.count_cells(reference, None), reference))
         for weight, key in ((0.54, None), (0.06, reference.provider)):
             found = self.count_cells(reference, key)
             if key is None:  # of cells with equally many votes, the one met first has the lower rank

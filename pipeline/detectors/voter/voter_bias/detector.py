@@ -23,7 +23,9 @@ the voter's own share of ties.
 The *mixture* ("cells", `pipeline.evidence.cells`) compares the voter's counts on each model with an honest voter's. The
 honest voter's taste is drawn from the distribution that was estimated for the board, and so are the errors of the
 ratings. In the mixture, nine tenths of the 60% are for alternatives about one model, one tenth for alternatives about
-all models of one provider. The mixture also finds a voter who votes "tie" in place of losses. The mixture adapts to the
+all models of one provider. Of the 40%, 15% are for a voter who swaps win and loss, with tastes and errors integrated
+out (`pipeline.evidence.swapped_outcomes`). The other 25% are the alternatives of the band: 10% each for one side, 5%
+for "against the rating". The mixture also finds a voter who votes "tie" in place of losses. The mixture adapts to the
 tastes of the board. So a voter with many votes raises no alert in a crowd with strong tastes, and a weak attacker is
 found among experts, who have weak tastes.
 
@@ -32,9 +34,10 @@ voter, when the mixture alone reaches 10⁴. The band is evaluated after every v
 band reaches 100, after every 32nd vote, and after every fourth vote of a voter with an alert.
 
 False alarms: the error rate of the band is proved for voters in the band. The error rate of the mixture is proved for
-one evaluation after a fixed number of votes, and measured for all evaluations together. The table shows how many of
-the honest voters on 20 models got a warning and a critical alert. Their shares of ties differ between voters (logit sd
-0.97) and models (sd 0.12), and their sharpness has sd 0.3. The votes are not from the project's own simulator:
+one evaluation after a fixed number of votes, and measured for all evaluations together. For swapped outcomes it is
+measured only, so this alternative alone does not suffice to exclude a voter. The table shows how many of the honest
+voters on 20 models got a warning and a critical alert. Their shares of ties differ between voters (logit sd 0.97) and
+models (sd 0.12), and their sharpness has sd 0.3. The votes are not from the project's own simulator:
 
     taste    40,000 voters × 25 votes                  10,000 × 100      2,500 × 400
     0.5      4 / 0                                     1 / 0             0 / 0

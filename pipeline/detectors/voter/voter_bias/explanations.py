@@ -44,12 +44,14 @@ def explain(mixture: MixtureEvidence, vote: int, random: int) -> list[dict[str, 
     (_, models), _ = parts = mixture.parts(looks)
     rows, _ = large_cells(models)
     best = float(log_bounds(models.counts.take(rows), mixture.reference).max(initial=0.0))
-    best = max(best, float(mixture.path.generic[vote].max()) * LOG_UNIT)
+    habits, swapped = mixture.habits(vote, models)
+    best = max(best, float(mixture.path.generic[vote].max()) * LOG_UNIT, swapped)
     if random * LOG_UNIT > best:
         return [{"what": AT_RANDOM, "share": 1.0}]
     about, generic = mixture.path.shares(vote)
-    # Generic alternatives have the same part in the evidence against the band and against the mixture.
-    found: dict[_Key, list[tuple[float, float]]] = {(what, None): [(0.0, 2 * part)] for what, part in generic}
+    found: dict[_Key, list[tuple[float, float]]] = {
+        (what, None): [(0.0, part + more)] for (what, part), more in zip(generic, habits, strict=True)
+    }
     carried = _carried(models)
     for verb, model, delta, part in about:
         key: _Key = (verb, model) if (verb, model) in carried else (FEW_TIES, None)

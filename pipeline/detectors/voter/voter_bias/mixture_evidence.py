@@ -16,11 +16,18 @@ from functools import cached_property
 import numpy as np
 
 from pipeline.detectors.voter.voter_bias.cell_counts import CellHistory, CellsOfVotes, ProviderCells
-from pipeline.detectors.voter.voter_bias.evidence_path import GENERIC_WEIGHT, TARGET_WEIGHT, EvidencePath
+from pipeline.detectors.voter.voter_bias.evidence_path import TARGET_WEIGHT, EvidencePath
 from pipeline.evidence import E_UNIT, Reference, to_e_units
 from pipeline.evidence.cells import PROVIDER_WEIGHT, average_ratios, cell_weights, log_bounds, log_ratios
+from pipeline.evidence.swapped_outcomes import swapped_bounds, swapped_log_ratio
 from pipeline.scoring.signals import LEVELS
 from pipeline.vocabulary.arrays import Bool, Float64, Int64
+
+SWAPPED_WEIGHT = 0.15
+"""Weight of the alternative that the voter swaps win and loss, with tastes and errors of the ratings integrated out."""
+
+_GENERIC_WEIGHTS = np.array([0.1, 0.1, 0.05])
+"""Weights of always left, always right and against the rating, each as the band has it (`evidence_path.GENERIC`)."""
 
 LOOK_EVERY, LOOK_EVERY_ALERTED = 32, 4
 """A voter without an alert is evaluated after every 32nd vote, a voter with an alert after every fourth vote."""
@@ -116,8 +123,9 @@ class MixtureEvidence:
 
     def value(self, vote: int) -> float:
         """Return the e-value of the mixture after a vote, given the vote's position."""
-        found = self._generic(np.array([vote]))
-        for weight, cells in self.parts(np.array([vote])):
+        found, parts = self._generic(np.array([vote])), self.parts(np.array([vote]))
+        found += SWAPPED_WEIGHT * np.exp(self._swapped_log(parts[0][1]))
+        for weight, cells in parts:
             rows, share = large_cells(cells)
             ratios = log_ratios(cells.counts.take(rows), self.reference, self.reference.taste.upper)
             capped = np.minimum(average_ratios(ratios), np.exp(_MAX_LOG))
@@ -125,8 +133,12 @@ class MixtureEvidence:
         return float(found[0])
 
     def _bound(self, looks: Int64) -> Float64:
-        found = self._generic(looks)
-        for weight, cells in self.parts(looks):
+        found, parts = self._generic(looks), self.parts(looks)
+        models = parts[0][1]
+        place = self.reference.index_of(models.key)
+        bounds = swapped_bounds(models.look, place, models.counts, self.reference, len(looks))
+        found += SWAPPED_WEIGHT * np.exp(bounds)
+        for weight, cells in parts:
             rows, share = large_cells(cells)
             ratio = np.exp(np.minimum(log_bounds(cells.counts.take(rows), self.reference), _MAX_LOG))
             found += weight * np.bincount(cells.look[rows], weights=share * ratio, minlength=len(looks))
@@ -145,7 +157,26 @@ class MixtureEvidence:
         return ((TARGET_WEIGHT * (1 - PROVIDER_WEIGHT), models), (TARGET_WEIGHT * PROVIDER_WEIGHT, providers))
 
     def _generic(self, looks: Int64) -> Float64:
-        return np.asarray(to_e_units(GENERIC_WEIGHT, self.path.generic[looks]).sum(axis=1) * E_UNIT)
+        return np.asarray(to_e_units(_GENERIC_WEIGHTS, self.path.generic[looks]).sum(axis=1) * E_UNIT)
+
+    def _swapped_log(self, models: CellsOfVotes) -> float:
+        return swapped_log_ratio(self.reference.index_of(models.key), models.counts, self.reference)
+
+    def habits(self, vote: int, models: CellsOfVotes) -> tuple[list[float], float]:
+        """Return what the alternatives that are not about a model add to the e-value after a vote.
+
+        Args:
+            vote: position of the vote.
+            models: the cells of models of the vote's voter after the vote, from `parts`.
+
+        Returns:
+            Two values: what each alternative of `evidence_path.GENERIC` adds, where "votes against the rating" has both
+                of its forms; and the logarithm of the ratio that the voter swaps win and loss.
+        """
+        generic = to_e_units(_GENERIC_WEIGHTS, self.path.generic[vote]) * E_UNIT
+        swapped = self._swapped_log(models)
+        generic[-1] += SWAPPED_WEIGHT * np.exp(swapped)
+        return generic.tolist(), swapped
 
 
 def large_cells(cells: CellsOfVotes) -> tuple[Int64, Float64]:
