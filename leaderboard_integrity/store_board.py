@@ -114,7 +114,7 @@ def _summary(body: Mapping[str, Any], view: str, label: str | None) -> dict[str,
     """Return what a snapshot states of a view, or of the board of a label.
 
     Raises:
-        Usage: the snapshot has no such view or board, with the reason.
+        Usage: the snapshot has no such view or board. The message says why.
     """
     if label is None:
         if view not in body["views"]:

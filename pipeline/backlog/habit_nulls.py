@@ -26,7 +26,7 @@ LEAST_SPREAD = 0.4
 """The smallest value that is assumed for s, the standard deviation of a habit over honest voters, in logits."""
 
 WIDE_SHARE, WIDE = 0.1, 1.5
-"""For the share WIDE_SHARE of honest voters, the standard deviation of b is assumed to be WIDE times s."""
+"""For the share WIDE_SHARE of honest voters, the assumed standard deviation of b (module docstring) is WIDE · s."""
 
 BIASED = (1.5, 6.0)
 """The range of b for voters with a habit. b is how far the logit of a voter's chance lies above other voters' logit."""

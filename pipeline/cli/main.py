@@ -104,7 +104,7 @@ def _report(error: Exception) -> int:
 
 
 def _emit_error(document: dict[str, str] | None) -> None:
-    """Print an error as JSON, None to print nothing more, unless standard output is what has failed."""
+    """Print an error as JSON, or nothing for None, and flush standard output. A failure of the output is ignored."""
     try:
         if document is not None:
             emit(document)

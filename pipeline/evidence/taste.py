@@ -76,9 +76,9 @@ class Taste:
     def upper(self) -> float:
         """The standard deviation of tastes in the null hypothesis of `cells`, in logits.
 
-        This value is the 84% quantile of the posterior of s. The prior of s² is an exponential distribution with the
-        mean `USUAL_SQUARE`; if `error` is small, this prior hardly matters and the result is about `sd` + `error`. A
-        taste that was assumed and not estimated gives exactly `sd` + `error`.
+        Let s be the standard deviation of tastes. The result is the 84% quantile of the posterior of s. The prior of s²
+        is an exponential distribution with the mean `USUAL_SQUARE`; if `error` is small, this prior hardly matters and
+        the result is about `sd` + `error`. A taste that was assumed and not estimated gives exactly `sd` + `error`.
         """
         highest = min(self.sd + self.error, _MAX_SD)
         square, above = np.interp([self.sd, highest], _GRID, _LINEAR)

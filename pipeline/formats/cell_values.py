@@ -181,9 +181,8 @@ def turn_value(value: Any) -> int | None:
 def label_values(value: Any) -> list[str]:
     """Return the labels in a value.
 
-    The labels of a list are its items. The labels of a map are its keys with the value true. A text is one label.
-
-    Nested maps are searched in the same way. Any other value has no labels.
+    The labels of a list are its items. The labels of a map are its keys with the value true, and the labels of the maps
+    in it. A text is one label. Any other value has no labels.
     """
     value = structured(value)
     if isinstance(value, Mapping):

@@ -201,13 +201,12 @@ def map_json(raw: bytes, read: Callable[[Record], Fields], check: RecordCheck | 
     Args:
         raw: the record.
         read: maps a decoded record to the fields of its vote, or to SKIPPED.
-        check: adds fields computed from the texts of a record; None if texts need not be read. No other code reads
-            texts that are not fields of a vote, such as a conversation.
+        check: adds fields computed from the texts of a record; None if texts need not be read.
 
     Returns:
-        The fields of the vote, with the fields of `check` under the key CHECKED. A record that has no id, and whose
-        field `schema` is a whole number, already has the fields of a vote and is not mapped. SKIPPED if the record is
-        not a vote.
+        The fields of the vote, with the fields of `check` under the key CHECKED; SKIPPED if the record is not a vote. A
+        record that has no id, and whose field `schema` is a whole number, already has the fields of a vote and is not
+        mapped.
 
         The result is bytes in three cases. An event of this project with an id is returned with the fields of
         `check` added. A record that is not a JSON object, or whose `schema` is not a whole number, is returned

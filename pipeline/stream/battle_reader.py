@@ -1,9 +1,8 @@
 """Reads the topic of issued battles into the store.
 
 An issued battle is a battle that the operator showed to a voter, whether or not the voter voted. Detectors that test
-how models are sampled count issued battles. If no issued battles are published, they count votes. The topic is
-optional: a worker goes on if the topic is missing, or if access rules hide it. `registry_reader` describes how topics
-are read.
+how models are sampled count issued battles, or votes if no issued battles are published. The topic is optional: a
+worker goes on if the topic is missing, or if access rules hide it. `registry_reader` describes how topics are read.
 """
 
 import threading

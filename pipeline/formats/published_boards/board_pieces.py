@@ -146,7 +146,7 @@ def _json_records(container: Container) -> Iterator[Record]:
 
 
 def _whole_document(container: Container) -> object:
-    """Return a file that is one JSON object, None if it is an array or lines of objects."""
+    """Return the JSON object that is the whole content of a file; None for an array or lines of objects."""
     if container.kind != "json lines":
         return None
     with container.open() as stream:

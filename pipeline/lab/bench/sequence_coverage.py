@@ -218,7 +218,7 @@ class _GrowingBoards:
 
 
 def _laplacian(weights: Float64) -> Float64:
-    """Return the Laplacian of each board's symmetric weights between models."""
+    """Return float64[boards, K, K], the Laplacian of each board, from its symmetric weights between models."""
     result = -weights
     at: Int64 = np.arange(_MODELS)
     result[:, at, at] = 0.0

@@ -59,8 +59,8 @@ def give_back(engine: Engine, tables: Sequence[str], *, whole: bool) -> bool:
     Args:
         engine: the database.
         tables: names of the tables. SQLite rewrites the whole database.
-        whole: whether to write what is left of the tables anew. If False, PostgreSQL's tables are only vacuumed, and
-            SQLite's file is left as it is: new rows take the space.
+        whole: whether to rewrite the tables. If False, PostgreSQL's tables are only vacuumed, and SQLite's file is not
+            changed. The space then stays in the files, and new rows reuse it.
 
     Returns:
         False if another process used the database all the time, and the space can only be reused; otherwise True.

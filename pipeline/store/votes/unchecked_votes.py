@@ -60,7 +60,7 @@ def count_votes(connection: Connection, ranges: list[OffsetRange]) -> int:
 
     Args:
         connection: reads the store.
-        ranges: (partition_no, first offset, end) of each range. A range has whole batches.
+        ranges: (partition_no, first offset, end) of each range. A range must not begin or end within a batch.
     """
     b, total = schema.batch.c, 0
     for part, start, until in ranges:

@@ -82,7 +82,7 @@ class EvidencePath:
     def _unranked_average(self, i: int) -> float:
         """Return the largest average likelihood ratio among the voter's models without a rank; at least 1.
 
-        The average of a model is over the alternatives about the model, as of the voter's votes up to vote i.
+        The average of a model is over the alternatives about the model. Only the voter's votes up to vote i count.
         """
         voter, targets, rows = int(self.voter[i]), self.joined.targets, self.joined.rows
         low, high = np.searchsorted(targets.voter, [voter, voter + 1]).tolist()
