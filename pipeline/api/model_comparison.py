@@ -78,8 +78,8 @@ def _difference(
     """Return the difference of two defended ratings with its standard error and interval, in points.
 
     The fit computes the standard error as if all votes were independent. Clustered intervals allow for dependence
-    between the votes of one voter. If both models have them and they are wider than the plain intervals, the error is
-    multiplied by the ratio of the widths.
+    between the votes of one voter. If both models have clustered intervals that are wider than the plain intervals, the
+    error is multiplied by the ratio of the widths.
 
     Args:
         a, b: the models' rows in the defended view; None for a model without a rating.

@@ -72,9 +72,8 @@ def log_ratios(counts: CellCounts, reference: Reference, taste: float, *, pooled
         counts: the counts of the c cells.
         reference: the reference that the chances in `counts` come from. Only its distribution of tie shares is used.
         taste: the standard deviation of tastes, in logits.
-        pooled: whether ratios of different voters will be multiplied. All voters share the errors of the ratings, so
-            these errors cannot be integrated out for each voter: the chances are then two standard errors above the
-            rated ones.
+        pooled: whether ratios of different voters will be multiplied. If true, the honest chance of a win is taken two
+            standard errors above the rated chance, because all voters share the errors of the ratings.
     """
     shares = tie_shares(counts.other_ties.astype(float), counts.other_votes.astype(float), reference.tie_prior)
     found = np.empty((len(counts.votes), *WEIGHTS.shape))

@@ -35,7 +35,7 @@ DELTAS = (0.7, 1.5, 3.0)
 """The tested sizes δ of a bias for or against a model, in logits. With δ = 3, nearly all votes follow the bias."""
 
 TASTE = 0.5
-"""The band η: an honest voter's logit of a win may differ by so much from the board's. In logits.
+"""The band η: largest difference between an honest voter's logit of a win and the board's logit, in logits.
 
 η is one standard deviation of the taste of the simulated honest voters.
 """
@@ -126,7 +126,7 @@ class Reference:
 
     @cached_property
     def _difference(self) -> tuple[Float64, Float64]:
-        """Two arrays float64[K, K]: θ_i − θ_j, and two standard errors of θ_i − θ_j, by which a band is widened."""
+        """Two arrays float64[K, K]: θ_i − θ_j, and twice its standard error, by which a band is widened."""
         variance = np.diag(self.covariance)
         spread = variance[:, None] + variance[None, :] - 2 * self.covariance
         return self.theta[:, None] - self.theta[None, :], 2 * np.sqrt(np.maximum(spread, 0))

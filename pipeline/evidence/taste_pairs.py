@@ -199,7 +199,7 @@ def _describe_rows(row: Int64, who: Int64, first: Codes, second: Codes) -> tuple
 
 
 def _decided_cells(cells: Cells, decided: Bool) -> Cells:
-    """Restrict cells to the votes that the mask `decided` selects, and number the rows among these votes.
+    """Restrict cells to the votes that the mask `decided` selects. Vote k of these has the rows 2k and 2k + 1.
 
     A cell contains the rows of one voter with one model. A cell that is left with fewer than two rows is dropped.
     """

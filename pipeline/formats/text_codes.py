@@ -193,7 +193,7 @@ class VoterCodes:
 
 
 def _may_name_nobody(texts: pa.StringArray) -> Bool:
-    """Return bool[n], true for each id to check exactly: it may identify no voter, or be spelled differently."""
+    """Return bool[n], true for each id that may identify no voter or have another spelling; these are checked later."""
     doubtful = pc.or_(pc.match_substring_regex(texts, _MARKS), pc.invert(pc.string_is_ascii(texts)))
     found = pc.fill_null(doubtful, False).to_numpy(zero_copy_only=False)
     return np.asarray(placeholders(texts) | found)

@@ -67,7 +67,7 @@ class Campaign(AlertSpan):
         claim: the claim of the strongest group of alerts.
         alerts: the alerts, by time. They include alerts with other claims that the campaign explains.
         votes, core, voters: int64 each, the votes, core votes and voters of the alerts with the claim, as in
-            `CarriedAlert`. Each is listed once, ascending.
+            `CarriedAlert`. They are ascending and without repeats.
         excess: estimated number of votes in `core` beyond the number expected of honest voters. If the evidence of an
             alert states no expectation, all of the alert's votes count.
         by_voters: whether one of the alerts is about a single voter.
@@ -215,7 +215,7 @@ def _sum(groups: Sequence[Campaign]) -> Campaign:
 
 
 def _share_in(group: Campaign, other: Campaign) -> float:
-    """Return which share of `group` (of its surplus votes, or of its voters) `other` explains, from 0 to 1."""
+    """Return the share of the surplus votes or voters of `group` that `other` explains, from 0 to 1."""
     if _are_apart(group, other, SAMPLING_GAP if is_sampling(other.claim) else GAP):
         return 0.0
     if is_sampling(group.claim) or is_sampling(other.claim):

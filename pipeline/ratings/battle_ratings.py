@@ -202,7 +202,7 @@ def _rate_with_style(
 
 
 def _wider_style(plain: StyleFit, by_voter: StyleFit, voters: float) -> StyleFit:
-    """Return the fit with the covariances of ratings and of coefficients that are right for few voters."""
+    """Return the fit `plain` with the combined covariances of both fits (`voter_covariance.combined_covariance`)."""
     ratings = combined_covariance(plain.ratings.covariance, by_voter.ratings.covariance, voters)
     coefficients = combined_covariance(plain.covariance, by_voter.covariance, voters)
     return replace(plain, ratings=replace(plain.ratings, covariance=ratings), covariance=coefficients)

@@ -75,7 +75,7 @@ def with_voter_covariance(
 
 
 def is_by_voter(independent: Float64, combined: Float64, voters: float) -> bool:
-    """Return whether voters changed a covariance: always if there are enough, else if it is larger than the plain one.
+    """Return whether there are enough voters, or whether `combined` is larger than `independent`.
 
     Args:
         independent: float64[K, K], the covariance of independent votes.

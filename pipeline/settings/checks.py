@@ -50,7 +50,7 @@ def _topic_name(text: str) -> str:
     """Return the name if Kafka accepts it as the name of a topic.
 
     Raises:
-        ValueError: it does not. The message says what a name may contain; the Kafka client's own error has no message.
+        ValueError: Kafka does not accept the name. The message says what a name may contain.
     """
     if not re.fullmatch(r"[A-Za-z0-9._-]{1,249}", text) or text in (".", ".."):
         raise ValueError("a topic: 1 to 249 letters, digits, dots, dashes and underscores")

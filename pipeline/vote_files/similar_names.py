@@ -17,7 +17,7 @@ _LISTED = 3
 
 
 def similar_name_notes(names: Iterable[str]) -> list[str]:
-    """Return sentences about names that look like one another, and about names that mean that there is none.
+    """Return sentences about names that look like one another, and about placeholders for a missing name.
 
     Args:
         names: the names of the models.

@@ -113,7 +113,9 @@ class ShiftSums:
         A slot is a period of several windows. The last one is open: windows are still added to it.
 
         Returns:
-            int64[m, SLOTS + 1]. Sums that are kept by stratum have a third axis (STRATA: age of the account, network).
+            int64 with the axes model (m), slot (SLOTS + 1), and a third. For "excess" and "information", in units of
+            `UNIT`, the third axis is the strata. For "decided", it has the number of decided votes and the number of
+            wins.
 
         Args:
             name: "excess", "information" or "decided".

@@ -20,9 +20,9 @@ board, Singh et al. 2025, "The Leaderboard Illusion", section 4.
 Blind spot: battles that nobody votes on; a skew within the tolerance. A skew that begins late under a policy is found
 late; `vote_burst` and `silent_deprecation` find it sooner.
 
-False alarms: the joint factor ever raises one with probability at most 1%, and so do the factors of all models
-together. This is proved for all shares within 15%, and measured for a wider tolerance, which is learned. When a policy
-ends, its alerts are cleared, and a subject with an alert begins again with evidence 1.
+False alarms: the probability is at most 1% that the joint factor ever raises one, and at most 1% that any model does.
+This is proved for all shares within 15%, and measured for a wider tolerance, which is learned. When a policy ends, its
+alerts are cleared, and a subject with an alert begins again with evidence 1.
 
 >>> from pipeline.registry import PolicyInForce, RegisteredModel, RegistryState
 >>> from pipeline.scoring.window import GroupedModelCounts
@@ -86,8 +86,8 @@ class _DeclaredShares:
 
     Attributes:
         since: when the shares came into force, in microseconds since 1970 UTC.
-        theta: model → a pair: the number of its group, and its expected share of the group's votes by the first rule.
-        other: model → its expected share by the second rule.
+        theta: model → number of its group, and its expected share of the group's votes by the first rule.
+        other: model → its expected share of the group's votes by the second rule.
         source: where the shares are declared, as text for people.
     """
 

@@ -1,4 +1,4 @@
-"""Gives a query one table with all hot votes, and with the archived votes that the query needs.
+"""Gives a query one table with all votes of the table `vote`, and with the archived votes that the query needs.
 
 A function of this module reads the archived votes that meet a condition, and returns the union of `vote` and these
 votes. The caller's query applies its own conditions to the union, so too many archived votes do no harm. In PostgreSQL,

@@ -165,8 +165,8 @@ def read_tile(store: Store, log: str, path: str) -> bytes:
         path: path of the tile as in C2SP tlog-tiles.
 
     Raises:
-        Usage: the path is not that of a tile of the log at its newest head, nothing is published, or `log` is not the
-            name of a log.
+        Usage: `log` is not the name of a log, nothing is published, or the log up to its newest head has no tile with
+            this path.
         Unavailable: the ledger's files lack the tile.
     """
     try:

@@ -49,8 +49,8 @@ class BatchProgress:
         partition_no: the partition number of the store (partition_no).
         epoch: epoch of the partition's owner.
         first_offset, next_offset: the offsets [first_offset, next_offset) that were read.
-        event_time: the largest event time of the partition after the batch, in microseconds since 1970 UTC; None before
-            the first vote.
+        event_time: the largest event time of the partition's votes up to the end of the batch, in microseconds since
+            1970 UTC; None before the first vote.
         read: number of records.
         accepted, late, quarantined, duplicate, rejected: number of records with each fate.
     """

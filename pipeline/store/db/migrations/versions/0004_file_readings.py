@@ -1,7 +1,7 @@
 """Adds tables for readings of files: which records of each file were read, and which record is at an offset.
 
 A reading is one pass over the new records of a file. Files that were read before this migration have no stored reading.
-If such a file is read again, all its records count as new. A record whose vote is stored already then gets the fate
+If such a file is read again, all its records count as new. If the vote of a record is stored, the record gets the fate
 duplicate.
 """
 

@@ -13,7 +13,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Create the table of the packed copy."""
+    """Create the table of the packed copy of the newest votes."""
     op.create_table(
         "kept_votes",
         sa.Column("name", sa.Text(), primary_key=True),
