@@ -20,7 +20,7 @@ from pipeline.audits.finding import Finding
 from pipeline.vocabulary.arrays import Bool, Int64
 
 LIMIT = 0.25
-"""The share of repeated prompts within a month above which there is a finding. A published board had 0.20."""
+"""There is a finding if a larger share of a month's prompts are repeated. A published board had 0.20."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ class SmallTables:
 
         Args:
             cell: int64[c], positions of the cells in `CohortVotes.cells`.
-            counts: the counts of these cells. Its chances are upper limits over the band (`high`, `against`, …).
+            counts: the counts of these cells. The chances in `counts` are upper limits over the band.
             ties: float64[c], for each cell the largest honest share of ties in its cohort.
         """
         battles, votes = counts.wins + counts.losses, counts.votes

@@ -38,10 +38,10 @@ LESS = ("shorter answers", "answers with fewer headers", "answers with fewer lis
 BOTH_BAD = "both answers are bad"
 
 LEAST_VOTES = 15
-"""The least number of votes that could show a habit. Fewer votes are no evidence."""
+"""A habit of a voter is tested only if at least this many of the voter's votes could show the habit."""
 
 FOUND_AT = 100.0
-"""The e-value from which a voter is reported."""
+"""A voter with at least this e-value is reported."""
 
 SUSPECT_AT = 10.0
 """The e-value from which a voter's votes are left out of the estimates by which the other voters are tested."""

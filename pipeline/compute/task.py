@@ -57,7 +57,7 @@ class Failed:
         return cls(type(error), error.args, tuple(given), dict(error.__dict__), "".join(format_exception(error)))
 
     def error(self) -> Exception:
-        """Return the error again, with the traceback of the worker as a note."""
+        """Return the error that the function raised, with the traceback of the worker as a note."""
         try:
             error = self.kind(*self.given)
         except Exception:  # its constructor takes other arguments

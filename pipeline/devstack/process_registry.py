@@ -122,7 +122,7 @@ class SessionLeader:
         (directory / _FILE).unlink(missing_ok=True)
 
     def _wait(self) -> set[psutil.Process]:
-        """Wait until the leader has ended; return the members seen meanwhile."""
+        """Wait until the leader of the session has ended. Return the processes that the session had meanwhile."""
         seen: set[psutil.Process] = set()
         deadline = time.monotonic() + _LEADER_SECONDS
         while self.alive and time.monotonic() < deadline:

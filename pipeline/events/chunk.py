@@ -33,7 +33,10 @@ class FileRecords(Sequence[str | None]):
     def __getitem__(self, row: slice) -> "FileRecords": ...
 
     def __getitem__(self, row: int | slice) -> "str | FileRecords | None":
-        """Return the origin (file and record number) of the record in this row, or the origins of a slice of rows."""
+        """Return the origin (file and record number) of the record in this row, or the origins of a slice of rows.
+
+        The result is never None. The type allows None, as for other sequences of origins.
+        """
         if isinstance(row, slice):
             return FileRecords(self.name, self.reading, self.numbers[row])
         return f"{self.name}#{self.numbers[row]}"

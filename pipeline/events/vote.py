@@ -122,8 +122,8 @@ VOTE_FIELDS = frozenset(Vote.__struct_fields__)
 NOT_IN_IDS = frozenset(
     {"vote_id", "anonymous", "refusal", "deduplicated", "identity_leak", "turn", "session", "categories"}
 )
-"""Fields that derived vote ids do not depend on. The votes of a file therefore keep their ids when a later version
-reads more of its columns into these fields."""
+"""Fields that derived vote ids do not depend on. The votes of a file therefore keep their ids when a later version of
+the project reads more columns of the file into these fields."""
 
 _encoder = msgspec.json.Encoder(order="sorted")
 

@@ -98,7 +98,7 @@ class Reference:
 
     @cached_property
     def provider(self) -> Int64:
-        """int64[K], a number for the provider of each model, −1 if unknown."""
+        """int64[K], for each model an integer that identifies its provider, −1 if unknown."""
         return np.full(len(self.theta), -1, dtype=np.int64) if self.providers is None else self.providers
 
     def index_of(self, numbers: Int64) -> Int64:

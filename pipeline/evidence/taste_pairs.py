@@ -26,7 +26,7 @@ A row is an integer: 2i for the first model of vote i, and 2i + 1 for its second
 neighbours, in the order of the votes."""
 
 CAP = 4
-"""Only the first CAP votes of a voter on a model count, if the caller names no other number."""
+"""By default, only a voter's first CAP votes on a model count."""
 
 
 @dataclass(frozen=True)

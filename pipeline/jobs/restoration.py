@@ -43,7 +43,7 @@ def restore(url: str, source: Path) -> dict[str, Any]:
             the store's key folder or the store's folder of archived votes is not empty.
         Refuted: a file of the backup is missing or damaged, or the ledger folder of the target is newer than the
             backup.
-        MissingKey: the voter key is in none of the backup, the settings and the key folder, or a wrong key is there.
+        MissingKey: the backup, the settings and the key folder have no voter key, or a wrong one.
         StoreUnavailable: this version of the code cannot read tables of the backup's version.
         VerificationFailed: the restored ledger does not follow from the restored votes.
     """

@@ -69,7 +69,7 @@ class BundleProof:
         previous_inclusion: proof that the previous manifest is in the log of the checkpoint.
         consistency: proof that the log of the checkpoint begins with the log of the previous checkpoint.
         leaves: the leaf hashes of the whole snapshot log. From these hashes, a reader can compute the root at every
-            earlier size, and compare any earlier checkpoint. Empty in bundles from before December 2026.
+            earlier size, and compare any earlier checkpoint. None in bundles from before December 2026.
     """
 
     inclusion: tuple[Digest, ...]

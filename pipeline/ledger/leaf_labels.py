@@ -54,7 +54,7 @@ _DICTIONARY_BYTES = 32 * 1024 * 1024
 _ROW_BYTES = 12 + 3 * MAX_LABELS
 _TERM = pa.dictionary(pa.int32(), pa.string())
 _TEXTS = {"categories": "categories.list.element", "language": "language"}
-"""Path in the file of each column of texts, by name of the column."""
+"""Name of a column of texts → the path of the column in the Parquet file."""
 
 
 def path(first: int) -> str:

@@ -1,8 +1,8 @@
-"""Commits one batch in a thread while the next batch is polled and decoded.
+"""Commits batches; with PostgreSQL in a thread of its own, while the next batch is polled and decoded.
 
-With PostgreSQL, a thread of its own writes the batches, because psycopg releases the interpreter lock while the server
-works. With SQLite, the caller's thread writes them. SQLite works inside this process and takes the lock again after
-every row, so a second thread would wait up to 5 ms for each row.
+The thread saves time because psycopg releases the interpreter lock while the server works. SQLite works inside this
+process and takes the interpreter lock again after every row, so a second thread would wait up to 5 ms for each row.
+With SQLite, the caller's thread therefore commits the batches.
 
 Only one batch is written at a time, in the order of submission. `wait` raises the error of a batch that failed.
 """

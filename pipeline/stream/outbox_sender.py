@@ -73,7 +73,7 @@ class OutboxSender:
             self._pending = len(waiting) == _LIMIT
 
     def _closed_topics(self) -> list[str]:
-        """Return the topics that are left out now, because they could not be written to a short time ago."""
+        """Return the topics to which nothing is sent now, because sending to them failed a short time ago."""
         return [topic for topic, (until, _) in self._closed.items() if until > time.monotonic()]
 
     def _sent(self, messages: Sequence[Message]) -> bool:

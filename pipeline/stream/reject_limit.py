@@ -28,8 +28,8 @@ class RejectLimit:
     def check(self, read: int, rejects: Sequence[Reject]) -> None:
         """Count the rejects of a batch, and check the limits.
 
-        Rejects for a missing or wrong signature are not counted, because anybody could stop the worker with such
-        records.
+        Rejects for a missing or wrong signature are not counted, since otherwise anybody could stop the worker by
+        sending unsigned records.
 
         Args:
             read: number of records in the batch.

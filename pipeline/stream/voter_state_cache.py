@@ -103,7 +103,7 @@ class VoterStateCache:
         self._batches += 1
 
     def write_due(self) -> bool:
-        """Return whether the next batch should write the unwritten states too."""
+        """Return whether the next batch should also write the voter states that are not written yet."""
         waited = time.monotonic() - self._since
         full = sum(map(len, self._unwritten.values())) >= self._half
         return self._batches >= _BATCHES or full or waited >= _SECONDS

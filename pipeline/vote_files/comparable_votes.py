@@ -12,7 +12,7 @@ from pipeline.ratings.battle_columns import BattleColumns
 from pipeline.ratings.rated_models import explain_disconnection, find_islands
 
 LEAST_SHARE = 0.5
-"""The least share of the votes that must be between models that can be compared with each other."""
+"""At least this share of the votes must be between models that can be compared with each other."""
 
 # The beginning of a reason, which the line above the reasons states already.
 _NOT_RATED = "Not rated: "

@@ -39,7 +39,7 @@ class BoardConflict:
 
     Attributes:
         board, day, model: the board, day and model of both rows.
-        column: the first column in which the two rows differ. It has the name that the project gives it.
+        column: the first column in which the two rows differ, by the project's name of the column.
         first, other: the two values in this column, as text.
         first_file, other_file: the files of the two rows.
         first_record, other_record: 0-based rows in these files.

@@ -223,7 +223,7 @@ def _styles(
 ) -> dict[str, dict[str, StyleStatistics]]:
     """Return model → mean and standard deviation of each style feature.
 
-    Only models that were released under another name are included, with both names.
+    Only models that were released under another name are included, once under each of the two names.
     """
     linked = {
         name

@@ -18,8 +18,8 @@ def audit_variant_churn(given: AuditInput) -> Audited:
     """Find providers with many private variants under test at the same time.
 
     Returns:
-        The findings, and the report of the audit: {"under_test", "families"}. "families" is provider → groups of names
-        that are likely one model.
+        The findings, and the report of the audit: {"under_test", "families"}. "under_test" is provider → its private
+        variants under test now. "families" is provider → groups of names that are likely one model.
     """
     under_test = variants.variants_under_test(given.state)
     return variants.variant_churn(given.state), {"under_test": under_test, "families": _families(given)}

@@ -195,7 +195,7 @@ def discoveries(
 def _update_alerts(
     connection: Connection, findings: Sequence[Finding], discovered: Sequence[bool | None], at: int
 ) -> dict[str, int]:
-    """Open an alert for each finding that needs no test or passed its test. Clear alerts that have no finding any more.
+    """Open an alert for each finding that is a discovery or needs no test. Clear alerts that have no finding any more.
 
     Args:
         connection: the transaction.

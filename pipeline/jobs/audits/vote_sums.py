@@ -106,7 +106,7 @@ class VoteSums:
         return PairCounts.from_rows(self.models, *np.divmod(pair, max(len(self.models), 1)), table)
 
     def recent(self, days: int) -> Int64:
-        """Return the number of votes that name each model in the `days` days before the newest vote, int64[K]."""
+        """Return int64[K], the number of votes on each model in the `days` days before the newest vote."""
         last = self.newest // DAY - days
         total: Int64 = self.appearances[self.days > last].sum(axis=0) + self.late[self.days == last].sum(axis=0)
         return total

@@ -102,6 +102,6 @@ def _same_votes(row: Any, one: AlertSignal) -> bool:
 
 
 def _covers(row: Any, one: AlertSignal) -> bool:
-    """Return whether an open alert says all that a signal says: same group, and no lower level or severity."""
+    """Return whether an open alert is about a signal's group, and has at least the level and severity of the signal."""
     same_group = json.loads(row.evidence).get("group") == one.evidence.get("group")
     return same_group and row.level >= one.level and (row.severity == "critical" or one.severity == "warning")

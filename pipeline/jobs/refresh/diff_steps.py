@@ -126,7 +126,6 @@ def attribute_points(
 
     The change by the step "method" is also divided among the rules of the method.
 
-
     Only models that are on the boards of both snapshots are included.
 
     Args:

@@ -51,7 +51,7 @@ class TargetOnly(Attack):
 
     @property
     def target_model(self) -> str | None:
-        """The name of the model that the attack is for or against."""
+        """The name of the model that the attack is for or against; never None here."""
         return self.target
 
     def draw_battles(self, simulator: VoteSimulator, rng: np.random.Generator, voter: Int64) -> ShownBattles:

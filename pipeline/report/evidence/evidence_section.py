@@ -13,7 +13,7 @@ VOTERS, COHORTS, BURSTS, SAMPLING = GROUPS = ("voters", "cohorts", "bursts", "sa
 _MOST_LOG = 700.0
 
 MOST_LISTED = 1_000
-"""The most findings of a section that a report keeps. `EvidenceSection.found` counts all."""
+"""A report keeps at most this many findings of a section. `EvidenceSection.found` is the number of all findings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

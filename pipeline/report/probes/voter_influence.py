@@ -1,6 +1,6 @@
 """Measures how far the votes of one voter move a model.
 
-The figure is the largest change of a rating when the votes of one voter are dropped. It is divided by the median gap of
+The figure is the largest change of a rating when the votes of one voter are dropped, divided by the median gap of
 neighbours on the board or by the standard error of this rating, whichever is larger. The probe fires if the figure is
 at least 1. One voter then moves a model by a whole place and by more than sampling error. The change is computed to
 first order for each voter and by an exact refit for the five largest (Cook & Weisberg 1982;

@@ -183,7 +183,7 @@ def _label(connection: Connection, builder: SegmentBuilder, log_size: int) -> _L
 
 
 def _within_limit(connection: Connection, boards: board_cells.Boards, log_size: int) -> board_cells.Boards:
-    """Return the boards within the limit of labels. A warning in the program's log names the other boards."""
+    """Return the boards that the limit on the number of boards allows. A logged warning names the other boards."""
     found = board_cells.within_limit(boards, sealed_boards.counted_labels(connection, log_size))
     refused = sorted(boards.keys() - found.keys())
     if refused:

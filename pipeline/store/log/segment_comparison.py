@@ -47,7 +47,7 @@ class SealedRow:
         first: index of the segment's first leaf.
         end: index after the segment's last leaf.
         root: root of the log with `end` leaves, in hexadecimal digits.
-        edge: right edge of the Merkle tree over these leaves.
+        edge: right edge of the Merkle tree over the first `end` leaves of the log.
     """
 
     segment_no: int

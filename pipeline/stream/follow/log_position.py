@@ -123,7 +123,7 @@ class LogPosition(msgspec.Struct, frozen=True, kw_only=True):
         Args:
             digest: digest of all bytes before the new position.
             records: number of further lines that are not blank.
-            head: `head` of the new position.
+            head: the attribute `head` of the new position.
             ends: the ends of the last of these lines.
         """
         here = (EarlierPosition(self.offset, self.records, self.digest),) if self.offset else ()
