@@ -9,6 +9,7 @@ Modules:
     column_names      parses how a user names columns and outcomes: --columns, --outcomes, --winner-is
     battle_file       finds the format of a battle file, and the columns that are not read
     csv_rows          reads the rows of CSV and TSV, and keeps an open quote from taking in other rows
+    element_scan      finds where an element of a JSON array ends that is too large to be decoded
     json_pieces       reads the elements of a JSON array and the lines of a file, in pieces
     bounded_parquet   reads rows of a Parquet file, in memory that its size bounds
     plain_texts       finds the columns of a Parquet file whose texts hardly repeat

@@ -4,12 +4,12 @@ An element is returned as the bytes in the file, since the decoder of events che
 """
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 from pipeline.errors import UnknownFormat
 from pipeline.events.strict_checks import MAX_BYTES
+from pipeline.formats.element_scan import ElementScan
 
 MAX_RECORD = 2 * 1024 * 1024
 """Largest size of one record in bytes. Records of public files may contain whole conversations."""
@@ -19,8 +19,6 @@ MARK = b"\xef\xbb\xbf"
 
 _PIECE = 1024 * 1024
 _SPACE = " \t\r\n"
-_SIGNS = re.compile(r'["\[\]{},]')
-_QUOTED = re.compile(r'"|\\.', re.DOTALL)
 # Control characters in texts are left to the decoder, which rejects the record alone.
 _DECODER = json.JSONDecoder(strict=False)
 
@@ -91,25 +89,14 @@ class _Array:
     def _large_element(self) -> bytes:
         """Skip an element that is too large, and return its beginning, which the decoder of events rejects too."""
         start = self._text[self._at : self._at + MAX_BYTES + 1].encode("latin-1")
-        depth, quoted = 0, False
-        while True:
-            for sign in (_QUOTED if quoted else _SIGNS).finditer(self._text, self._at):
-                self._at = sign.end()
-                if sign[0] == '"':
-                    quoted = not quoted
-                    break
-                if quoted:
-                    continue  # an escaped character
-                depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(sign[0], 0)
-                if depth < 0 or (depth == 0 and sign[0] == ","):  # the sign belongs to the array
-                    self._at, self._number = sign.start(), self._number + 1
-                    return start
-            else:
-                # A backslash at the end of the piece is read again, with the character that it escapes.
-                self._at = max(self._at, len(self._text) - self._text.endswith("\\"))
-                if self._ended:
-                    raise self._error(f"expected JSON of at most {MAX_RECORD} bytes, got more, or no JSON")
-                self._read(_PIECE)
+        scan = ElementScan()
+        while (end := scan.find_end(self._text[self._at :].encode("latin-1"))) is None:
+            if self._ended:
+                raise self._error(f"expected JSON of at most {MAX_RECORD} bytes, got more, or no JSON")
+            self._at = len(self._text)
+            self._read(_PIECE)
+        self._at, self._number = self._at + end, self._number + 1
+        return start
 
     def _next_sign(self, *, skip: bool = False) -> str:
         """Return the next character that is not a space, "" at the end. With `skip`, move past this character."""
