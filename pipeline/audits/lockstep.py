@@ -160,7 +160,7 @@ def _codes(*columns: Integers) -> Int64:
 
 
 def _shared(*columns: Integers) -> Int64:
-    """Return all rows that occur more than once, and a few others, because rows are compared by a hash of 64 bits."""
+    """Return the indices of rows that occur more than once. Rows are compared by a hash, so a few are wrong."""
     mixed = np.zeros(len(columns[0]), dtype=np.uint64)
     for column, odd in zip(columns, _ODD, strict=True):
         mixed += column.astype(np.uint64) * np.uint64(odd)

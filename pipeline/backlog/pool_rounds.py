@@ -192,7 +192,7 @@ class VoterPools:
         return pool_models(PooledCells.join(parts), stratum, self.evaluator.votes.models)
 
     def _half_references(self, fitter: ReferenceFitter, excluded: Bool) -> list[Reference | None]:
-        """Return a reference for each half of the voters, fitted on the votes of the other half."""
+        """Return a reference for each half of the voters, fitted on the other half; None if it cannot be rated."""
         return fitter.fit_without([[p for p in _PARTS if p // BLOCKS == k] for k in range(HALVES)], excluded)
 
     @cached_property

@@ -137,7 +137,7 @@ class VoterHabits:
         when these voters stay the same, or after five rounds.
 
         Args:
-            references: the reference of each fold, fitted on the other folds.
+            references: the reference of each fold, fitted on the other folds; None for a fold that cannot be evaluated.
             excluded: bool[v], voters who count neither in the estimates nor in the findings.
         """
         suspects = excluded

@@ -120,7 +120,7 @@ class VoterFolds:
         self, folds: Sequence[int], held_out: Sequence[Sequence[int]], excluded: Bool, values: VoterValues,
         evaluated: Bool,
     ) -> list[Reference | None]:  # fmt: skip
-        """Fit a reference for each of some folds, and evaluate the voters of the fold by it. Return the references.
+        """Fit a reference for each of some folds, and evaluate the voters of the fold by this reference.
 
         Args:
             folds: the folds to evaluate.
@@ -128,6 +128,9 @@ class VoterFolds:
             excluded: bool[v], voters that do not count in the references.
             values: receives the values of the evaluated voters.
             evaluated: set to true for the evaluated voters.
+
+        Returns:
+            The reference of each fold; None if the other votes cannot be rated.
         """
         references = self.fitter.fit_without(held_out, excluded)
         for k, reference in zip(folds, references, strict=True):

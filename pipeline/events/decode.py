@@ -162,7 +162,7 @@ def _decode_events(
 
 
 def _self_battle(event: RegistryEvent | BattleIssued) -> tuple[str, str] | None:
-    """Return reason and detail of a battle of a model against itself."""
+    """Return reason and detail of a battle of a model against itself; None for any other event."""
     if isinstance(event, BattleIssued) and event.model_a == event.model_b:
         return "self_battle", f"expected two models, got {event.model_a!r} against itself"
     return None
@@ -231,7 +231,7 @@ def _too_large(raw: bytes) -> tuple[str, str] | None:
 
 
 def _wrong_schema(raw: bytes) -> tuple[str, str] | None:
-    """Return reason and detail if the record has another major schema. This is reported before any other fault."""
+    """Return reason and detail of a record with another major schema, a fault that is reported first; else None."""
     try:
         version = _int.decode(_any.decode(raw)["schema"])
     except (KeyError, ValueError, RecursionError):

@@ -60,7 +60,7 @@ class JoinedOrigins(Sequence[str | None]):
     def __getitem__(self, index: slice) -> list[str | None]: ...
 
     def __getitem__(self, index: int | slice) -> "str | list[str | None] | None":
-        """Return one origin, or several as a list."""
+        """Return one origin, or several as a list. The origin of a record without one is None."""
         if isinstance(index, slice):
             return [self[place] for place in range(*index.indices(len(self)))]
         place = range(len(self))[index]

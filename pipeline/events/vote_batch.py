@@ -173,7 +173,7 @@ def hash_sessions(votes: Sequence[Vote], pseudonyms_of: Callable[[Sequence[str |
 
 
 def _more_fields(votes: Sequence[Vote]) -> tuple[Int32, Int32, list[str | None]]:
-    """Return flags, turns and categories of votes."""
+    """Return the flags of each vote as bits, the turn (0 if not stated), and `category_list` of the categories."""
     flags, turn = np.zeros((2, len(votes)), dtype=np.int32)
     categories: list[str | None] = [None] * len(votes)
     # One comparison a field: six times as fast as reading the fields of every vote as a tuple.

@@ -28,7 +28,7 @@ LOG_ZERO = -(1 << 40)
 """The value of ln M before the first step, when M is 0. e^LOG_ZERO is 0 in floating point."""
 
 MAX_LOG_M = int(math.log(1e18) / LOG_UNIT)
-"""The highest value of ln M. M is capped so that it can fall again soon after the change ends."""
+"""The highest value of ln M, in units of 2⁻²⁰ nats. M is capped so that it falls again soon after a change ends."""
 
 
 def shiryaev_roberts(log_m: Int64, log_ratio: Int64) -> Int64:

@@ -70,7 +70,8 @@ def read_by_column(
         file: the file.
         step: called with the number of records read since the last call. If reading fails, it is called with minus the
             number of all records read.
-        left_out: counts the records that are left out. If reading fails, the caller must clear its counts.
+        left_out: counts the records that are left out; None to count nothing. If reading fails, the caller must clear
+            the counts.
         needed: the columns that are collected.
         check: adds fields computed from the texts of a record; None if texts need not be read. Only the fields
             `identity_leak` and `prompt_hash` are used.

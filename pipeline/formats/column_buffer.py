@@ -64,7 +64,7 @@ class ColumnBuffer:
 
         Args:
             kind: numpy type of the result; None for the type of the values, or of `table` if it is given.
-            table: if given, each value v is replaced by `table[v]`.
+            table: each value v is replaced by `table[v]`; None to keep the values.
         """
         result = new_large((self._size, *self._shape), kind or (self._kind if table is None else table.dtype))
         for start in range(0, self._size, _BLOCK):

@@ -256,8 +256,7 @@ def identified(records: Iterable[bytes | Fields], id_key: bytes | None = b"") ->
     Args:
         records: the records. Each is either the fields of a vote or bytes. Bytes are yielded unchanged; if they are
             larger than an event may be, they are cut to a length that the decoder still rejects.
-        id_key: the key with which conversations are hashed to vote ids, in logs that identify a vote by its
-            conversation (`ColumnMapping.id_key`).
+        id_key: `ColumnMapping.id_key`, for logs that identify a vote by its conversation.
     """
     ids = VoteIds(id_key)
     for record in records:

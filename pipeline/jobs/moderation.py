@@ -250,7 +250,7 @@ def _kept(connection: Connection, alert_id: str, action: str) -> str:
 
 
 def _targets(connection: Connection, action: str, target: str) -> tuple[list[ExclusionTarget], str | None]:
-    """Return what to exclude or restore, as (kind, target), and the id of the alert if `target` names an alert."""
+    """Return what to exclude or restore, and the id of the alert that `target` names; None for a vote or voter."""
     kind, sign, subject = target.partition(":")
     if sign:
         if kind == "votes":

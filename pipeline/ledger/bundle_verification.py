@@ -288,7 +288,7 @@ def _read_segment(file: SegmentFile, files: BundleFiles) -> tuple[pa.Table, byte
 
 
 def _read_ids(file: SegmentFile, files: BundleFiles, low: int, high: int) -> pa.Array:
-    """Return the vote ids of some rows of a segment, which was checked before and is checked again."""
+    """Return the vote ids of the rows `low` to `high` − 1 of a segment. The segment is checked again."""
     return _read_segment(file, files)[0]["vote"].slice(low, high - low).combine_chunks()
 
 

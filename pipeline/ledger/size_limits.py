@@ -62,8 +62,8 @@ def open_parquet(
         where: path of the file, for messages.
         reason: reason of the error if the file is not Parquet.
         rows: largest accepted number of rows.
-        lists: path of a column of lists → largest accepted mean length of its lists. A column that is not named here
-            must have one value per row.
+        lists: path of a column of lists → largest accepted mean length of its lists. Any other column must have one
+            value per row. None if there is no column of lists.
         row_bytes: number of unpacked bytes that are allowed for each of `rows` rows, in addition to what the size of
             the file allows.
         options: options of `pyarrow.parquet.ParquetFile`.

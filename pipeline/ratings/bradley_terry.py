@@ -140,8 +140,9 @@ def fit_matrix(
         wins: [K, K], entry (i, j) is the number of votes for model i over model j.
         ties: [K, K], symmetric, number of votes without a winner; None if there are none. Do not add half of each tie
             to `wins`: θ would be the same, but the covariance would be too large.
-        weights: [K, K], symmetric, above 0: the weight of each vote of a pair. Only the ratios of weights matter.
-        names: K model names for error messages.
+        weights: [K, K], symmetric, above 0: the weight of each vote of a pair. Only the ratios of weights matter. None
+            for equal weights.
+        names: K model names for error messages; None for the numbers from 0.
         tolerance: the fit has converged when the last step (in logits) and each model's gradient divided by its number
             of battles are at most this.
         max_iterations: number of Newton steps after which `NotConverged` is raised.

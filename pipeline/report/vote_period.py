@@ -60,7 +60,7 @@ def apart_sentences(apart: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _apart(at: Int64) -> tuple[int, int]:
-    """Return how many of the first and of the last votes are apart from the others; `at` is sorted."""
+    """Return how many of the first and of the last votes a long pause separates from the others; `at` is sorted."""
     most = max(1, int(len(at) * _MOST))
     if len(at) < _LEAST_VOTES:
         return 0, 0

@@ -129,7 +129,7 @@ def in_order(chunks: Sequence[Chunk], partition_no: Mapping[int, int]) -> list[C
 
 
 def join_origins(ordered: Sequence[Chunk]) -> Sequence[str | None]:
-    """Join the origins of several chunks: the file and record number of each record.
+    """Join the origins of several chunks. An origin is a file and a record number; None for a record without one.
 
     Origins of records of a file are built only when they are read from the result, to save time.
 

@@ -32,8 +32,8 @@ class TextChecks:
 
         Args:
             prompts: hashes prompts.
-            registry: a file of registry events. Answers are searched for the names of its models, providers and
-                families, in addition to the names that are known without the file.
+            registry: a file of registry events, None without one. Answers are searched for the names of its models,
+                providers and families, in addition to the names that are known without the file.
 
         Raises:
             BadRecord: a line of the registry file is no event.

@@ -78,7 +78,7 @@ def _wanted_topics(settings: Settings, topic: str, partitions: int) -> dict[str,
 
 
 def _create(admin: Any, name: str, how: Mapping[str, Any]) -> str | None:
-    """Create one topic; return the reason if an ACL forbids it."""
+    """Create one topic. Return the reason if an ACL forbids this, otherwise None."""
     try:
         admin.create_topics({name: how}, wait_for_metadata=True)
     except TopicAlreadyExistsError:

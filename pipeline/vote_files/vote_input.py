@@ -134,7 +134,7 @@ def _read(
     needed: NeededColumns,
     progress: Callable[[int], AbstractContextManager[Callable[[int], None]]],
 ) -> tuple[BattleFile, RecordCheck | None, BattleColumns]:
-    """Open the files as one file and read all votes. Return the opened file, the check of its texts, and the votes."""
+    """Open the files as one file and read it. Return the file, its text check (None if not needed) and the votes."""
     with ExitStack() as opened:
         sources = [opened.enter_context(readable_path(one)) for one in ([path] if isinstance(path, Path) else path)]
         file = join_files([open_battles(source, mapping) for source in sources])

@@ -266,7 +266,7 @@ def _ratios(x: Float64, n: Int64, declared: Float64, learned: Float64, spread: F
 
 
 def _learn(columns: KeyedColumns, x: Float64, n: Int64, hour: int) -> None:
-    """Learn shares from a window, of keys without an open alert or with one open for over _NEW_NORMAL windows."""
+    """Add a window to the learned shares, except of keys with an alert that is open for at most _NEW_NORMAL windows."""
     alerted = columns["level"] > 0
     columns["stood"] = np.where(alerted, columns["stood"] + 1, 0)
     learns = ~alerted | (columns["stood"] > _NEW_NORMAL)

@@ -134,7 +134,7 @@ def _time(cell: Any) -> datetime | None:
 
 
 def _written(text: str) -> datetime | None:
-    """Return the time that a text states, or the day at its beginning."""
+    """Return the time that a text states, or the day at its beginning; None if it has neither."""
     for part in (text, text[:10]):
         try:
             return datetime.fromisoformat(part)

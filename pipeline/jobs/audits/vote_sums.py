@@ -126,8 +126,8 @@ class VoteSummer:
         models: names of the K models.
         newest: time of the newest vote in microseconds since 1970 UTC.
         released_at: model → time of its release in microseconds since 1970 UTC.
-        compared: expected number of votes to keep for the audits that compare votes. Memory for them is allocated once;
-            if more votes come, it grows. None to keep no votes.
+        compared: expected number of votes to keep for the audits that compare votes. Memory for this number is
+            allocated at once, and for more votes when they come. None to keep no votes.
     """
 
     def __init__(

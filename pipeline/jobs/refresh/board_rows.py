@@ -23,7 +23,7 @@ def rate_view(
         counts: the votes of the view.
         options: the settings.
         waiting: unregistered model → number of its votes, which are not in `counts`. The board names these models as
-            unrated.
+            unrated. None if there are no such models.
         tie_only: whether to widen the standard errors of models that have neither won nor lost a vote.
 
     Returns:

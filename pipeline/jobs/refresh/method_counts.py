@@ -95,7 +95,7 @@ def rows_by_label(counts: LabelCounts, method: Method, fates: Collection[int]) -
 
 
 def _masks(counts: LabelCounts, label: Label, method: Method, fates: Collection[int]) -> tuple[Int64, Bool, Bool]:
-    """Return the rows of a label and two masks: rows with one of these fates, and rows that a rule leaves out."""
+    """Return the counts of a label and two masks: rows with one of these fates, and rows that a rule leaves out."""
     rows = counts.get(label)
     rows = np.zeros((0, 6), dtype=np.int64) if rows is None else rows
     wanted = np.isin(np.arange(len(FATES)), list(fates))

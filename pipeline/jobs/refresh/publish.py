@@ -27,7 +27,7 @@ def publish(url: str, candidate: str) -> dict[str, Any]:
         "log_size".
 
     Raises:
-        PublicationHeld: the candidate moves the top of the board too far, and nobody has released it.
+        PublicationHeld: the candidate moves top models too far, and nobody has released the candidate.
         MissingKey: the key that signed the previous snapshot is missing.
         Usage: no candidate has this id.
     """

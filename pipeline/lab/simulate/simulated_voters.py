@@ -144,7 +144,7 @@ class SimulatedVoters:
     def _with_target(
         self, rng: np.random.Generator, a: Int64, b: Int64, target: Int64, sampling: float | None
     ) -> tuple[Int64, Int64]:
-        """Draw battles with the target in a share `sampling`, and without the target in the others."""
+        """Draw battles, the share `sampling` of them with the target. If `sampling` is None, return `a` and `b`."""
         if sampling is None:
             return a, b
         n = len(a)

@@ -105,7 +105,7 @@ def publish_incident(body: Mapping[str, Any], hidden: HiddenModels = ALL_SHOWN) 
 
 
 def _publish_suspected(suspected: Mapping[str, int]) -> dict[str, int | None]:
-    """Return what the public may read of suspected accounts: only what people left out."""
+    """Return the numbers of suspected accounts and votes. Only numbers that people left out are public, not None."""
     number = suspected["accounts_left_out"]
     return {
         "accounts": None,

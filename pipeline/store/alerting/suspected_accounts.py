@@ -67,7 +67,7 @@ class SuspectedAccounts:
         }
 
     def document(self) -> dict[str, Any]:
-        """Return what operators may read of it: {"of", "e_values"}."""
+        """Return the part of this object that operators may read: {"of", "e_values"}."""
         return {"of": self.of, "e_values": dict(self.e_values)}
 
 

@@ -32,7 +32,7 @@ class ColdFile:
         sha256: SHA-256 of the file, its name.
         data_key: its key, encrypted with the archive key.
         chunks: its directory.
-        first_leaf, next_leaf: the leaves of its segments, the end excluded. Those of retractions are among them.
+        first_leaf, next_leaf: the leaves [first_leaf, next_leaf) of its segments, leaves of retractions included.
     """
 
     file_no: int

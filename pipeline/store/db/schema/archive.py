@@ -1,4 +1,4 @@
-"""Defines the tables of the archive: which sealed votes left the hot tables, and which files hold them.
+"""Defines the tables of the archive: which sealed votes left the database, and which files hold these votes.
 
 The votes of an archive file are no longer in `vote`, their ids not in `vote_key`, their blinds not in `blind`.
 """

@@ -1,4 +1,4 @@
-"""Adds tables for the archive: which sealed votes left the hot tables, and which files hold them and their ids."""
+"""Adds tables for the archive: which sealed votes left the database, and which files hold these votes and their ids."""
 
 import sqlalchemy as sa
 from alembic import op
