@@ -69,7 +69,7 @@ def explain_lines(
 def evidence_lines(alert: Mapping[str, Any], *, verbose: bool = True) -> list[str]:
     """Return the text of an alert's evidence, one string per line: what happened, how unlikely, which votes.
 
-    `verbose` is as for `explain_lines`.
+    `verbose` adds effect sizes in logits, positions in logs and the parts of an e-value.
     """
     if "likeliest" in alert["evidence"]:
         return _voter_lines(alert, verbose)

@@ -84,7 +84,7 @@ def confidence(e_value: float | None, alerts: int = 1) -> str:
 
 
 def _how_sure(incident: Mapping[str, Any], standing: IncidentStanding | None) -> str:
-    """Return a text on the strength of the evidence: e-values of the strongest account and of accounts that count."""
+    """Return a text on the strength of the evidence, with the e-values of the accounts whose votes count."""
     e_value = incident["e_value"]
     text = confidence(e_value, incident["alerts"])
     if standing is None or len(standing.accounts) < 2 or e_value is None:

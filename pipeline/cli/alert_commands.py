@@ -34,7 +34,7 @@ _TARGET = (
     "votes:from=TIME,to=TIME[,model=…][,cohort=new][,network=…][,prompt=…]."
 )
 _LINES = 50
-"""How many alerts are listed for a person without --limit. JSON lists all alerts."""
+"""Without --limit, a list for people has at most this many alerts. JSON lists all alerts."""
 
 
 @app.command()

@@ -240,7 +240,7 @@ def _active(connection: Connection) -> set[ExclusionTarget]:
 
 
 def _kept(connection: Connection, alert_id: str, action: str) -> str:
-    """Return a sentence about exclusions by people that stay in force when an alert is resolved; "" for none."""
+    """Return a clause about exclusions that people made and that stay when an alert is resolved; "" for none."""
     active = exclusion_list.read_active_of_alert(connection, alert_id) if action == "resolve" else []
     by_people = [one for one in active if one.name not in exclusion_list.POLICIES]
     if not by_people:

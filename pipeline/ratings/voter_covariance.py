@@ -1,10 +1,10 @@
 """Computes the covariance of ratings of which votes of one voter are not independent, also with few voters.
 
 With at least LEAST_VOTERS voters (`effective_voters`), the covariance is clustered by voter. With fewer, a clustered
-covariance is itself uncertain, and too small in most directions: that of G voters has rank G − 1. So its standard
-errors are multiplied by `few_voters_widening`, and the result is V + (C − V)₊. V is the covariance of independent
-votes, C the widened one by voter, and (·)₊ keeps the positive eigenvalues. No rating and no difference of ratings has a
-smaller variance by this result than by V or by C.
+covariance is itself uncertain, and too small in most directions: with G voters, its rank is G − 1. So its standard
+errors are multiplied by `few_voters_widening`. Let C be this widened covariance, and V the covariance of independent
+votes. The result is V + (C − V)₊, where (·)₊ keeps the positive eigenvalues. No rating and no difference of ratings has
+a smaller variance by this result than by V or by C.
 
 On simulated boards of equal models (3,000 votes, tastes with a standard deviation of half a logit, 95% intervals of
 differences), this rule calls 5% to 11% of the pairs different with 3 to 9 voters, and 20% with 2. Independent votes

@@ -273,9 +273,10 @@ def _measures(votes: WindowVotes, reference: Reference | None) -> Int64:
 
 
 def _shortened(rows: Int64) -> Int64:
-    """Shorten hashes until each kind has at most MAX_ROWS rows, and sum the rows whose keys become equal.
+    """Shorten hashes until each kind of row (module docstring) has at most MAX_ROWS rows.
 
-    The hashes of a kind keep as many bits of HASH_BITS as this limit allows.
+    Rows whose keys become equal are summed. The hashes of a kind keep as many bits as this limit allows, out of
+    HASH_BITS.
     """
     if len(rows) <= MAX_ROWS and (rows[:, 0] < 4).all():
         return rows

@@ -112,13 +112,12 @@ class ShiftSums:
 
         A slot is a period of several windows. The last one is open: windows are still added to it.
 
-        Returns:
-            int64 with the axes model (m), slot (SLOTS + 1), and a third. For "excess" and "information", in units of
-            `UNIT`, the third axis is the strata. For "decided", it has the number of decided votes and the number of
-            wins.
-
         Args:
             name: "excess", "information" or "decided".
+
+        Returns:
+            int64[m, SLOTS + 1, c]. For "excess" and "information", c is the number of strata, and the unit is `UNIT`.
+            For "decided", c is 2: the number of decided votes, and the number of wins.
         """
         return np.concatenate([self.columns[name], self.columns[f"{name}_now"][:, None]], axis=1, dtype=np.int64)
 

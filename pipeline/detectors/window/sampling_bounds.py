@@ -2,10 +2,10 @@
 
 A policy declares the shares of battles, but detectors count votes. Voters complete battles with some models more often
 than with others, an operator may avoid pairs of one provider, and weights may differ between categories. The declared
-share of a model is therefore computed twice: once for battles of any two models, once for battles of two models of
-different providers. A model's share of the votes must lie within a factor 1 ± ε of one of these two shares. ε is 0.15.
-If most models deviate, ε is larger: three times the spread of all models' deviations beyond the noise of sampling, at
-most 0.5. This spread is a median, so a few models that are drawn wrongly do not change it.
+share of a model is therefore computed twice. By the usual rule, any two models may meet. By the other rule, only models
+of different providers may meet. A model's share of the votes must lie within a factor 1 ± ε of one of these two shares.
+ε is 0.15. If most models deviate, ε is larger: three times the spread of all models' deviations beyond the noise of
+sampling, at most 0.5. This spread is a median, so a few models that are drawn wrongly do not change it.
 
 If the operator publishes the battles that it shows (`battle.issued`), these battles are counted, and ε is 0.
 """

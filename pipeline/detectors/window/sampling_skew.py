@@ -82,12 +82,12 @@ _NEW_KEY: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class _DeclaredShares:
-    """Expected shares of the votes of each model, by the two rules for pairs that `sampling_bounds` describes.
+    """Expected share of the votes of each model, by the usual rule and by the other rule of `sampling_bounds`.
 
     Attributes:
         since: when the shares came into force, in microseconds since 1970 UTC.
-        theta: model → number of its group, and its expected share of the group's votes by the first rule.
-        other: model → its expected share of the group's votes by the second rule.
+        theta: model → number of its group, and its expected share of the group's votes by the usual rule.
+        other: model → its expected share of the group's votes by the other rule.
         source: where the shares are declared, as text for people.
     """
 
@@ -219,7 +219,7 @@ class SamplingSkew:
 
 
 def _with_other(columns: KeyedColumns, given: Mapping[str, float]) -> KeyedColumns:
-    """Fill in missing shares by the second sampling rule, from `given` or else from the shares by the first rule."""
+    """Fill in missing shares by the other rule, from `given` or else from the shares by the usual rule."""
     theta = columns["theta"]
     other = columns.get("other", np.zeros(len(theta)))
     missing = (theta > 0) & (other == 0)

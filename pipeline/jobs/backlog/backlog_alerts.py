@@ -157,7 +157,7 @@ class BacklogAlerts:
         ]  # fmt: skip
 
     def _cohort(self, kind: str, one: GroupFinding) -> list[AlertSignal]:
-        """Return the alert about a model and a cohort, a group of voters who share for example a network.
+        """Return the alert about a model that a cohort promotes or demotes. A cohort is, for example, one network.
 
         The votes of a network or on a prompt can be selected by a filter. For any other cohort, the list also has an
         alert about each member.

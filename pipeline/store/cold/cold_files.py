@@ -28,11 +28,11 @@ class ColdFile:
     """An archive file, as its row describes it.
 
     Attributes:
-        file_no: its number.
+        file_no: number of the file.
         sha256: SHA-256 of the file, its name.
-        data_key: its key, encrypted with the archive key.
-        chunks: its directory.
-        first_leaf, next_leaf: the leaves [first_leaf, next_leaf) of its segments, leaves of retractions included.
+        data_key: the key of the file, encrypted with the archive key.
+        chunks: the directory of the file's chunks.
+        first_leaf, next_leaf: the file's segments have the leaves [first_leaf, next_leaf), retractions included.
     """
 
     file_no: int
