@@ -14,6 +14,7 @@ An audit examines the whole board, is slower than a detector, and is a pure func
     retraction        runs the audit score_retraction: scores that were withdrawn
     version_mismatch  compares the released model with the tested model
     sampling          tests whether models appeared in battles as often as the sampling policy declares
+    sampling_pauses   finds models that voters were not shown for weeks before any notice
     graph_health      measures how well models are connected by battles, and finds the weakest cut between them
     lockstep          finds groups of voters with the same votes at the same time
     prompts           measures repeated prompts

@@ -194,6 +194,27 @@ def removal_facts(
     )  # fmt: skip
 
 
+def pause_fact(provider: str, state: RegistryState, paused: Mapping[str, str], sources: FactSources) -> ProviderFact:
+    """Return a fact about models that were not shown for a time, before any notice.
+
+    Args:
+        provider: name of the provider.
+        state: the registry.
+        paused: model → description of the period (`sampling_pauses`). Models that were removed without a notice are
+            counted by `removal_facts` and are not among these.
+        sources: names of the data sources.
+    """
+    mine = {m.name for m in _models(provider, state)}
+    detail = tuple(f"{name}: {how}" for name, how in sorted(paused.items()) if name in mine)
+    return ProviderFact(
+        provider, "models not shown for a time", len(detail), "models",
+        "Public models that had at most 10 votes in 52 days or more on which the board had votes, before any notice; "
+        "chance is ruled out (p ≤ 10⁻⁸). Models removed in silence are not counted again.",
+        f"{sources.registry}; {sources.votes}",
+        "A complete count of what the registry and the log show; a notice elsewhere is not seen.", detail=detail,
+    )  # fmt: skip
+
+
 def contradiction_facts(
     provider: str, rejected: Iterable[Contradiction], sources: FactSources
 ) -> tuple[ProviderFact, ...]:

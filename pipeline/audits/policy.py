@@ -7,7 +7,8 @@ deprecation_by_license   licence groups lose models at similar rates: the shares
 fair_sampling            models are sampled as declared, and nearly as active sampling would sample them. Active
                          sampling draws a pair with n votes of variance v in proportion to √(v/n) − √(v/(n+1)), the
                          gain in precision of one more vote (Chiang et al. 2024, "Chatbot Arena", equation 9)
-public_removal           every removal has a public notice; a model without votes for `days` days counts as removed
+public_removal           every removal has a public notice; a model with at most `votes` votes in `days` days counts as
+                         removed, also if a notice came later or the model was shown again
 
 Source: Singh et al. 2025, "The Leaderboard Illusion", section 6.
 
@@ -75,6 +76,8 @@ class PolicyFacts:
         distance: total variation distance between the models' actual shares of battles and their shares under active
             sampling (module docstring); None if not known.
         removals: model → how it was removed, for each model that was removed without a public notice.
+        pauses: model → the period in which it was not shown, for each other model that was not shown for a time before
+            any notice (`sampling_pauses`).
     """
 
     retractions: Sequence[Finding]
@@ -84,6 +87,7 @@ class PolicyFacts:
     unfair: Sequence[Finding] | None
     distance: float | None
     removals: Mapping[str, str]
+    pauses: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse_policy(policy: Mapping[str, Any]) -> dict[str, dict[str, float]]:
@@ -206,7 +210,10 @@ def _fair_sampling(given: Mapping[str, float], facts: PolicyFacts) -> PolicyVerd
 
 def _public_removal(given: Mapping[str, float], facts: PolicyFacts) -> PolicyVerdict:
     what = f"{len(facts.removals)} models were removed without a public notice"
-    return PolicyVerdict("public_removal", not facts.removals, what, given, {"models": dict(facts.removals)})
+    if facts.pauses:
+        what += f"; {len(facts.pauses)} were not shown for at least {given['days']:g} days before any notice"
+    evidence = {"models": dict(facts.removals), "paused": dict(facts.pauses)}
+    return PolicyVerdict("public_removal", not facts.removals and not facts.pauses, what, given, evidence)
 
 
 _EVALUATORS = {

@@ -1,9 +1,11 @@
 """Writes sentences about claims that do not reproduce, withdrawn scores, and unannounced removals of models."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from pipeline.audits import claims, retraction
 from pipeline.audits.finding import Finding
+from pipeline.audits.sampling_pauses import SamplingPause
 from pipeline.audits.story_sentences import (
     StoryCheck,
     StoryInput,
@@ -15,6 +17,7 @@ from pipeline.audits.story_sentences import (
     period_of,
 )
 from pipeline.events.registry_events import BenchmarkClaim, BenchmarkResult, Deprecated, Retracted
+from pipeline.vocabulary.time import parse_rfc3339
 
 _RENAMED = "renamed in silence"
 _PERIODS = {"retracted after it was scored": "retracted after a snapshot had rated them",
@@ -135,7 +138,10 @@ def _falls(findings: Sequence[Finding], given: StoryInput) -> Iterator[StorySent
 
 
 def silent_removals(given: StoryInput) -> StoryCheck:
-    """Check how many models were removed without a public notice, on the whole board and by provider."""
+    """Check how many models were removed without a public notice, on the whole board and by provider.
+
+    Models that were not shown for a time before any notice get a sentence each.
+    """
     public, models = given.public, given.state.models
     silent = sorted(public & given.removals.keys())
     noticed = [
@@ -153,6 +159,7 @@ def silent_removals(given: StoryInput) -> StoryCheck:
         all_events = given.events_of([*silent, *noticed], Deprecated, Retracted)
         found.append(StorySentence(text, len(silent), "models", since, until, events=ids_of(all_events)))
         found += _of_providers(silent, public, given)
+    found += map(partial(_pause, given), sorted(given.pauses.values(), key=lambda one: (one.first, one.model)))
     question = "Were models removed without a public notice?"
     return StoryCheck("silent_removals", question, len(public), "public models", tuple(found))
 
@@ -181,6 +188,19 @@ def _of_providers(silent: Sequence[str], public: frozenset[str], given: StoryInp
         )
         places = (given.snapshot,) if unseen else ()
         yield StorySentence(text, len(models), "models", since, until, provider, None, ids_of(events), places)
+
+
+def _pause(given: StoryInput, pause: SamplingPause) -> StorySentence:
+    model, provider = pause.model, given.state.provider_of(pause.model)
+    events = given.events_of([model], Deprecated, Retracted)
+    end = "then they were shown it again" if pause.shown_again else "only then was its removal announced"
+    votes = f"had {many(pause.votes, 'vote')}" if pause.votes else "had no vote"
+    text = (
+        f"Voters were not shown {model} of {provider or 'an unknown provider'} from {pause.first} to {pause.last} UTC, "
+        f"without a notice: it {votes} in {pause.days} days on which others had votes, {end}."
+    )
+    since, until = (parse_rfc3339(f"{day}T00:00:00Z") for day in (pause.first, pause.last))
+    return StorySentence(text, pause.days, "days", since, until, provider, model, ids_of(events), (given.snapshot,))
 
 
 def nothing_seen(check: StoryCheck) -> str:

@@ -11,8 +11,7 @@ Every finding states an observed fact, without a p-value:
 Source: Singh et al. 2025, "The Leaderboard Illusion", section 3 (private scores withdrawn) and section 5 (205 models
 silently deprecated, 47 listed as deprecated).
 
-Blind spots: a vote count also falls if votes are removed for a published reason. A model that voters were no longer
-shown is found by its recent votes only, not if a notice came later or if it was shown again.
+Blind spot: a vote count also falls if votes are removed for a published reason.
 """
 
 from collections.abc import Mapping, Sequence

@@ -11,6 +11,7 @@ from functools import cached_property
 from pipeline.audits.claims import ClaimCheck
 from pipeline.audits.finding import Finding
 from pipeline.audits.model_releases import ModelRelease
+from pipeline.audits.sampling_pauses import SamplingPause
 from pipeline.audits.variants import release_times
 from pipeline.events.registry_events import RegistryEvent
 from pipeline.registry import RegistryState
@@ -85,6 +86,8 @@ class StoryInput:
         scored: number of models that any published snapshot rated.
         snapshot: sequence number of the newest snapshot.
         ratings: model → rating in the defended view of the newest snapshot.
+        pauses: model → the period in which voters were not shown it before any notice, for models that are not in
+            `removals`.
     """
 
     events: Sequence[RegistryEvent]
@@ -96,6 +99,7 @@ class StoryInput:
     scored: int
     snapshot: int
     ratings: Mapping[str, float] = field(default_factory=dict)
+    pauses: Mapping[str, SamplingPause] = field(default_factory=dict)
 
     @cached_property
     def _by_model(self) -> dict[tuple[type, str], list[RegistryEvent]]:

@@ -332,3 +332,35 @@ def test_a_sentence_about_many_snapshots_takes_one_query_for_their_ids(tmp_path:
             story = client.get("/api/v1" + newest["address"] + "?").json()
         assert sentences(story, "falls")[0]["snapshots"] == [newest["snapshot"]]
         assert sum("FROM snapshot" in one for one in asked) < 10
+
+
+def test_a_pause_in_sampling_is_told_after_it_ended(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    names, made_votes = ["ant", "bee", "cat", "dog", "eel"], []
+    for n in range(6_000):
+        day = n / 30  # 200 days
+        pool = [m for m in names if not (m == "dog" and 70 <= day < 140) and not (m == "eel" and day >= 100)]
+        a, b = (pool[k] for k in rng.choice(len(pool), 2, replace=False))
+        made_votes.append(
+            {"schema": 1, "vote_id": f"v{n}", "voter_id": f"voter {n % 90}", "cast_at": at(day), "model_a": a,
+             "model_b": b, "winner": "model_a" if rng.random() < 0.5 else "model_b"}
+        )  # fmt: skip
+    notice = event("end of eel", 190, "model.deprecated", "eel", reason="old", notice_url="https://e.org/n")
+    with using(OPTIONS.model_copy(update={"auto_voter": False})):
+        made = Board(str(tmp_path / "b.db"), tmp_path, OPTIONS)
+        made.read(*made_votes)
+        register(made, [*(submitted(-1, name, "Rivals", "public") for name in names), notice])
+        made.refresh()
+        swept = jobs.sweep(made.url)
+        with made.store() as store, TestClient(create_app(store)) as client:
+            story = client.get("/api/v1/variants").json()
+            page, provider = client.get("/variants").text, client.get("/provider?provider=Rivals").text
+    assert 'found something: <a href="#silent_removals">models removed in silence</a>.' in page
+    dog, eel = sentences(story, "silent_removals")
+    assert (dog["model"], dog["figure"], dog["since"][:10], dog["until"][:10]) == ("dog", 70, at(70)[:10], at(139)[:10])
+    assert "it had no vote in 70 days" in dog["text"]
+    assert (eel["model"], eel["figure"], eel["since"][:10]) == ("eel", 90, at(100)[:10])
+    assert "only then was its removal announced" in eel["text"]
+    verdict = next(one for one in swept["policy"] if one["rule"] == "public_removal")
+    assert (verdict["passed"], sorted(verdict["evidence"]["paused"])) == (False, ["dog", "eel"])
+    assert "2 models were not shown for a time before any notice: dog: 0 votes in 70 days" in provider

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from pipeline.audits import retraction
 from pipeline.audits.removal_story import silent_removals, withdrawn_scores
+from pipeline.audits.sampling_pauses import SamplingPause
 from pipeline.audits.story_sentences import StoryCheck, StoryInput
 from pipeline.events.registry_events import RegistryEvent, decode_event
 from pipeline.registry import Registry
@@ -59,3 +61,24 @@ def test_a_model_that_was_deprecated_with_a_notice_and_retracted_is_removed_once
     assert texts(silent_removals(given))[0] == (
         "Of 1 public model, 1 was removed: 0 with a public notice, 1 in silence."
     )
+
+
+def test_a_pause_in_sampling_is_a_sentence_although_it_is_over() -> None:
+    pauses = {
+        "a": SamplingPause("a", "2026-03-02", "2026-05-20", 80, 0, shown_again=True),
+        "b": SamplingPause("b", "2026-03-01", "2026-05-20", 81, 1, shown_again=False),
+    }
+    notice = {"reason": "old", "notice_url": "https://e.org/n"}
+    before = story_input(submitted("a", "Acme"), submitted("b", "Acme"), event(55, "deprecated", "b", **notice))
+    later, earlier = silent_removals(replace(before, pauses=pauses)).sentences[::-1]
+    assert (later.text, later.figure, later.unit) == (
+        "Voters were not shown a of Acme from 2026-03-02 to 2026-05-20 UTC, without a notice: it had no vote in 80 days"
+        " on which others had votes, then they were shown it again.",
+        80,
+        "days",
+    )
+    assert earlier.text == (
+        "Voters were not shown b of Acme from 2026-03-01 to 2026-05-20 UTC, without a notice: it had 1 vote in 81 days "
+        "on which others had votes, only then was its removal announced."
+    )
+    assert earlier.events == ("deprecated b 55",)

@@ -159,6 +159,7 @@ def _claims(known: _Facts) -> Iterator[Sentence]:
 def _removals(provider: str, known: _Facts) -> Iterator[Sentence]:
     for name, none, what in (
         ("models removed in silence", "None of its models was removed in silence.", "removed in silence"),
+        ("models not shown for a time", "", "not shown for a time before any notice"),
         ("models whose published votes fell", "No published vote count of its models fell.", "left with fewer votes"),
         ("registry events refused", "", ""),
     ):

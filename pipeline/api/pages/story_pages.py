@@ -14,6 +14,16 @@ from pipeline.api.request_params import SnapshotParam
 from pipeline.api.store_reader import StoreReader
 from pipeline.api.story_routes import EventParam
 
+_FOUND = {
+    "variants_at_once": "private variants",
+    "best_variant_shown": "the choice of a variant",
+    "other_model_released": "another model than the tested one",
+    "claims": "claims that do not reproduce",
+    "withdrawn_scores": "withdrawn scores",
+    "silent_removals": "models removed in silence",
+}
+"""Name of a check → what it found, in short."""
+
 
 def routes(reader: StoreReader, templates: PageTemplates) -> APIRouter:
     """Return a router with the routes of the page about private variants, claims and removals."""
@@ -37,6 +47,6 @@ def routes(reader: StoreReader, templates: PageTemplates) -> APIRouter:
 
     def _page(connection: Connection, snapshot: str, events: int, *, newest: bool) -> Response:
         story = public_story(reader, connection, snapshot, events, templates.site)
-        return templates.page("story", REVALIDATE, story=story, newest=newest)
+        return templates.page("story", REVALIDATE, story=story, newest=newest, found_in_short=_FOUND)
 
     return router

@@ -12,7 +12,8 @@ from pipeline.errors import BadCounts, Usage
 from pipeline.jobs.audits.audit_input import AuditInput, read_audit_input
 from pipeline.jobs.audits.board_audits import PROVIDER_AUDITS, run_audits
 from pipeline.jobs.audits.registry_audits import checked_claims, vote_decreases
-from pipeline.jobs.audits.sweep import finding_as_json, unannounced_removals
+from pipeline.jobs.audits.removals import unannounced_pauses, unannounced_removals
+from pipeline.jobs.audits.sweep import finding_as_json
 from pipeline.open_store import existing_store, now
 from pipeline.registry import Contradiction
 from pipeline.store.boards.hidden_models import read_hidden_models
@@ -108,7 +109,8 @@ def _facts(name: str, given: AuditInput, sources: facts.FactSources) -> tuple[fa
         book = given.sampling_ledger
     except BadCounts:
         book = None  # no battles yet
-    removed = unannounced_removals(given, policy.RULES["public_removal"])
+    rule = policy.RULES["public_removal"]
+    removed, paused = unannounced_removals(given, rule), unannounced_pauses(given, rule)
     fallen = {one.subject: one.what for one in vote_decreases(given)}
     return (
         *facts.variant_facts(name, given.state, sources),
@@ -118,6 +120,7 @@ def _facts(name: str, given: AuditInput, sources: facts.FactSources) -> tuple[fa
             (one for one in checked_claims(given) if given.state.provider_of(one.model) == name), sources
         ),
         *facts.removal_facts(name, given.state, removed, fallen, sources),
+        facts.pause_fact(name, given.state, {model: pause.what for model, pause in paused.items()}, sources),
         *facts.contradiction_facts(
             name, (one for one in given.registry.contradictions if _about(name, one, given)), sources
         ),

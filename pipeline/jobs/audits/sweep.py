@@ -30,6 +30,7 @@ from pipeline.errors import BadCounts, Usage
 from pipeline.evidence.multiple_testing import ELond
 from pipeline.jobs.audits.audit_input import AuditInput, read_audit_input
 from pipeline.jobs.audits.board_audits import AUDITS, compare_second_board, run_audits
+from pipeline.jobs.audits.removals import unannounced_pauses, unannounced_removals
 from pipeline.open_store import existing_store, now
 from pipeline.ratings import PairCounts
 from pipeline.scoring.signals import CRITICAL, LEVELS, NO_PARTITION, AlertSignal, ClearedSignal, Severity
@@ -117,6 +118,7 @@ def policy_facts(
         rules: rule → its parameters.
         findings: the findings of the sweep. Only findings about retraction and sampling are used.
     """
+    rule = rules.get("public_removal", policy.RULES["public_removal"])
     released = variants.release_times(given.state)
     public = [m for m in given.state.models.values() if m.visibility == "public" or m.name in released]
     listed: dict[str, int] = {}
@@ -133,28 +135,9 @@ def policy_facts(
         listed,
         [finding for finding in findings if finding.audit == sampling.AUDIT] if declared else None,
         _distance(given.counts),
-        unannounced_removals(given, rules.get("public_removal", policy.RULES["public_removal"])),
+        unannounced_removals(given, rule),
+        {name: pause.what for name, pause in unannounced_pauses(given, rule).items()},
     )
-
-
-def unannounced_removals(given: AuditInput, rule: Mapping[str, float]) -> dict[str, str]:
-    """Find the models that were removed without a public notice.
-
-    A model may count as removed because it has few recent votes. This reason is used only if the store's votes span at
-    least as many days as the rule names.
-
-    Args:
-        given: the input of the audits.
-        rule: the parameters of the rule `public_removal`: "days" and "votes".
-
-    Returns:
-        Name of a model → description of its removal.
-    """
-    days = int(rule["days"])
-    seen = given.votes.days.tolist()
-    old = bool(seen) and seen[-1] - seen[0] >= days
-    recent = given.recent_votes(days) if old else {}
-    return retraction.unannounced_removals(given.state, given.first_rated_at, recent, rule["votes"], days)
 
 
 def _distance(counts: PairCounts) -> float | None:

@@ -19,7 +19,8 @@ from pipeline.errors import Usage
 from pipeline.jobs.audits.audit_input import AuditInput
 from pipeline.jobs.audits.provider_page import ProviderAudits
 from pipeline.jobs.audits.registry_audits import checked_claims
-from pipeline.jobs.audits.sweep import policy_facts, read_policy, unannounced_removals
+from pipeline.jobs.audits.removals import unannounced_pauses, unannounced_removals
+from pipeline.jobs.audits.sweep import policy_facts, read_policy
 from pipeline.store.boards.snapshots import PublishedSnapshot
 from pipeline.vocabulary.time import format_rfc3339, to_microseconds
 
@@ -73,6 +74,7 @@ def _story_input(audited: ProviderAudits, sequence: int) -> StoryInput:
         len(given.first_rated_at),
         sequence,
         {model: row["rating"] for model, row in board.items()},
+        unannounced_pauses(given, policy.RULES["public_removal"]),
     )
 
 

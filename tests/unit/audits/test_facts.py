@@ -149,6 +149,12 @@ def test_what_left_the_board_is_told_by_how_it_left() -> None:
     ]
 
 
+def test_a_pause_is_told_of_the_provider_whose_model_it_is() -> None:
+    paused = {"ant-v1": "0 votes in 80 days", "bee": "0 votes in 90 days"}
+    assert facts.pause_fact("acme", STATE, paused, SOURCES).detail == ("ant-v1: 0 votes in 80 days",)
+    assert facts.pause_fact("acme", STATE, {}, SOURCES).value == 0
+
+
 def test_what_somebody_tried_to_say_is_told() -> None:
     registry = Registry([*EVENTS, retracted(7, "ant-v1")])
     (found,) = facts.contradiction_facts("acme", registry.contradictions, SOURCES)

@@ -56,6 +56,7 @@ def test_a_board_that_keeps_its_word_passes_all_five() -> None:
         ("fair_sampling", {"unfair": [WRONG]}),
         ("fair_sampling", {"distance": 0.6}),
         ("public_removal", {"removals": {"ant": "deprecated without a notice"}}),
+        ("public_removal", {"pauses": {"ant": "0 votes in 80 days, then shown again"}}),
     ],
 )
 def test_each_rule_fails_alone(rule: str, change: dict) -> None:
