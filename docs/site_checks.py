@@ -28,7 +28,7 @@ class _Loads(HTMLParser):
         self.foreign: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note one element."""
+        """Add an HTML element to `foreign` if it loads something from another host."""
         given = dict(attrs)
         address = given.get(_LOADS.get(tag, "")) or ""
         if address.startswith(("http:", "https:", "//")) and given.get("rel") != "canonical":

@@ -222,7 +222,10 @@ class _Recorder:
         await self._send(self._start)
 
     async def response(self, token: Any, published: Any) -> CachedResponse | None:
-        """Return the response with the token for which it is valid; None if the response was passed through."""
+        """Return the recorded response, which states the token with which it is valid.
+
+        The result is None if the response was not recorded, but was sent to the client immediately.
+        """
         if self._through or self._start is None:
             return None
         body = b"".join(self._chunks)

@@ -3,8 +3,8 @@
 Model: r'_i = r_i + shift + (scale − 1)(r_i − center) + noise, with the ratings r_i and r'_i of model i in the two
 snapshots. The fit has three steps:
 
-1. A robust line is fitted to the moves r'_i − r_i. Its slope is the median slope over pairs of models that are half a
-   board apart.
+1. A robust line is fitted to the moves r'_i − r_i. Its slope is the median slope over pairs of models: in the order of
+   r_i, model k of the lower half is paired with model k of the upper half.
 2. Models whose distance from the line is above four standard deviations (estimated from the median absolute deviation)
    are set aside, at most a fifth of all models. So a few models that move do not look like a common movement.
 3. A least-squares fit of the other models gives shift and scale. Student's t tests them. Each model that was set aside
@@ -144,8 +144,8 @@ def common_movement(earlier: PublishedBoard, later: PublishedBoard) -> CommonMov
 def _line(x: Float64, moved: Float64) -> Float64:
     """Return the values at `x` of a robust line through the moves.
 
-    The slope is the median slope over pairs of models half a board apart. The intercept is the median of the moves
-    minus slope · `x`.
+    The slope is the median slope over pairs of models: in the order of `x`, model k of the lower half is paired with
+    model k of the upper half. The intercept is the median of `moved` − slope · `x`.
     """
     order = np.argsort(x, kind="stable")
     half = len(x) // 2

@@ -82,7 +82,7 @@ class CohortVotes:
 
     @cached_property
     def numbers(self) -> tuple[Int64, Int64]:
-        """The distinct values of `group`, ascending, and int64[p], the position among these of each part's cohort."""
+        """Two arrays: the distinct cohorts in `group`, ascending; and int64[p], the position of each part's cohort."""
         numbers, place = np.unique(self.group, return_inverse=True)
         return numbers, keep(place.ravel())
 

@@ -70,7 +70,7 @@ class VoterFinding:
 
     @property
     def e_value(self) -> float:
-        """The average of `band` and `cells`."""
+        """The e-value of the voter without the nested form: the average of `band` and `cells`."""
         return (self.band + self.cells) / 2
 
 

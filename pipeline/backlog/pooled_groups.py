@@ -174,7 +174,7 @@ class GroupPools:
 
     @cached_property
     def _fold_of_vote(self) -> Int8:
-        """int8[n], the fold of each vote's cohort; the number after the last fold for votes in no cohort."""
+        """int8[n], the fold of each vote's cohort, 0 to F − 1; F (the number of folds) for a vote in no cohort."""
         own = self._votes
         fold = np.full(int(self.cohorts.group.max(initial=0)) + 1, self._fold_of_part.max(initial=0) + 1, dtype=np.int8)
         fold[own.group] = self._fold_of_part

@@ -83,7 +83,7 @@ class SmallTables:
 
     @classmethod
     def of(cls, reference: Reference) -> SmallTables:
-        """Compute the tables for a reference."""
+        """Compute the tables of likelihood ratios from the distributions of taste and of ties in a reference."""
         return cls(_decided_table(reference.taste.sd), _lost_table(reference.taste.sd, sum(reference.tie_prior)))
 
     def cells(self, runs: Sequence[SmallRows]) -> SmallCells:

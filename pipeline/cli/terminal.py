@@ -78,7 +78,8 @@ def styled(*parts: str | tuple[str, str]) -> Text:
 def print_paragraphs(lines: Iterable[str], indent: int = 0, console: Terminal = out) -> None:
     """Print each text as a paragraph. A terminal wraps it between words; elsewhere it is one line.
 
-    Further lines of an item of a list, which begins with a mark such as `-` or `1.`, are below its first word.
+    A text that begins with a mark such as `-` or `1.` is an item of a list. If the terminal wraps it, its second and
+    later lines are indented by the width of the mark.
 
     Args:
         lines: the texts. Spaces at the beginning of a text indent all of its lines. A text that begins with the word

@@ -141,7 +141,10 @@ def _boards(rows: pa.Table, at: Int64, labels: pa.Table, first: int, numbers: Ma
 
 
 def _label_codes(stated: pa.Table, place: Int64, size: int) -> LabelCodes:
-    """Return the labels of `size` votes. Row i of `stated` is about vote `place[i]`; other votes have no label."""
+    """Return the labels (categories and language) of `size` votes.
+
+    Row i of `stated` has the labels of vote `place[i]`. Votes that are not in `place` have no labels.
+    """
     list_code, language_code = np.zeros(size, dtype=np.int64), np.full(size, -1, dtype=np.int64)
     lists, list_code[place] = _list_codes(stated["categories"])
     languages, language_code[place] = _text_codes(stated["language"])

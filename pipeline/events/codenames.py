@@ -54,7 +54,10 @@ class _Draws:
         """Do nothing, because the numbers depend only on the pseudonym that is being named."""
 
     def randrange(self, start: int, stop: int | None = None, step: int = 1, /) -> int:
-        """Return a number below `start`. The library gives no other argument."""
+        """Return a number from 0 to `start` − 1, as `random.randrange(start)` does.
+
+        The library `coolname` never gives the other two arguments; they raise a NotImplementedError.
+        """
         if stop is not None or step != 1:
             raise NotImplementedError(f"expected one argument, got {start}, {stop}, {step}")
         self._drawn += 1

@@ -132,12 +132,12 @@ def tie_ratios(ties: Float64, votes: Float64, factor: Float64, shares: tuple[Flo
 
 
 def loss_ratios(losses: Float64, votes: Float64, chances: Float64, shares: tuple[Float64, Float64]) -> Float64:
-    """Return float64[n, 3], the log-likelihood ratio of X losses in n votes, ties included, for each δ in DELTAS.
+    """Return float64[n, 3], the log-likelihood ratio of the number of losses in each cell, for each δ in DELTAS.
 
     The alternative is that losses are rarer than for an honest voter.
 
     Args:
-        losses, votes: float64[n], number X of losses and number n of votes in each cell.
+        losses, votes: float64[n], number of losses and number of votes, ties included, in each of n cells.
         chances: float64[n, nodes], from `chances_by_taste` with the mean chances over all votes.
         shares: two arrays float64[n, g], the result of `tie_shares`.
     """
@@ -173,9 +173,9 @@ def told_ratios(
 
 
 def told_logs(ties: Float64, losses: Float64) -> Float64:
-    """Return float64[n, 3], ln of the numerator of the ratio in `told_ratios`, for each δ in DELTAS.
+    """Return float64[n, 3], the part of `told_ratios` that depends on a cell's counts, for each δ in DELTAS.
 
-    The numerator is bᵏ e^(−δX) for k ties and X losses, with b = 2 − e^(−δ).
+    It is ln(bᵏ e^(−δX)), the numerator of the likelihood ratio, for k ties and X losses, with b = 2 − e^(−δ).
     """
     return np.asarray(ties[:, None] * np.log1p(-np.expm1(-_SIZES)) - losses[:, None] * _SIZES)
 

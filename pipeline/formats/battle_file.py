@@ -224,7 +224,10 @@ def _shown(columns: list[str]) -> str:
 
 
 def _columns(container: Container) -> tuple[list[str], set[str]]:
-    """Return the columns of a file and the names of the formats of its first records."""
+    """Return the columns of a file, and the names of the formats that its first records have.
+
+    The names are an empty set for a file that is not JSON, since all its records have the same format.
+    """
     if container.kind not in ("json array", "json lines"):
         return headers(container), set()
     columns: dict[str, None] = {}

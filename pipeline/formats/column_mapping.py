@@ -137,7 +137,7 @@ class ColumnMapper:
         return found
 
     def _are_names_accepted(self, piece: Piece) -> bool:
-        """Return whether the decoder accepts those fields in CHECKED_TEXTS that are not collected as text."""
+        """Return whether the decoder of events accepts every text in the fields that are checked but not collected."""
         texts = self._form.texts
         return all(
             is_accepted_column(piece.values(texts[name]))

@@ -156,9 +156,9 @@ class IdentityLeaks:
         return False
 
     def _ends_about_itself(self, words: list[str]) -> bool:
-        """Return whether a text ends in words with which an answer refers to itself, such as "I am".
+        """Return whether a text ends in words with which an answer introduces its own name, such as "I am".
 
-        Only words of `IdentityTable.between` may follow them.
+        Words that may stand between these words and the name (`IdentityTable.between`) may follow: "I am called".
         """
         words = words[-_MOST_BETWEEN - _LONGEST_BEFORE :]
         for end in range(len(words), max(0, len(words) - _MOST_BETWEEN), -1):

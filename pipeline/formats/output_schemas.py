@@ -103,7 +103,7 @@ def _to_preference(votes: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _metadata(votes: pa.RecordBatch) -> pa.StructArray:
-    """Return `conv_metadata`; null where no answer has style counts."""
+    """Return the column `conv_metadata`, which has the style counts of both answers; null if neither answer has any."""
     arrays: list[pa.Array] = []
     for side in _SIDES:
         style = votes[f"style_{side}"]

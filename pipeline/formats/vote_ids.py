@@ -69,9 +69,9 @@ class VoteIds:
         """Begin a log.
 
         Args:
-            key: the key with which conversations are hashed to ids, in logs that identify a vote by its conversation.
-                If the key is empty, these ids are derived from the content of the record, as other ids are. If it is
-                None, the names of the conversations are the ids.
+            key: how a vote gets its id if the log identifies votes by their conversations. With a key, the id is the
+                hash of the conversation's name under this key. With b"", the id is derived from the content of the
+                record, as in other logs. With None, the name of the conversation is the id.
         """
         self._key = key
         self._seen: Counter[str] = Counter()

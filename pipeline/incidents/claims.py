@@ -82,7 +82,10 @@ def claim_of(alert: Mapping[str, Any]) -> Claim:
 
 
 def shift_of(claim: Claim) -> Claim | None:
-    """Return the claim that a model is attacked, given the claim that its results changed; None for any other claim."""
+    """Return the claim that votes lifted or lowered a model, given the claim that the model's results changed.
+
+    None for any other claim. For example, a claim of `model_shift` with "wins more" gives LIFTED.
+    """
     detector, _, model = claim.name.partition(" ")
     effect = _RESULTS.get(" ".join(claim.effect.split()[:2]))
     return Claim(MODEL, model, effect) if claim.kind == FACT and detector == "model_shift" and effect else None

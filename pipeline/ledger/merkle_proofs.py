@@ -185,5 +185,5 @@ def _check_hashes(path: Sequence[bytes], reason: str, where: str) -> None:
 
 
 def _split(size: int) -> int:
-    """Return the largest power of two below a size."""
+    """Return the largest power of two that is smaller than `size` (at least 2): 4 for the size 8."""
     return 1 << ((size - 1).bit_length() - 1)

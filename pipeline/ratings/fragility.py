@@ -192,7 +192,10 @@ class _Search:
         self._at_start = self._order(start.theta, start.hessian)
 
     def linear_estimate(self) -> float:
-        """Return how many dropped votes close the gap if their influences add up; infinite if no number does."""
+        """Estimate how many votes must be dropped to close the gap between the two models.
+
+        The influence of each vote is taken as constant. The result is infinite if all votes do not suffice.
+        """
         order, influence = self._at_start
         votes = self._votes[order]
         closed, gap = np.cumsum(votes * influence[order]), self._gap(self._start.theta)
@@ -252,7 +255,10 @@ class _Search:
         return found
 
     def _refit(self, order: Int64, ends: Int64, votes: int) -> _Refit | None:
-        """Fit exactly without the first `votes` votes of the cells in `order`; None if there is no estimate."""
+        """Refit without the first `votes` votes, taken cell by cell in `order`; None if there is no estimate.
+
+        `ends` has the number of votes up to the end of each cell in this order.
+        """
         dropped = np.zeros_like(self._votes)
         cell = int(np.searchsorted(ends, votes))
         dropped[order[:cell]] = self._votes[order[:cell]]

@@ -49,7 +49,7 @@ def count_by_pair(a: CodedColumn, b: CodedColumn, outcome: CodedColumn, size: in
 
 
 def _keys(columns: tuple[CodedColumn, CodedColumn, CodedColumn], size: int, rows: slice) -> Int64:
-    """Return (a·K + b)·4 + outcome of each row. For speed, tables are multiplied, not rows."""
+    """Return (a·K + b)·4 + outcome of each row. It multiplies the tables of distinct codes, which are short."""
     scales = (size * _CELLS, _CELLS, 1)
     first, second, third = (
         (column.table.astype(np.int64) * scale).take(column.position[rows])

@@ -141,9 +141,10 @@ class StyleNewton:
         return np.concatenate([models, sums.features / self._scale])
 
     def _matrix(self, sums: GramBlocks) -> Float64:
-        """Assemble a sum over votes, given as blocks for models and features, into one matrix float64[K + F, K + F].
+        """Return float64[K + F, K + F], one matrix assembled from the blocks of a sum over votes.
 
-        Each feature is divided by its scale.
+        The first K rows and columns are the models, the last F the features. The entries of a feature are divided by
+        the feature's scale.
         """
         size, low, high = self._size, self._rows.low, self._rows.high
         edges = np.zeros((size, size))

@@ -102,7 +102,7 @@ class SelectionGain:
 
     @property
     def total(self) -> float:
-        """The sum of both parts: the expected gain in points."""
+        """The expected gain in points: `legitimate` plus `curse`."""
         return self.legitimate + self.curse
 
 

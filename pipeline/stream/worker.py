@@ -44,7 +44,13 @@ _POLL_SECONDS, _BUSY_POLL_SECONDS = 0.25, 0.05
 
 @dataclass(frozen=True)
 class _PolledBatch:
-    """Records of one poll, decoded; `started` is the monotonic time of the poll's end."""
+    """The records of one poll, decoded.
+
+    Attributes:
+        chunks: the records.
+        decoded: the votes and rejects.
+        started: when the processing of the batch began, which is when the poll ended; seconds of the monotonic clock.
+    """
 
     chunks: list[Chunk]
     decoded: DecodedBatch

@@ -29,7 +29,7 @@ class Sentence:
 
 
 class _Facts:
-    """The facts about a provider, by subject and name."""
+    """Looks up the facts about a provider by what each is about (the provider or a model) and by the fact's name."""
 
     def __init__(self, facts: Sequence[Mapping[str, Any]]) -> None:
         self._found = {(one["about"], one["fact"]): (number, one) for number, one in enumerate(facts, 1)}

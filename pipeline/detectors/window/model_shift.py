@@ -210,10 +210,11 @@ class _EvaluatedSums:
         return int(self.ratios.logs[at].argmax())
 
     def readings(self) -> Mapping[tuple[int, int], ShiftReading]:
-        """Return which kinds of voters show the change, for each model and direction with an e-value of at least 1.
+        """Return which kinds of voters show the change of a model.
 
         Returns:
-            (position of the model, position of the direction) → the reading.
+            (position of the model, position of the direction, up or down) → its reading. Only pairs with an e-value of
+            at least 1 are included.
         """
         rows = np.argwhere((self.log_e >= 0) & self.tested[:, None]).tolist()
         return {(row, side): self.reading((row, side)) for row, side in rows}

@@ -148,9 +148,11 @@ class VoteBurst:
         return {**_pruned(columns, kind), "board": board, "spread": spread, "sittings": np.ones(1)}, ended + signals
 
     def _without_networks(self, state: WindowState, window: Window) -> tuple[KeyedColumns, list[Signal]]:
-        """Convert a state in which the shares of networks were learned from votes. They are now learned from sittings.
+        """Convert a state of an early version, which learned the shares of networks from votes and not from sittings.
 
-        Networks and the entries _OF_BOARD are dropped and learned anew. Each open alert about a network is ended.
+        Returns:
+            Two values: the state without the rows of networks and without the columns of the whole board (_OF_BOARD),
+            which are learned anew; and a signal that ends the alert, for each network with an open alert.
         """
         columns = {name: values for name, values in state.items() if name not in _OF_BOARD}
         if "kind" not in columns:

@@ -231,7 +231,7 @@ class _Columns:
         self._rows = end
 
     def columns(self) -> list[npt.NDArray[Any]]:
-        """Return the columns."""
+        """Return the rows written so far, one array for each column."""
         return [column[: self._rows] for column in self._columns]
 
 

@@ -102,7 +102,7 @@ def state_intervals(
 
 @dataclass(frozen=True, slots=True)
 class _ViewSums:
-    """The sums over the voters of one view."""
+    """Computes the sums over the voters of one view (`store.log.voter_sums`), from stored sums if they are usable."""
 
     connection: Connection
     view: str

@@ -69,7 +69,7 @@ def count_new_votes(
 
 
 def count_styled(votes: StyledLog, axis: ModelAxis) -> PairCounts:
-    """Return the pair counts of votes of the style view, on the axis of all models of the store."""
+    """Count votes of the style view by pair of models. The `models` of the result are `axis.labels`."""
     found = style_counts.count_styled(votes, axis.positions, len(axis.labels), ThreadRunner())
     return found.pair_counts(axis.labels)
 

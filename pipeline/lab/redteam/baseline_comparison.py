@@ -36,7 +36,7 @@ class BaselineComparison:
 
 
 def compare_with_baselines(voters: int = 300, seed: int = 1) -> list[BaselineComparison]:
-    """Compute which share of honest voters and of each kind of attacker the rules flag.
+    """Compute the share of honest voters, and of each kind of attacker, that each published rule (BASELINES) flags.
 
     Args:
         voters: number of attackers of each kind; the number of honest voters is three times as large.

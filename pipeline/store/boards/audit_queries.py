@@ -1,4 +1,4 @@
-"""Reads what audits need: accepted votes as columns, one board for each day, and vote counts that fell."""
+"""Reads what audits need: accepted votes, one board for each day, and models that lost votes between snapshots."""
 
 from __future__ import annotations
 

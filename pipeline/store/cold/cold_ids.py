@@ -39,7 +39,7 @@ def find(connection: Connection, keys: npt.NDArray[np.void]) -> dict[bytes, tupl
 
 
 def version(connection: Connection) -> int:
-    """Return a number that changes whenever votes are archived; 0 before any."""
+    """Return a number that changes whenever votes are archived; 0 if no votes are archived yet."""
     return int(connection.scalar(sa.select(sa.func.max(schema.cold_ids.c.run_no))) or 0)
 
 

@@ -203,7 +203,10 @@ def _chunks(connection: Connection, group: SegmentGroup, moved: _Moved) -> Itera
 
 
 def _full(part: int, waiting: dict[int, list[tuple[pa.RecordBatch, bytes]]], *, whole: bool = True) -> Iterator[Part]:
-    """Take votes of a partition from `waiting`, and yield them as chunks. `whole`: leave votes that fill no chunk."""
+    """Take votes of a partition from `waiting`, and yield them as chunks.
+
+    With `whole`, only full chunks are yielded, and the remaining votes stay in `waiting`.
+    """
     batch = vote_rows.joined(one for one, _ in waiting[part])
     blinds = b"".join(one for _, one in waiting[part])
     size = len(batch) - len(batch) % CHUNK_VOTES if whole else len(batch)

@@ -177,7 +177,10 @@ def _ranges(connection: Connection, segments: Sequence[SealedRange]) -> list[tup
 
 
 def _blocks(connection: Connection, part: int, first: int, end: int) -> Iterator[list[Int64]]:
-    """Yield the votes at offsets [first, end) of a partition in blocks: positions as one number each, other columns."""
+    """Yield the votes at offsets [first, end) of a partition in blocks.
+
+    A block is a list of columns: first the packed position of each vote, then the other columns of `NewestVotes`.
+    """
     query = csv_query(connection, dict.fromkeys(_COLUMNS, "integer"), "vote")
     for low in range(first, end, _STEP):
         high = min(low + _STEP, end)

@@ -64,10 +64,10 @@ class UncountedKeys:
         return cls(keys, np.array([number[reasons[key]] for key in keys.tolist()], dtype=np.int32), texts)
 
     def find(self, keys: Int64) -> Int32:
-        """Look up the reasons of n keys.
+        """Look up why the votes with these n keys do not count.
 
         Returns:
-            int32[n], for each key the index of its reason in `texts`; −1 for a key that is not in the table.
+            int32[n], for each key the index of the reason in `texts`; −1 for a key that is not in the table.
         """
         if not len(self.keys):
             return np.full(len(keys), -1, dtype=np.int32)

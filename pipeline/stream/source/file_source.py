@@ -38,7 +38,7 @@ FILES = "file:votes"
 
 @dataclass(slots=True)
 class _Part:
-    """One reading of the file, with the sorter of its records."""
+    """One reading (a pass over new records of the file), with the sorter that puts these records in order of time."""
 
     reading: FileReading
     sorter: RecordSorter
@@ -51,11 +51,11 @@ class FileSource:
         path: path of the battle file.
         notes: sentences about how the file is read; empty before `prepare`.
         waits: description of an incomplete record at the end of the file; "" if there is none.
-        changed: number of records that were read earlier from a file with this name, if these records were changed
-            since. 0 if they were not, or if no such file was read.
-        conversations: for the first votes of a log, the ids that an early version gave them: name of the conversation
-            and number of the turn. Empty if the log names no conversations, or if these ids are still in use. Also
-            empty before `prepare`.
+        changed: number of records that an earlier reading took from a file with this name, if some of these records
+            have changed since, so that the whole file is read again; else 0.
+        conversations: former ids of the first votes of a log. An early version of this pipeline took the name of the
+            conversation and the number of the turn as the id of a vote. Empty before `prepare`, if the log names no
+            conversations, or if votes still get these ids.
     """
 
     name = FILES

@@ -183,14 +183,20 @@ def compute_path(
 
 
 def _steps(votes: EvaluatedVotes, band: Int64, reference_of: Callable[[int], Reference]) -> tuple[Int64, Int64]:
-    """Return the log-likelihood ratios of n votes.
+    """Return the log-likelihood ratios of n votes, in units of 2⁻²⁰ nats.
 
     To promote one model of a battle has the same effect as to demote the other, but each alternative uses the band of
-    its own model. If the outcome is a tie, the ratio is that of the event "tie".
+    its own model. A tie counts only by the ratio of the event "tie".
+
+    Args:
+        votes: the n votes.
+        band: the band of honest tastes for each vote and model (`Reference.taste_band`): a of vote 0, b of vote 0, ….
+        reference_of: sequence number of a snapshot → its reference.
 
     Returns:
-        Two arrays. The first is int64[2n, 6]: for each vote a row about model a and a row about model b, with the
-        columns promotes by each δ, then demotes by each δ. The second is int64[n, 3], the generic alternatives.
+        Two arrays. The first is int64[2n, 6], with a row for model a and a row for model b of each vote. Its columns
+        are "promotes" for each of the three δ, then "demotes" for each δ. The second is int64[n, 3], the ratios of
+        the generic alternatives.
     """
     n = len(votes.voter)
     about, generic = np.empty((n, 2, 2, 3), dtype=np.int64), np.empty((n, 3), dtype=np.int64)
@@ -241,9 +247,10 @@ def _target_sums(joined: JoinedVotes, steps: Int64) -> tuple[Int64, Int64]:
 
 
 def _average(sums: Int64) -> Float64:
-    """Return the weighted average of each model's six likelihood ratios, float64[n], given `sums`, their logarithms.
+    """Return float64[n], the weighted average of the six likelihood ratios of each model.
 
-    The columns are added in a fixed order, so that the result is the same on every machine.
+    `sums`, int64[n, 6], has the logarithms of these ratios in units of 2⁻²⁰ nats. The columns are added in a fixed
+    order, so that the result is the same on every machine.
     """
     average = np.zeros(len(sums))
     for weight, column in zip(_ALTERNATIVES.tolist(), sums.T, strict=True):

@@ -116,7 +116,7 @@ class MixtureEvidence:
 
     @cached_property
     def bounds(self) -> dict[int, float]:
-        """Position of each vote in `looks` → an upper bound of the e-value of the mixture after this vote."""
+        """For each of the `looks`: position of the vote → an upper bound of the e-value of the mixture after it."""
         if not len(self.looks):
             return {}
         return dict(zip(self.looks.tolist(), self._bound(self.looks).tolist(), strict=True))
