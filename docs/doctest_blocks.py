@@ -18,7 +18,7 @@ class DoctestBlocks(griffe.Extension):
     """Put fences around doctests."""
 
     def on_instance(self, *, obj: griffe.Object, **_: Any) -> None:
-        """Rewrite the docstring of one object as it is collected."""
+        """Put fences around the doctests in the docstring of an object. Griffe calls this for each object."""
         if obj.docstring is not None:
             obj.docstring.value = fenced(obj.docstring.value)
 

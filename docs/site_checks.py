@@ -1,8 +1,8 @@
 """Checks of the built site, run by MkDocs as a hook: a page loads nothing from elsewhere.
 
 Links that a reader may follow (`<a href>`) can lead anywhere. What a browser fetches by itself may not: scripts,
-styles, fonts, pictures, frames. Not handled: what a script would fetch when it runs; the theme's own does so only for
-features that this site does not use (a repository's star count, Mermaid diagrams).
+styles, fonts, pictures, frames. Not handled: what a script fetches when it runs. The theme's script fetches only what
+this site does not use: a repository's star count, Mermaid diagrams.
 """
 
 from __future__ import annotations

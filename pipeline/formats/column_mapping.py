@@ -166,7 +166,7 @@ class ColumnMapper:
         return (_style(piece, style.get("a", {}))[rows], _style(piece, style.get("b", {}))[rows]) if style else None
 
     def _labels_of(self, piece: Piece) -> Int64:
-        """Return int64[n] with one bit for each category of a row."""
+        """Return int64[n], the categories of each row as bits: each category of the file has a bit of its own."""
         form, found = self._form, np.zeros(len(piece), dtype=np.int64)
         for source in form.labels:
             found |= label_column(piece.values(source), self._votes.bits)

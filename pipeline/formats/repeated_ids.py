@@ -70,7 +70,12 @@ class RepeatedIds:
 
 
 def _has_repeats(hashes: UInt64, known: Bool) -> bool:
-    """Return whether two of the hashes that `known` selects are equal. A sixteenth of them is sorted at a time."""
+    """Return whether two of the hashes are equal. To save memory, a sixteenth of the hashes is sorted at a time.
+
+    Args:
+        hashes: uint64[n], a hash of each id.
+        known: bool[n], true for the hashes that count, which belong to votes with an id.
+    """
     share = hashes.astype("<u8", copy=False).view(np.uint8)[7::8] >> 4
     for number in range(16):
         part = np.sort(hashes[(share == number) & known])

@@ -54,7 +54,8 @@ class Incident(AlertSpan):
     def voters(self) -> frozenset[int]:
         """The accounts of the incident, as pseudonyms.
 
-        These are voters with an alert, and followers of those alerts that have the claim of the incident.
+        These are the voters with an alert of their own, and the followers of the incident's alerts with the incident's
+        claim. The followers of an alert are voters who cast most of their votes as the alert claims.
         """
         return frozenset(self.votes_by_voter())
 

@@ -164,10 +164,11 @@ def _mix(ratios: Float64, weights: Float64) -> Float64:
 
 
 def is_established(incident: Incident, claim: Claim) -> bool:
-    """Return whether suspects are looked for: whether an incident claims that votes lift or lower a model, and of whom.
+    """Return whether an incident says enough about a campaign for suspected accounts to be looked for.
 
-    It must have accounts, or an alert with this claim that is about particular votes. A change of a model's results is
-    about no particular votes: honest voters cause it too if the model itself changed.
+    Two conditions must hold. The claim is that votes lift or lower a model. The incident names accounts, or has an
+    alert with this claim that is about particular votes. An alert about a change of a model's results is about no
+    particular votes: honest voters cause such a change too if the model itself changed.
     """
     if claim.kind != MODEL or claim.effect not in (LIFTED, LOWERED):
         return False

@@ -290,7 +290,15 @@ def _with_episode(columns: KeyedColumns, at: Int64, table: Float64, start: int) 
 
 
 def _with_own_ties(columns: KeyedColumns, at: Int64, table: Float64) -> KeyedColumns:
-    """Add the window to `own_votes` and `own_ties`: for each key, the cohort's votes and ties on the key's model."""
+    """Add a window's votes to the columns `own_votes` and `own_ties`, whose earlier votes count less in each window.
+
+    They have, for each key, the number of votes and of ties of the cohort on the key's model.
+
+    Args:
+        columns: the state of the kind of cohort, one row for each key.
+        at: int64[r], the row of each key that has votes in the window.
+        table: float64[r, 5], the counts of these keys in the window, as `table_of` returns them.
+    """
     votes, ties = columns["own_votes"] * baseline.KEPT, columns["own_ties"] * baseline.KEPT
     votes[at] += table[:, baseline.N]
     ties[at] += table[:, baseline.N] - table[:, baseline.WON] - table[:, baseline.LOST]

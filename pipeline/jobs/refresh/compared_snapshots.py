@@ -97,7 +97,7 @@ def _read_new_votes(
     after: PublishedSnapshot,
     names: Collection[str],
 ) -> dict[str, PairCounts] | None:
-    """Return the new votes of each of `names`; None if the snapshots differ by more than new votes."""
+    """Return the new votes in each of the views and boards `names`; None if more than new votes differs."""
     if not differ_by_votes_only(before, after):
         return None
     if retractions.any_between(connection, before.log_size, after.log_size):

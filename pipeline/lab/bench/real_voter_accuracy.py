@@ -221,7 +221,7 @@ def _slope(x: Float64, won: np.ndarray) -> float:
 
 @dataclass
 class _Attackers:
-    """Sums over the runs of one kind of attack."""
+    """Collects, over all runs with one kind of attack, what was found about each attacker and about real people."""
 
     warned: list[float] = field(default_factory=list)
     on_target: list[int] = field(default_factory=list)

@@ -221,7 +221,7 @@ def _target_sums(joined: JoinedVotes, steps: Int64) -> tuple[Int64, Int64]:
 
     Args:
         joined: the n votes. Each has two rows: model a, then model b.
-        steps: int64[2n, 6], the log-ratios of each row (`_steps`).
+        steps: int64[2n, 6], the log-ratios of each row, in units of 2⁻²⁰ nats (`_steps`).
 
     Returns:
         Two arrays. The first is int64[2n, 6]: for each row, the sums about the row's model after the vote. The columns
