@@ -168,7 +168,12 @@ def _set_aside(residual: Float64, spread: float) -> Bool:
 
 
 def _fit(x: Float64, moved: Float64, spread: float) -> tuple[float, float, float, float, float]:
-    """Fit a line to the moves.
+    """Fit a line to the moves by least squares.
+
+    Args:
+        x: float64[n], the earlier ratings minus `center`.
+        moved: float64[n], the moves: later rating minus earlier rating.
+        spread: the spread of the ratings, which limits the standard deviation from below.
 
     Returns:
         Five numbers: shift at x = 0, slope, standard deviation of the residuals, and Student's t of the mean move and

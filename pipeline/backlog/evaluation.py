@@ -248,7 +248,12 @@ def _known_targets(voters: list[VoterFinding]) -> list[KnownTarget]:
 
 
 def _with(excluded: Bool, members: list[Int64]) -> Bool:
-    """Return the excluded voters together with the members of groups."""
+    """Return bool[v], true for the voters who are excluded already and for the members of groups.
+
+    Args:
+        excluded: bool[v], true for the voters who are excluded already; not changed.
+        members: for each group, int64, the positions of its members.
+    """
     found = excluded.copy()
     for some in members:
         found[some] = True

@@ -167,7 +167,9 @@ class VoterPools:
         return found, np.zeros(votes.models) if first is None else first
 
     def _pool(self, fitter: ReferenceFitter, stratum: Int64, excluded: Bool) -> Float64 | None:
-        """Return ln E of each model and side (promotes, demotes); None if a half of the voters cannot be rated.
+        """Return float64[M, 2], ln E of each model and side (promotes, demotes).
+
+        The result is None if no reference can be fitted on one of the two halves.
 
         A hash splits the voters into two halves, and each half into blocks. E is the average of two e-values. The first
         is the average over the halves, each evaluated by a reference from the other half. The second is the product

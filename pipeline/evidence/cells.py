@@ -176,7 +176,10 @@ def log_bounds(counts: CellCounts, reference: Reference) -> Float64:
 
 
 def _divergence(wins: Float64, votes: Float64, p: Float64) -> Float64:
-    """Return n KL(W/n, p) if W/n is above p, else 0: ln of the likelihood ratio of W wins for the best-fitting bias."""
+    """Return ln of the likelihood ratio of W wins in n votes for the bias that fits best, elementwise.
+
+    It is n KL(W/n, p) if W/n is above the honest chance p of a win, else 0.
+    """
     share, p = wins / np.maximum(votes, 1), np.clip(p, 1e-9, 1 - 1e-9)
     found = xlogy(wins, share / p) + xlogy(votes - wins, (1 - share) / (1 - p))
     return np.where(share > p, found, 0.0)

@@ -45,10 +45,11 @@ def binomial(x: Array, n: Array, share: Array, ratio: Array) -> Int64:
     """Return the log-likelihood ratio of x successes in n trials, in units of 2⁻²⁰ nats.
 
     The alternative is the share q of successes, the null hypothesis the share π. The ratio is
-    (q/π)^x ((1−q)/(1−π))^(n−x), with q from `alternative_share`.
+    (q/π)^x ((1−q)/(1−π))^(n−x), with q from `alternative_share`. The arguments are broadcast, and the result has the
+    shape to which they are broadcast.
 
     Args:
-        x: number of successes. All arguments broadcast.
+        x: number of successes.
         n: number of trials.
         share: π, the expected share, between 0 and 1.
         ratio: ρ, the share under the alternative divided by π.

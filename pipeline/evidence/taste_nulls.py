@@ -181,12 +181,15 @@ def told_logs(ties: Float64, losses: Float64) -> Float64:
 
 
 def _mean(values: Float64) -> Float64:
-    """Return the mean of each row over the tastes. The result of a row does not depend on the number of rows."""
+    """Return float64[n], the mean over the distribution of tastes of each row of `values`, float64[n, nodes].
+
+    The result of a row does not depend on the number of rows.
+    """
     return np.asarray((values * _WEIGHTS).sum(axis=1))
 
 
 def _log_mean(logs: Float64, weights: Float64 | None) -> Float64:
-    """Return ln Σ w e^x over the last axis; w is 1 without weights."""
+    """Return ln Σ w e^x over the last axis of `logs` (x), with the weights w; all w are 1 if `weights` is None."""
     top = logs.max(axis=-1)
     grown = np.exp(logs - top[..., None])
     return np.asarray(top + np.log(grown.sum(axis=-1) if weights is None else (grown * weights).sum(axis=-1)))

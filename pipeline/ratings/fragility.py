@@ -220,7 +220,11 @@ class _Search:
         return None if best is None else self._swap(best)
 
     def _order(self, theta: Float64, hessian: Float64) -> tuple[Int64, Float64]:
-        """Return the cells whose votes favour `above`, most influential first, and the influence of every cell."""
+        """Return the cells whose removal narrows the gap, most influential first, and the influence of every cell.
+
+        Both are given for the fit with the strengths `theta` and the information `hessian`. The influence of a cell is
+        by how much dropping one of its votes narrows the gap θ_above − θ_below, in logits.
+        """
         a, b = self._counts.a, self._counts.b
         e = np.zeros(len(theta))
         e[self._above], e[self._below] = 1.0, -1.0

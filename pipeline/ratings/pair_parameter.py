@@ -122,7 +122,7 @@ def maximise_with_parameter(
 
 
 def _assembled(a: Int32, b: Int32, size: int, terms: RowTerms) -> tuple[Float64, Float64]:
-    """Return the gradient, float64[K + 1], and the information, float64[K + 1, K + 1]."""
+    """Return the gradient by (θ, φ), float64[K + 1], and the information, float64[K + 1, K + 1], as sums over rows."""
     gradient, hessian = np.empty(size + 1), np.zeros((size + 1, size + 1))
     gradient[:size] = _by_model(a, b, size, terms.by_d)
     gradient[size] = terms.by_phi.sum()

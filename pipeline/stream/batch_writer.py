@@ -250,7 +250,16 @@ def _messages(
     decoded: DecodedBatch,
     number: Mapping[int, int],
 ) -> list[Message]:
-    """Return a message for every alert and reject of the batch, with the source's own partition numbers."""
+    """Return a message for every alert and reject of the batch, with the source's own partition numbers.
+
+    Args:
+        topics: "alerts" and "rejected" → name of the topic.
+        ids: the id of each alert, in the order of `raised`.
+        subjects: id of an alert → its subject, a label for a voter.
+        raised: the signals of the alerts.
+        decoded: the batch, with its rejects.
+        number: partition number (partition_no) → the source's number of the partition.
+    """
     alert_messages = [
         alert_message(topics["alerts"], alert_id, subjects[alert_id], one, number[one.partition])
         for alert_id, one in zip(ids, raised, strict=True)

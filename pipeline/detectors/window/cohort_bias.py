@@ -219,7 +219,18 @@ def _only_new(cells: GroupedModelCounts) -> GroupedModelCounts:
 def _update(
     kind: str, cells: GroupedModelCounts, parts: Mapping[str, KeyedColumns], base: KeyedColumns, start: int
 ) -> dict[str, KeyedColumns]:
-    """Return the three parts of the state of a kind of cohort after a window, as name of the part → its columns."""
+    """Return the parts of the state of a kind of cohort after a window, as name of the part → its columns.
+
+    The parts are KIND (the evidence of each cohort and model), KIND-single (see `cells_to_follow`) and KIND-groups (the
+    share of ties of each cohort).
+
+    Args:
+        kind: the kind of cohort, such as "new" or "prompt".
+        cells: the counts of these cohorts in the window.
+        parts: the parts of the state before the window.
+        base: the baseline of the models (`cohort_baseline`).
+        start: start of the window in microseconds since 1970 UTC.
+    """
     single, groups = f"{kind}-single", f"{kind}-groups"
     columns, now, known = parts.get(kind, {}), parts.get(single, {}), parts.get(groups, {})
     if "mixed" not in columns:

@@ -207,6 +207,12 @@ def _learn(now: dict[str, Any], week: int, day: int, x: int, mean: float) -> Non
 
     `traffic` also learns from hours about which only `traffic_gap` alerts, and `traffic_gap` from hours about which
     only `traffic` alerts. The limits keep such an hour from weighing more than a few ordinary hours.
+
+    Args:
+        now: the state, changed in place.
+        week, day: position of the hour in its week, and in its day.
+        x: number of sittings that began in the hour.
+        mean: the number of sittings that the baseline expected; 0 if it could not expect any yet.
     """
     if mean > 0:
         x = round(min(max(x, mean / _OUTLIER), mean * _OUTLIER))

@@ -224,7 +224,14 @@ def _declared_shares(context: WindowContext) -> dict[str, float]:
 
 
 def _add_to_episode(columns: KeyedColumns, x: Float64, expected: Float64, mixed: Int64, start: int) -> None:
-    """Add a window to the counts that alerts show. The counts of a key restart if its evidence is near zero."""
+    """Add a window's votes to the counts that alerts show. The counts of a key restart if its evidence is near zero.
+
+    Args:
+        columns: the state, one row for each of m keys; changed in place.
+        x, expected: float64[m], actual and expected number of votes in the window.
+        mixed: int64[m], logarithm of the evidence after the window, in units of 2⁻²⁰ nats.
+        start: start of the window in microseconds since 1970 UTC.
+    """
     begins = (columns["seen_since"] == 0) | (mixed < _IDLE)
     columns["since"] = np.where(begins, start, columns["since"])
     for name, more in (("seen_since", x), ("expected_since", expected)):

@@ -76,7 +76,11 @@ def _days(columns: BoardColumns) -> Int64:
 
 
 def _groups(columns: BoardColumns) -> tuple[Int64, Int64]:
-    """Return the positions of the rows sorted by board, day and model, and where each group with equal keys starts."""
+    """Sort the n rows by board, day and model, and find the groups of rows in which all three are equal.
+
+    Returns:
+        Two values: int64[n], the positions of the rows in this order; and int64[g], where each group starts in it.
+    """
     keys: list[Any] = [columns.codes["model"], _days(columns), columns.codes["board"]]
     order = np.lexsort([np.arange(len(columns.row)), *keys])
     new = np.zeros(len(order), dtype=np.bool_)

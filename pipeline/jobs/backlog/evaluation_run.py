@@ -113,7 +113,8 @@ class EvaluationRun:
     def _end(self, connection: Connection, start: ELond, discoveries: int, tested: bool) -> ELond:
         """Return the state of e-LOND (the procedure that limits false discoveries) after the run.
 
-        A repeated run adds no family and no discovery, and neither does a run that could test nothing.
+        The tests of a run count as one family of hypotheses. A repeated run adds no family and no discovery, and
+        neither does a run that could test nothing (`tested` is false).
         """
         newest = backlog_runs.newest_state(connection, start.alpha)
         if not tested or backlog_runs.repeated_state(connection, self.kind, self.given.ranges, start.alpha):

@@ -127,7 +127,14 @@ def _spread_by_target(targets: Int64, reference: Reference, *, exact: bool) -> d
 def _log_ratios(
     votes: _EvaluatedVotes, attack: PlantedAttack, reference: Reference, spread: dict[int, float]
 ) -> Float64:
-    """Return ln of the likelihood ratio after each of n votes of one attacker, float64[n]."""
+    """Return float64[n], ln of the likelihood ratio (attacker against honest voter) after each of an attacker's votes.
+
+    Args:
+        votes: the n votes of the attacker.
+        attack: the attack, whose outcomes are the alternative.
+        reference: gives the distribution of honest voters' shares of ties.
+        spread: target → standard deviation of honest logits (`_spread_by_target`).
+    """
     alpha, beta = reference.tie_prior
     rows = np.arange(len(votes.outcome))
     on = votes.target >= 0

@@ -93,7 +93,10 @@ def _band(design: PairCounts, shares: Float64, low: int, high: int) -> CoverageB
 
 
 def _design() -> tuple[PairCounts, Float64]:
-    """Return the pairs with their numbers of votes, and the true strengths."""
+    """Return the board that is simulated: the real pair counts, with fewer votes on new models, and the true strengths.
+
+    The strengths, float64[K] in logits, are those of the real board.
+    """
     counts = real_counts()
     theta = fit(counts).theta
     battles = counts.battles_per_model()
@@ -105,7 +108,10 @@ def _design() -> tuple[PairCounts, Float64]:
 
 
 def _shares(design: PairCounts, theta: Float64) -> Float64:
-    """Return P(a wins), P(b wins) and P(tie) for each pair, float64[P, 3]. The model counts a tie as half a win."""
+    """Return P(a wins), P(b wins) and P(tie) for each of the P pairs in `design`, float64[P, 3].
+
+    `theta`, float64[K], are the true strengths. The simulation counts a tie as half a win.
+    """
     p = 1 / (1 + np.exp(theta[design.b] - theta[design.a]))
     tie = 0.8 * np.minimum(p, 1 - p)
     return np.stack([p - tie / 2, 1 - p - tie / 2, tie], axis=1)

@@ -124,7 +124,10 @@ def _never_wrong(theta: Float64, pair_se: Float64) -> Bool:
 
 
 def _margin(se: Float64, alpha: float) -> Float64:
-    """Return half the width of a confidence sequence for each standard error, from a table of critical values."""
+    """Return half the width of the confidence sequence for each standard error in `se`, at the error rate `alpha`.
+
+    The result has the shape of `se`. It is interpolated in a table of critical values.
+    """
     return np.asarray(np.interp(np.log(np.maximum(se, _TABLE[0])), np.log(_TABLE), _critical(alpha)) * se)
 
 

@@ -182,7 +182,15 @@ def measure_group(bootstrap: str, url: str, options: Settings, workers: int, par
 def _member(
     bootstrap: str, url: str, options: Settings, group: str, share: int, joined: Any
 ) -> tuple[float, float, int]:
-    """Run one worker of a group until the topic ends.
+    """Run one worker of a consumer group until the topic ends.
+
+    Args:
+        bootstrap: HOST:PORT of the broker.
+        url: address of the store.
+        options: the settings.
+        group: the consumer group.
+        share: number of partitions that each worker of the group must get.
+        joined: a barrier at which the worker waits until every worker has its partitions.
 
     Returns:
         When the worker began and ended (Unix seconds), and how many votes it read.

@@ -69,7 +69,7 @@ def outcome_probabilities(votes: VoterVotes, reference: Reference) -> tuple[Floa
 
 
 def _p_values(votes: VoterVotes, reference: Reference) -> Float64:
-    """Return the p-value of each vote: the probability of an outcome at least as good for the first model.
+    """Return float64[n], the p-value of each vote: the probability of an outcome at least as good for the first model.
 
     A win is better than a tie, and a tie is better than a loss. For unknown models the p-value is 1.
     """

@@ -118,7 +118,16 @@ def read_carried(connection: Connection) -> list[tuple[CarriedAlert, dict[str, A
 
 
 def _followers(claim: Claim, often: Int64, own: Mapping[int, OwnVotes]) -> dict[int, Int64]:
-    """Return the voters who cast most of their votes as an alert claims, with these voters' counted votes."""
+    """Return the followers of an alert: the voters who cast most of their votes as the alert claims.
+
+    Args:
+        claim: the claim of the alert.
+        often: int64, pseudonyms of the voters who cast several of the alert's votes.
+        own: pseudonym → all counted votes of the voter.
+
+    Returns:
+        Pseudonym of a follower → positions of the follower's counted votes, int64, each packed into one number.
+    """
     chosen = [(voter, own[voter]) for voter in often.tolist() if voter in own]
     return {voter: one.votes for voter, one in chosen if one.leanings.get(claim, 0.0) >= MOST}
 

@@ -213,7 +213,7 @@ class ArchiveFile:
         return self._unseal(2 * at + 1, start, int(self.chunks.blinds[at]))
 
     def pairs(self) -> npt.NDArray[np.void]:
-        """Return each pair (voter, chunk) such that the chunk has a vote of the voter, sorted."""
+        """Return which voters have votes in which chunks: a sorted structured array of pairs (voter, chunk)."""
         start = int((self.chunks.rows + self.chunks.blinds).sum())
         return np.frombuffer(self._unseal(_VOTERS, start, len(self._data) - start), dtype=_PAIR)
 

@@ -188,7 +188,13 @@ class SegmentBuilder:
         self.ranges += [SegmentRange(part, first, self.first_leaf + self.size, end) for part, first, end in ranges]
 
     def _add_batch(self, batch: pa.RecordBatch, blinds: bytes, blinded: pa.BinaryArray) -> None:
-        """Append a batch of votes, which belong to the last item of `ranges`."""
+        """Append a batch of n votes, which belong to the last item of `ranges`.
+
+        Args:
+            batch: the votes.
+            blinds: their blinds, 32·n bytes.
+            blinded: for each vote, the blind followed by the private fields (`vote_leaves.blinded_fields`).
+        """
         current = self.ranges[-1]
         current.offsets.append(to_numpy(batch, "offset"))
         self._tasks.append(self._thread.submit(self._counter.add_votes, batch))

@@ -150,7 +150,17 @@ class FileSource:
         return found, start
 
     def _sort(self, interrupted: Sequence[_Part], new: _Part, start: FileScan, keep: Callable[[], None]) -> FileReading:
-        """Read the rest of the file, and give each record to the sorter of its reading; return the new reading."""
+        """Read the rest of the file, and give each record to the sorter of its reading.
+
+        Args:
+            interrupted: interrupted readings, whose records are sorted again.
+            new: the reading of the file's new records.
+            start: the scan of the file, at the record from which it is read.
+            keep: called after every few thousand records.
+
+        Returns:
+            The new reading, with its number of records and its digest.
+        """
         parts = [(part, part.reading.skipped, part.reading.records) for part in interrupted]
         parts.append((new, new.reading.skipped, np.iinfo(np.int64).max))
         bounds = [bound for _, *both in parts for bound in both]

@@ -191,6 +191,13 @@ def _with_pending(
 ) -> tuple[EvaluatedVotes, Int64]:
     """Join the pending votes of some voters with their new votes.
 
+    Args:
+        voters: int64[m], positions of these voters in `heads`.
+        states: the packed states of the m voters; None for a new voter.
+        heads: the heads of the states of all voters of the call.
+        running: the new votes of all voters of the call.
+        snapshot: sequence number of the snapshot that evaluates the new votes.
+
     Returns:
         Two values: the votes, sorted by voter, the pending votes of a voter before the new votes; and int64, the
             position of each vote in `running`, −1 for a pending vote.
