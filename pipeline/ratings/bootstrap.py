@@ -192,13 +192,7 @@ def _interleaved(shares: Sequence[Sequence[_Draw]]) -> list[_Draw]:
 
 
 def _require_few(redrawn: Counter[tuple[str, ...]], rounds: int, *, given_up: bool) -> None:
-    """Raise `Disconnected` if so many draws had no estimate that leaving them out would bias the interval.
-
-    Args:
-        redrawn: models that a draw separated from the others → number of such draws.
-        rounds: number of rounds.
-        given_up: whether a round found no draw with an estimate. The error is then raised in any case.
-    """
+    """Raise `Disconnected` if so many draws had no estimate that intervals would be biased, or a round was given up."""
     total = sum(redrawn.values())
     if given_up or total > max(1.0, _MAX_REDRAWN * rounds):
         apart, times = redrawn.most_common(1)[0]

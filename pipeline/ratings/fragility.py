@@ -192,10 +192,7 @@ class _Search:
         self._at_start = self._order(start.theta, start.hessian)
 
     def linear_estimate(self) -> float:
-        """Estimate how many votes must be dropped to close the gap between the two models.
-
-        The influence of each vote is taken as constant. The result is infinite if all votes do not suffice.
-        """
+        """Return how many dropped votes would close the gap if influences stayed constant; infinite if no number."""
         order, influence = self._at_start
         votes = self._votes[order]
         closed, gap = np.cumsum(votes * influence[order]), self._gap(self._start.theta)
@@ -220,11 +217,7 @@ class _Search:
         return None if best is None else self._swap(best)
 
     def _order(self, theta: Float64, hessian: Float64) -> tuple[Int64, Float64]:
-        """Return the cells whose removal narrows the gap, most influential first, and the influence of every cell.
-
-        Both are given for the fit with the strengths `theta` and the information `hessian`. The influence of a cell is
-        by how much dropping one of its votes narrows the gap θ_above − θ_below, in logits.
-        """
+        """Return the cells that widen the gap, most influential first, and the influence of a vote of every cell."""
         a, b = self._counts.a, self._counts.b
         e = np.zeros(len(theta))
         e[self._above], e[self._below] = 1.0, -1.0
@@ -259,10 +252,7 @@ class _Search:
         return found
 
     def _refit(self, order: Int64, ends: Int64, votes: int) -> _Refit | None:
-        """Refit without the first `votes` votes, taken cell by cell in `order`; None if there is no estimate.
-
-        `ends` has the number of votes up to the end of each cell in this order.
-        """
+        """Refit without the first `votes` votes in `order` (`ends`: running sums of its cells); None on failure."""
         dropped = np.zeros_like(self._votes)
         cell = int(np.searchsorted(ends, votes))
         dropped[order[:cell]] = self._votes[order[:cell]]
