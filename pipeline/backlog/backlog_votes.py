@@ -226,7 +226,17 @@ def take_rows(
 
 
 def _sort_rows(votes: BacklogVotes, side_a: Int32, side_b: Int32, part: slice, least: int) -> tuple[Any, ...]:
-    """Return the columns of `BacklogCells` for the votes `part`. The first cell of these votes has the position 0."""
+    """Compute the columns of `BacklogCells` for some of the votes. Cells are numbered from 0 within these votes.
+
+    Args:
+        votes: all n votes.
+        side_a, side_b: int32[n], the models of each vote, or their providers; −1 for a side that is in no cell.
+        part: the positions of the votes, which have all votes of their voters.
+        least: cells with fewer votes are left out.
+
+    Returns:
+        The attributes of `BacklogCells` in their order.
+    """
     n, voter = part.stop - part.start, votes.voter[part].astype(np.int64) * votes.models
     sides = np.concatenate([side_a[part], side_b[part]])
     code = np.tile(voter, 2) + sides

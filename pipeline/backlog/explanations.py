@@ -56,9 +56,13 @@ def explain_voters(evaluator: VoterEvaluator, reference: Reference, who: Bool) -
 
 
 def _add(found: dict[int, dict[tuple[Any, ...], float]], voter: Any, model: Any, parts: Any, suffix: str = "") -> None:
-    """Add the evidence `parts` to `found`.
+    """Add the evidence about c cells to what was found about their voters.
 
-    `parts` has one number for each cell, verb (promotes, …) and δ. `suffix` is appended to the verb.
+    Args:
+        found: voter → (verb, model or provider, δ) → evidence; changed in place.
+        voter, model: int[c], the voter of each cell, and its model or provider.
+        parts: [c, verbs, δ], the evidence of each cell for each verb (promotes, …) and δ.
+        suffix: text that is appended to the verb.
     """
     for v, m, by_verb in zip(voter.tolist(), model.tolist(), parts.tolist(), strict=True):
         for verb, by_size in zip(_VERBS, by_verb, strict=True):

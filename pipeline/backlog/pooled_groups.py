@@ -122,9 +122,15 @@ class GroupPools:
     def _strongest(
         self, excluded: Bool, left_out: Bool, closed: set[tuple[int, int]], alpha: float
     ) -> GroupFinding | None:
-        """Return the strongest finding with an e-value above the number of tested pairs divided by `alpha`, else None.
+        """Test all pairs of a cohort and a model, and return the pair with the largest e-value as a finding.
 
-        A pair is a cohort and a model. The pairs (cohort, model) in `closed` are not searched.
+        The result is None unless this e-value is above the number of tested pairs divided by `alpha`.
+
+        Args:
+            excluded: bool[v], voters who count neither in references nor in cohorts.
+            left_out: bool[n], votes that count in no reference.
+            closed: pairs (cohort, model) that are not searched.
+            alpha: the tolerated probability of a false finding.
         """
         own, votes = self._votes, self.evaluator.votes
         folds = int(self._fold_of_part.max(initial=0)) + 1

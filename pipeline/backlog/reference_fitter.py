@@ -123,6 +123,14 @@ class ReferenceFitter:
 def _clustered(
     theta: Float64, hessian: Float64, a: Int32, b: Int32, outcome: npt.NDArray[np.int8], voter: Int64
 ) -> Float64 | None:
-    """Return the covariance of θ clustered by voter; None if the information is singular."""
+    """Return float64[K, K], the covariance of θ clustered by voter; None if the information is singular.
+
+    Args:
+        theta: float64[K], the fitted strengths θ.
+        hessian: float64[K, K], the information.
+        a, b: int32[n], positions of the models of each vote.
+        outcome: int8[n], codes of the outcomes.
+        voter: int64[n], equal for votes of one voter.
+    """
     residual = keep(residuals(theta, a, b, outcome))
     return sandwich_covariance(hessian, clustered_scatter(a, b, residual, voter, len(theta)))

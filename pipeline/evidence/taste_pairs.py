@@ -186,7 +186,13 @@ def decided_votes(
 
 
 def _describe_rows(row: Int64, who: Int64, first: Codes, second: Codes) -> tuple[Int64, Int64, Float64, Int64]:
-    """Return the attributes `vote`, `model`, `sign` and `pair` of `DecidedVotes`."""
+    """Return the attributes `vote`, `model`, `sign` and `pair` of `DecidedVotes`.
+
+    Args:
+        row: int64[r], the rows. Row 2i is model a of the decided vote i, row 2i + 1 is its model b.
+        who: int64[d], the voter of each decided vote.
+        first, second: int[d], the models a and b of each decided vote.
+    """
     vote, model, pair = (new_large((len(row),), np.int64) for _ in range(3))
     sign = new_large((len(row),), np.float64)
     width = max(int(first.max(initial=0)), int(second.max(initial=0))) + 1

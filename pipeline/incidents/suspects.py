@@ -153,7 +153,11 @@ def _weights(known: Float64, others: Float64, side: int) -> Float64:
 
 
 def _shares(ratios: Float64, weights: Float64) -> Float64:
-    """Return float64[n, 6], the probability of each alternative for each voter who takes part. Rows sum to 1."""
+    """Return float64[n, 6], the probability of each alternative for each of n voters, if the voter takes part.
+
+    Rows sum to 1. `ratios`, float64[n, 6], has the likelihood ratios, and `weights`, float64[6], the prior probability
+    of each alternative.
+    """
     parts = ratios * weights
     return np.asarray(parts / parts.sum(axis=1, keepdims=True))
 

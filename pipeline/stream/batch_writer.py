@@ -153,9 +153,18 @@ def _store_and_score(
     references: ReferenceCache,
     context: WriteContext,
 ) -> tuple[vote_processor.DetectorResults, Sequence[WindowCounts]]:
-    """Write new votes, run the detectors on them, and count them in their windows.
+    """Write n new votes, run the detectors on them, and count them in their windows.
 
     With PostgreSQL a second thread writes the votes while this thread computes.
+
+    Args:
+        connection: the transaction.
+        votes: the new votes.
+        fates: int8[n], fate of each vote.
+        times: int64[n], the time whose window each vote counts in.
+        numbers: name of a column → int32[n], the numbers of the store's dictionary.
+        references: gives the references of snapshots.
+        context: the detectors and the states of voters in memory.
     """
     models = np.column_stack([numbers["model_a"], numbers["model_b"]]).astype(np.int64)
     prior = _read_prior_states(connection, votes, fates, references, context)

@@ -111,7 +111,7 @@ class DuplicateVotes:
 
 
 def _marks(votes: VoterVotes, rows: Int64) -> Int64:
-    """Return 16 bits for each row: a hash of the unordered pair of models and the prompt."""
+    """Return int64[r], 16 bits for each of the votes `rows`: a hash of the unordered pair of models and the prompt."""
     low = np.minimum(votes.model_a[rows], votes.model_b[rows]).astype(np.uint64)
     high = np.maximum(votes.model_a[rows], votes.model_b[rows]).astype(np.uint64)
     mixed = votes.prompt[rows].astype(np.uint64) ^ (low << np.uint64(32)) ^ high
@@ -147,7 +147,14 @@ def _unpack(prior: Sequence[bytes | None]) -> tuple[Int64, Int64, Int64, Int64]:
 
 
 def _pack(emitted: Int64, w: Int64, voter: Int64, mark: Int64) -> list[bytes]:
-    """Pack the states, with the last REMEMBERED marks of each voter."""
+    """Pack the states of v voters, each with the last REMEMBERED marks of the voter.
+
+    Args:
+        emitted: int64[v], highest emitted level.
+        w: int64[v], the CUSUM statistic, at least 0, in units of 2⁻²⁰ nats.
+        voter: int64[m], the voter of each mark, ascending.
+        mark: int64[m], the marks (`_marks`), the oldest of a voter first.
+    """
     count = np.bincount(voter, minlength=len(emitted))
     ends = np.cumsum(count)
     raw = mark.astype("<u2").tobytes()

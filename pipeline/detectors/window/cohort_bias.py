@@ -286,7 +286,14 @@ def _step(
 
 
 def _with_episode(columns: KeyedColumns, at: Int64, table: Float64, start: int) -> KeyedColumns:
-    """Add the window to the counts that an alert shows; a key's counts restart when its evidence is near zero."""
+    """Add a window to the counts that an alert shows; a key's counts restart when its evidence is near zero.
+
+    Args:
+        columns: the state of the kind of cohort, one row for each key.
+        at: int64[r], the row of each key that has votes in the window.
+        table: float64[r, 5], the counts of these keys in the window, as `table_of` returns them.
+        start: start of the window in microseconds since 1970 UTC.
+    """
     begin = (columns["votes"] == 0) | (columns["mixed"] < _IDLE)
     after = {"since": np.where(begin, start, columns["since"])}
     for name in ("votes", "won", "lost", "expected"):

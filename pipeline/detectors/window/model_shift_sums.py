@@ -163,7 +163,7 @@ def _counted(window: Window, place: Mapping[str, int], models: int) -> dict[str,
 
 
 def _results(cells: GroupedModelCounts) -> tuple[Float64, Float64]:
-    """Return the excess and the information of each cell, float64[r] each."""
+    """Return the excess and the information (module docstring) of each of r cells, float64[r] each, in votes."""
     won, lost, more, less = (cells.counts[:, i] for i in (_WON, _LOST, _EXPECTED_WON, _EXPECTED_LOST))
     decided, expected = won + lost, more + less
     chance = np.divide(more, expected, out=np.full(len(won), 0.5), where=expected > 0)

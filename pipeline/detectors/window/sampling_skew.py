@@ -277,7 +277,16 @@ def _group_votes(columns: KeyedColumns) -> Float64:
 
 
 def _bounds(columns: KeyedColumns, rows: Bool, votes: Float64) -> tuple[Float64, Float64] | None:
-    """Return the least and largest tolerated share of each model of a group; None if the declared shares are exact."""
+    """Return the least and the largest tolerated share of each model of a group.
+
+    Args:
+        columns: the state, one row for each of k keys.
+        rows: bool[k], true for the m models of the group.
+        votes: float64[k], number of counted votes in the group of each key.
+
+    Returns:
+        Two arrays, float64[m] each; None if the declared shares must be met exactly.
+    """
     if columns["exact"].any():
         return None
     theta, other = columns["theta"][rows], columns["other"][rows]

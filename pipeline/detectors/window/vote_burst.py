@@ -239,7 +239,17 @@ def _add_to_episode(columns: KeyedColumns, x: Float64, expected: Float64, mixed:
 
 
 def _learned_shares(columns: KeyedColumns, hour: int, kind: Int64, spread: Float64) -> tuple[Float64, Float64]:
-    """Return each key's share at this hour: an upper bound (NaN without enough data), then the estimate."""
+    """Compute the learned share of each of k keys at an hour of the day.
+
+    Args:
+        columns: the state, one row for each key.
+        hour: the hour of the day, from 0 to 23.
+        kind: int64[k], the kind of each key: 0 for models, 1 for providers, 2 for networks.
+        spread: the sums by kind that `_spread` returns.
+
+    Returns:
+        Two arrays, float64[k] each: an upper bound of the share, NaN without enough data; and the estimate.
+    """
     hits, seen = columns["hits"], columns["seen"]
     total = seen.sum(axis=1)
     overall = hits.sum(axis=1) / np.maximum(total, 1)
@@ -261,7 +271,16 @@ def _concentration(spread: Float64) -> Float64:
 
 
 def _ratios(x: Float64, n: Int64, declared: Float64, learned: Float64, spread: Float64, tested: Bool) -> Int64:
-    """Return int64[k, 5], ln L_ρ of each of k keys for the five ρ of the module docstring, in units of 2⁻²⁰ nats."""
+    """Return int64[k, 5], ln L_ρ of each of k keys for the five ρ of the module docstring, in units of 2⁻²⁰ nats.
+
+    Args:
+        x: float64[k], count of each key in the window.
+        n: int64[k], number of votes (of sittings, for a network) of which `x` is a part.
+        declared: float64[k], declared share; NaN if none is declared.
+        learned: float64[k], learned upper bound of the share, used where none is declared.
+        spread: float64[k, 2], the sums in `spread` of the key's kind.
+        tested: bool[k], keys that are tested. The others get 0.
+    """
     fixed = tested & ~np.isnan(declared)
     loose = tested & np.isnan(declared)
     ratio = np.zeros((len(x), len(_RATIOS)), dtype=np.int64)
@@ -275,7 +294,14 @@ def _ratios(x: Float64, n: Int64, declared: Float64, learned: Float64, spread: F
 
 
 def _learn(columns: KeyedColumns, x: Float64, n: Int64, hour: int) -> None:
-    """Add a window to the learned shares, except of keys with an alert that is open for at most _NEW_NORMAL windows."""
+    """Add a window to the learned shares, except of keys with an alert that is open for at most _NEW_NORMAL windows.
+
+    Args:
+        columns: the state, one row for each of k keys; changed in place.
+        x: float64[k], count of each key in the window.
+        n: int64[k], number of votes (of sittings, for a network) of which `x` is a part.
+        hour: the hour of the day, from 0 to 23.
+    """
     alerted = columns["level"] > 0
     columns["stood"] = np.where(alerted, columns["stood"] + 1, 0)
     learns = ~alerted | (columns["stood"] > _NEW_NORMAL)
@@ -287,7 +313,18 @@ def _learn(columns: KeyedColumns, x: Float64, n: Int64, hour: int) -> None:
 
 
 def _spread(spread: Float64, x: Float64, n: Int64, share: Float64, kind: Int64, quiet: Bool) -> Float64:
-    """Add a window to `spread`: float64[3, 2], sums of excess variance and of votes over the keys without an alert."""
+    """Return `spread` with a window added: float64[3, 2], sums by kind of key, over the keys without an alert.
+
+    The first column is the sum of (x − μ)²/μ − 1, where μ = share · n is the expected count. The second column is the
+    sum of n. A key with μ below 1 is left out.
+
+    Args:
+        spread: the sums before the window; not changed.
+        x, n: the counts of each of k keys, as for `_learn`.
+        share: float64[k], estimated share.
+        kind: int64[k], kind of key, from 0 to 2.
+        quiet: bool[k], true for a key without an alert.
+    """
     after = spread.copy()
     for one in range(3):
         rows = quiet & (kind == one) & (share * n >= 1)

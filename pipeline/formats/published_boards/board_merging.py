@@ -104,7 +104,13 @@ def _last_of_day(columns: BoardColumns) -> tuple[BoardColumns, int]:
 
 
 def _like_first(columns: BoardColumns, order: Int64, starts: Int64, sizes: Int64) -> Bool:
-    """Return bool[n], in the order of `order`: whether a row has the values of the first row of its group."""
+    """Return bool[n], in the order of `order`: whether a row has the values of the first row of its group.
+
+    Args:
+        columns: the n rows.
+        order, starts: the result of `_groups`.
+        sizes: int64[g], number of rows of each group.
+    """
     first = np.repeat(order[starts], sizes)
     alike = np.ones(len(order), dtype=np.bool_)
     for name in _NUMBERS:

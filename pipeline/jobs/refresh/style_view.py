@@ -138,7 +138,10 @@ def _view(given: _Fit, counted: StyleCounts, counts: PairCounts, before: Mapping
 
 
 def _place(axis: ModelAxis, kept: Int64) -> Int64:
-    """Return model number (model_no) → code among the models at the positions `kept` of the axis, −1 for the others."""
+    """Return an int64 array whose element i is the code of the model with the number i (model_no), −1 for no code.
+
+    The models at the positions `kept` of the axis have the codes 0, 1, 2 …; other models have none.
+    """
     code = np.full(len(axis.labels), -1, dtype=np.int64)
     code[kept] = np.arange(len(kept))
     return np.asarray(code[axis.positions])

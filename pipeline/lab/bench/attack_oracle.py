@@ -156,7 +156,13 @@ def _log_ratios(
 
 
 def _honest(logit: Float64, factor: Float64, share: Float64 | float) -> Float64:
-    """Return the chances of an honest voter: win, loss, tie on the last axis. The arguments are broadcast."""
+    """Return the chances of an honest voter: win, loss, tie on the last axis. The arguments are broadcast.
+
+    Args:
+        logit: the logit of a win in a decided battle.
+        factor: the factor by which unequal models tie more rarely, at most 1.
+        share: the voter's share of ties in battles of equal models.
+    """
     tie = np.clip(share * factor, _LEAST, 1 - _LEAST)
     win = np.clip(expit(logit), _LEAST, 1 - _LEAST)
     return np.stack(np.broadcast_arrays((1 - tie) * win, (1 - tie) * (1 - win), tie), axis=-1)

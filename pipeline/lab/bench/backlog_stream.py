@@ -134,7 +134,15 @@ def _honest(rng: np.random.Generator, strengths: Float64, people: int, voter: In
 
 
 def _attack(rng: np.random.Generator, behaviour: str, strengths: Float64, a: Int64, b: Int64, honest: Int64) -> Int64:
-    """Return the outcomes of attackers, given those of honest voters in the same battles."""
+    """Return int64[n], the outcomes that attackers choose: 0 (a wins), 1 (b wins) or 2 (tie).
+
+    Args:
+        rng: source of random numbers.
+        behaviour: how attackers vote, as for `make_stream`.
+        strengths: the true strengths of the models, in logits.
+        a, b: int64[n], the models of each battle.
+        honest: int64[n], the outcome that an honest voter chooses in the same battle.
+    """
     friends = np.arange(_TARGET, _TARGET + _FRIENDS) if behaviour == "provider" else np.array([_TARGET])
     on_a, on_b = np.isin(a, friends), np.isin(b, friends)
     on_a, on_b = on_a & ~on_b, on_b & ~on_a

@@ -113,9 +113,13 @@ def simulate_sequences(
 
 
 def _never_wrong(theta: Float64, pair_se: Float64) -> Bool:
-    """Return for each board whether the confidence sequences rank no weaker model above a stronger one.
+    """Return bool[boards], whether the confidence sequences rank no weaker model above a stronger one.
 
-    Models are numbered by strength, the weakest first.
+    Models are numbered by true strength, the weakest first.
+
+    Args:
+        theta: float64[boards, models], estimated strengths.
+        pair_se: float64[boards, models, models], standard error of each difference.
     """
     ahead = theta[:, :, None] - theta[:, None, :]
     limit = _margin(pair_se, pair_level(_MODELS, ALPHA))

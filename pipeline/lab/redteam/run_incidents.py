@@ -160,7 +160,14 @@ def _excess(evidence: Mapping[str, Any], votes: int) -> float | None:
 
 
 def _window_votes(stream: SimulatedStream, evidence: Mapping[str, Any], claim: Claim, until: int) -> Int64:
-    """Return the rows of the votes that an alert about windows is about: int64[n], ascending."""
+    """Return the rows of the votes that an alert about windows is about: int64[n], ascending.
+
+    Args:
+        stream: all votes.
+        evidence: the evidence of the alert, which selects the votes.
+        claim: the claim of the alert.
+        until: end of the alert in microseconds since 1970 UTC. Later votes are left out.
+    """
     chosen: Bool = (stream.cast_at >= evidence["window"][0]) & (stream.cast_at < until)
     if claim.kind == MODEL:
         code = stream.models.index(claim.name)

@@ -77,7 +77,9 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
 
 
 def _weakest_pair(board: ReportBoard, inside: Int64, outside: Int64) -> tuple[int, int] | None:
-    """Return a model of the top k and a model below the top k: the pair that the fewest votes are likely to swap.
+    """Return the pair of a model of the top k and a model below it that the fewest votes are likely to swap.
+
+    `inside` has the codes of the top k, best first, and `outside` the codes of the other models, best first.
 
     Pairs of one of the last three models of the top k and one of the next three models are compared. The pair with
     the smallest gap in units of the effective resistance is returned; None if all such pairs have equal ratings.

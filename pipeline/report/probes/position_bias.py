@@ -78,9 +78,14 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
 
 
 def _rated(votes: ReportVotes, start: Float64, first_is_a: Int64) -> CovariateFit:
-    """Return the ratings and the advantage of the model that is shown first.
+    """Fit the ratings together with the advantage of the model that is shown first.
 
     The covariance is clustered by voter if voters are known.
+
+    Args:
+        votes: the N votes.
+        start: float64[K], strengths to start from.
+        first_is_a: int64[N], 1 if model a was shown first, 0 if model b was.
     """
     rate = partial(rate_with_covariate, len(votes.models), votes.codes, first_is_a, _BOTH, start, name="position")
     voters = votes.effective_voters()

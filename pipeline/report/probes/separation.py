@@ -138,7 +138,13 @@ def _share(gaps: Float64, se: Float64, critical: float) -> Float64:
 
 
 def _family_critical(drawn: Float64, se: Float64, level: float) -> float:
-    """Return the critical value for all pairs of neighbours together, as if the order was known before the votes."""
+    """Return the critical value for all pairs of neighbours together, as if the order was known before the votes.
+
+    Args:
+        drawn: float64[draws, pairs], random errors of the gap of each pair.
+        se: float64[pairs], standard error of each gap. Pairs with 0 are left out.
+        level: joint coverage, from 0 to 1.
+    """
     known = se > 0
     largest = np.abs(drawn[:, known] / se[known]).max(axis=1) if known.any() else np.zeros(len(drawn))
     return float(np.quantile(largest, level))

@@ -53,7 +53,7 @@ class Ids:
 
     @classmethod
     def of_keys(cls, keys: npt.NDArray[np.void], partition: Int64, offset: Int64) -> Ids:
-        """Return ids from keys V16[n] (`ingest.VoteKeys`)."""
+        """Return n ids from their keys (V16[n], `ingest.VoteKeys`) and the positions of their votes (int64[n] each)."""
         high, low = split_keys(keys)
         return cls(high, low, partition, offset)
 

@@ -134,9 +134,11 @@ class FileSource:
         self.waits = what
 
     def _recognise(self, known: Sequence[FileReading], keep: Callable[[], None]) -> tuple[list[FileReading], FileScan]:
-        """Return the stored readings whose digest equals the digest of the same number of first records of the file.
+        """Find the stored readings that took records from the beginning of this file, whatever the file's name was.
 
-        The second value is the scan that read these records.
+        Returns:
+            Two values: the readings whose digest equals the digest of as many first records of the file; and the scan
+            that has read these records.
         """
         start = FileScan(self._records())
         found: list[FileReading] = []

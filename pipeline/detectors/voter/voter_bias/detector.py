@@ -244,7 +244,17 @@ def _states(
     before: Int64,
     exact: ExactEvidence,
 ) -> list[bytes]:
-    """Return the state of each voter of the call: head, folded components, pending votes."""
+    """Return the state of each of the v voters of the call: head, folded components, pending votes.
+
+    Args:
+        prior: the states before the call; None for a new voter.
+        heads: the heads of the new states.
+        running: the new votes.
+        marked: bool[v], whether a marker must separate older pending votes from the new votes, because another snapshot
+            evaluates them.
+        before: int64[v], sequence number of the snapshot that the marker names.
+        exact: has the components of the voters whose votes were folded in this call.
+    """
     entries = pack_pending(running.model_a, running.model_b, running.outcome)
     ends = (np.cumsum(running.new) * PENDING_SIZE).tolist()
     begins = [0, *ends][: len(ends)]

@@ -97,7 +97,10 @@ class EvidencePath:
 
     @cached_property
     def _averages(self) -> tuple[Float64, Float64]:
-        """Average ratio of the alternatives about a model, for each row of `joined.targets` and of `sums`."""
+        """Two arrays: the average ratio of the alternatives about a model, for each row of `joined.targets` and `sums`.
+
+        The first array is about the sums before the votes, the second about the sums after each vote.
+        """
         return _average(self.joined.targets.sums), _average(self.sums)
 
     def fold(
