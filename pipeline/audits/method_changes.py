@@ -243,7 +243,7 @@ def _common_factor(logs: Float64) -> tuple[int, float]:
     """Find the factor by which the interval widths of most models changed together.
 
     Args:
-        logs: ln of the factor of each model's width.
+        logs: float64[k], for each model ln of the factor by which the width of its interval changed.
 
     Returns:
         The number of models near the median factor, and the median factor. The number is 0 if the mean of these models'

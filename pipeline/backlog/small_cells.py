@@ -75,7 +75,7 @@ class SmallTables:
     """The tables of ratios of cells with fewer than LEAST_VOTES votes, for one reference.
 
     Attributes:
-        decided_table, lost_table: as in `SmallCells`.
+        decided_table, lost_table: float64[t, 3], as in `SmallCells`.
     """
 
     decided_table: Float64

@@ -225,10 +225,10 @@ def _test(habit: str, weight: float, voter: np.ndarray, hit: Bool, chance: Float
     Args:
         habit: name of the habit.
         weight: weight of the habit in the voter's e-value.
-        voter: the voter of each vote, ascending.
-        hit: whether each vote shows the habit.
-        chance: the chance that an average voter's vote shows the habit.
-        spread: the standard deviation of the habit over honest voters, in logits.
+        voter: int[n], the voter of each vote, ascending.
+        hit: bool[n], whether each vote shows the habit.
+        chance: float64[n], the chance that the same vote of an average voter shows the habit.
+        spread: the standard deviation over honest voters of the logit of showing the habit.
     """
     numbers, first = np.unique(voter, return_index=True)
     count = np.diff(np.append(first, len(voter)))

@@ -127,7 +127,7 @@ class VoterFolds:
             held_out: for each of these folds, the folds whose votes are left out of its reference.
             excluded: bool[v], voters that do not count in the references.
             values: receives the values of the evaluated voters.
-            evaluated: set to true for the evaluated voters.
+            evaluated: bool[v], set to true for the evaluated voters.
 
         Returns:
             The reference of each fold; None if the other votes cannot be rated.

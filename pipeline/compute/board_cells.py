@@ -178,7 +178,7 @@ def _by_text(kind: str, texts: Sequence[str], text: Int64, cell: Int64, cells: I
         texts: names of the boards.
         text: int64[m], the board of each pair, as a position in `texts`.
         cell: int64[m], the cell of each pair's vote, as a position in `cells`.
-        cells: keys of cells.
+        cells: int64[c], the distinct keys of cells (`cell_keys`), ascending.
     """
     group, size = text * len(cells) + cell, len(texts) * len(cells)
     if size <= 4 * _BLOCK:

@@ -61,7 +61,7 @@ class StyleCounts:
         """Return the sum of the squared style contrasts (`squares`) over the votes between some of the models.
 
         Args:
-            kept: codes of these models. A vote counts if both of its models are among them.
+            kept: int64, codes of these models. A vote counts if both of its models are among them.
             size: K, the number of all models.
 
         Returns:

@@ -34,7 +34,7 @@ def to_e_units(weight: Float64 | float, log_sum: Int64) -> Int64:
 
     Args:
         weight: the mixture weights, broadcast against `log_sum`.
-        log_sum: sums of log-likelihood ratios in units of 2⁻²⁰ nats.
+        log_sum: sums of log-likelihood ratios in units of 2⁻²⁰ nats, of any shape.
     """
     ratio = np.exp(np.minimum(log_sum * LOG_UNIT, _MAX_LOG))
     units: Int64 = np.floor(weight * ratio / E_UNIT).astype(np.int64)

@@ -84,5 +84,5 @@ def swapped_log_ratio(place: Int64, counts: CellCounts, reference: Reference) ->
 
 
 def _centred(reference: Reference) -> Float64:
-    """Return float64[K], the strengths minus their mean: T does not depend on the origin, and neither does D."""
+    """Return float64[K], the strengths minus their mean. T and D (module docstring) do not depend on the origin."""
     return np.asarray(reference.theta - reference.theta.mean())

@@ -37,11 +37,12 @@ class DecidedVotes:
     a single row is left out.
 
     Attributes:
-        who: number of each vote's voter, counted from 0.
-        residual: 1 if the first model won, else 0, minus the board's probability p that it wins.
-        weight: p(1 − p).
-        logit: the board's logit of a win of the first model.
-        whole: whether neither row of a vote is beyond the cap of its cell.
+        who: int64[n], number of each vote's voter, counted from 0.
+        residual: float64[n], y − p, where y is 1 if the first model won, else 0, and p is the board's probability that
+            it wins.
+        weight: float64[n], p(1 − p).
+        logit: float64[n], the board's logit of a win of the first model.
+        whole: bool[n], whether neither row of a vote is beyond the cap of its cell.
         cell: int64[m], number of each row's cell, counted from 0, ascending.
         vote: int64[m], position of the row's vote among the decided votes.
         model: int64[m], position of the row's model.
@@ -92,7 +93,7 @@ class DecidedVotes:
         Args:
             votes: int64[r], positions of votes in `values`.
             group: int64[r], the group of each of these votes. A group has votes of one voter only.
-            values: x of each decided vote.
+            values: float64[n], x of each decided vote.
         """
         inside, voters = number_groups(group), int(self.who.max()) + 1
         owner = np.zeros(int(inside.max(initial=-1)) + 1, dtype=np.int64)

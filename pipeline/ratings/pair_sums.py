@@ -78,7 +78,7 @@ def _dense(columns: tuple[CodedColumn, CodedColumn, CodedColumn], size: int) -> 
 
 
 def _count_rows(columns: tuple[CodedColumn, CodedColumn, CodedColumn], size: int, rows: range) -> Int64:
-    """Count the votes of some rows. Rows are counted in blocks, because a row needs 24 bytes while it is counted."""
+    """Return int64[4K²], the votes in `rows` by key (`_keys`), counted in blocks: a row needs 24 bytes meanwhile."""
     cells = size * size * _CELLS
     block = max(_BLOCK, cells)
     total = np.bincount(_keys(columns, size, slice(rows.start, min(rows.start + block, rows.stop))), minlength=cells)

@@ -125,8 +125,8 @@ def _rows_of(voter: int, order: Int64, codes: Int64) -> Int64:
 
     Args:
         voter: code of the voter.
-        order: the rows of all evaluated votes, sorted by voter.
-        codes: the voter of each row in `order`.
+        order: int64[n], the rows of all evaluated votes, sorted by voter.
+        codes: int64[n], the voter of each row in `order`.
     """
     return np.sort(order[np.searchsorted(codes, voter) : np.searchsorted(codes, voter, side="right")])
 

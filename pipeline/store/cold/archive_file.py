@@ -46,10 +46,10 @@ _PAIR = np.dtype([("voter", "<i8"), ("chunk", "<i4")])
 
 @dataclass(frozen=True, slots=True)
 class Chunks:
-    """The directory of a file: one value for each of its c chunks.
+    """The directory of a file: arrays int64[c] with one value for each of its c chunks.
 
     Attributes:
-        partition: partition numbers (partition_no), int64[c].
+        partition: partition numbers (partition_no).
         first, last: offsets of the first and of the last vote.
         votes: numbers of votes.
         rows, blinds: lengths of the two ciphertexts in bytes.

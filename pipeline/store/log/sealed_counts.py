@@ -144,11 +144,13 @@ def _sum_by_cell(rows: Int64) -> Int64:
 
 
 def _tie_moments(voter: Int64, tied: Bool) -> Int64:
-    """Return the sums Σn, Σk, Σn(n−1) and Σk(k−1) over all voters; a voter has n votes, and k of them are ties.
+    """Return int64[4], the sums Σn, Σk, Σn(n−1) and Σk(k−1) over all voters.
+
+    A voter has n votes, and k of them are ties.
 
     Args:
-        voter: the voter of each vote.
-        tied: whether each vote is a tie.
+        voter: int64[votes], the voter of each vote.
+        tied: bool[votes], whether each vote is a tie.
     """
     if not len(voter):
         return np.zeros(4, dtype=np.int64)

@@ -38,7 +38,7 @@ STYLE_FEATURES = 5
 
 @dataclass(frozen=True)
 class BacklogColumns:
-    """Holds n votes of a backlog as columns, in the order of partitions and offsets.
+    """Holds n votes of a backlog as columns of length n, in the order of partitions and offsets.
 
     Attributes:
         partition: partition numbers (partition_no).

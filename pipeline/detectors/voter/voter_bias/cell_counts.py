@@ -208,7 +208,8 @@ def _cells_at(
 
     Args:
         voter: int64[l], the voter of each look.
-        cell_voter, key, folded: the voter, key and folded counts of all cells, sorted by voter.
+        cell_voter, key, folded: the c cells, sorted by voter. int64[c], the voter; int64[c], the number of the model or
+            provider; int64[c, COUNTS], the folded counts.
         row_cell: int64[r], the cell of each row. A row is one model of a vote that one look includes: a vote of the
             same voter up to this look.
         row_look: int64[r], the look of each row.
