@@ -117,7 +117,7 @@ def _metadata(votes: pa.RecordBatch) -> pa.StructArray:
 
 
 def _tags(category: pa.Array, categories: pa.Array) -> pa.StructArray:
-    """Return `category_tag`: true or false for each public label; null where a vote has no category."""
+    """Return the column `category_tag`: true or false for each public label; null where a vote has no category."""
     known: dict[frozenset[str] | None, int] = {}
     rows = np.fromiter(
         (

@@ -202,7 +202,15 @@ class VoteCollector:
         return found if found.any() else None
 
     def _finish_voters(self, *, needed: bool) -> tuple[pa.StringArray, Sequence[str], Int64]:
-        """Return the ids of voters, the sorted voters, and int64[N]: for each vote the position of its voter, or −1."""
+        """Return the voters of the N votes.
+
+        Args:
+            needed: whether the caller needs the voter of each vote. If not, only the ids are returned, for checks.
+
+        Returns:
+            Three values: the ids, each once; the voters, sorted; and int64[N], the position of each vote's voter among
+            them, −1 for no voter. If not needed, the voters are empty and all positions are −1.
+        """
         if not needed:
             return self._voters.ids(), (), np.broadcast_to(np.int64(-1), (len(self._outcome),))
         voters, voter = self._voters.finish()

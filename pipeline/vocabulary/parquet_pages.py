@@ -142,7 +142,7 @@ def _page(fields: dict[int, Any]) -> Page:
 
 
 def _struct(data: bytes, at: int, depth: int) -> tuple[dict[int, Any], int]:
-    """Parse a struct. Return its fields by field number, None for all but numbers and structs; and where it ends."""
+    """Parse a struct. Return field number → value (None unless a number or a struct), and the position of its end."""
     if depth > _MAX_NESTING:
         raise ValueError("too deeply nested")
     fields: dict[int, Any] = {}

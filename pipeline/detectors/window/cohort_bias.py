@@ -265,7 +265,17 @@ def _step(
     base: KeyedColumns,
     groups: KeyedColumns,
 ) -> KeyedColumns:
-    """Return `columns` with a window's evidence. Row i of `table` is about keys[i], which is row at[i] of `columns`."""
+    """Return `columns` with the evidence of a window added.
+
+    Args:
+        kind: the kind of cohort.
+        keys: r keys (cohort, model and verb) with votes in the window.
+        table: float64[r, 5], the counts of each key (`table_of`); wins and losses are exchanged for "demoted".
+        columns: the state of the kind of cohort, one row for each key.
+        at: int64[r], the row in `columns` of each key.
+        base: the baseline of the models (`cohort_baseline`).
+        groups: the share of ties of each cohort.
+    """
     group, model, verb = zip(*(key.split(SEPARATOR) for key in keys), strict=True)
     place = {name: i for i, name in enumerate(base[KEY].tolist())}
     against = base["others" if kind == "new" else "all"]

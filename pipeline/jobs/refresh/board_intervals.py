@@ -154,7 +154,14 @@ class _ViewSums:
         )  # fmt: skip
 
     def _without(self, kept: KeptVoterSums, fitted: Fit, rated: PairCounts, leaves: Int64) -> KeptVoterSums | None:
-        """Subtract votes that were excluded since the sums were computed; None if the sums must be computed anew."""
+        """Return the stored sums without the votes that were excluded since; None if all must be computed anew.
+
+        Args:
+            kept: the stored sums.
+            fitted: the fit of the view.
+            rated: the counted votes between the rated models.
+            leaves: int64, leaf indices of the votes that were excluded since, ascending.
+        """
         before = leaves[leaves < kept.log_size]
         if not len(before):
             return kept
