@@ -223,7 +223,7 @@ class BacklogEvaluation:
 
 
 def _random_clickers(evaluator: VoterEvaluator, fold: Any, first: VoterRounds, named: Bool) -> list[RandomFinding]:
-    """Return the voters who seem to click at random and are not named already, the strongest first."""
+    """Return the voters who seem to click at random and are not named already, the strongest evidence first."""
     votes, found = evaluator.votes, []
     for k, reference in enumerate(first.references):
         who = ~named & (fold == k)

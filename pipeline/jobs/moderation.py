@@ -274,12 +274,17 @@ def _targets(connection: Connection, action: str, target: str) -> tuple[list[Exc
 
 
 def _expect_target(connection: Connection, action: str, kind: str, subject: str) -> None:
-    """Refuse a target that does not exist, and a restore that would change nothing.
+    """Check that a target exists, and that a restore would change something.
 
     A voter who is not excluded may be restored too: the policy then never excludes this voter.
 
+    Args:
+        connection: reads the store.
+        action: "exclude" or "restore".
+        kind, subject: the target, such as "voter" and a pseudonym.
+
     Raises:
-        Usage: names the target.
+        Usage: there is no such target, or a restore would change nothing. The message names the target.
     """
     exclusion_list.expect_kind(action, kind)
     if kind == "voter":

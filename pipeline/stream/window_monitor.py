@@ -247,6 +247,13 @@ class Monitor:
     ) -> tuple[int, dict[str, WindowState]]:
         """Close the windows that start in [start, end).
 
+        Args:
+            connection: the transaction.
+            stored: end of the closed windows that the store has; None if none is closed. If it is not the end that this
+                monitor remembers, the states of detectors are read anew.
+            start, end: the period, in microseconds since 1970 UTC.
+            now: present time in microseconds since 1970 UTC.
+
         Returns:
             The number of closed windows with votes, but at least 1; and the states of the detectors afterwards.
         """

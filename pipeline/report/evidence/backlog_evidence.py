@@ -278,7 +278,10 @@ def _from_one(label: Int64) -> Int32:
 
 
 def _period(given: ReportVotes, votes: BacklogVotes, members: Int64) -> list[str] | None:
-    """Return the days of the first and the last vote of some voters; None without times."""
+    """Return the days of the first and the last vote of some voters, such as "2024-08-14"; None without times.
+
+    `members` has the positions of these voters in `votes.names`.
+    """
     if given.time is None:
         return None
     at = votes.at[np.isin(votes.voter, members) & (votes.at != NO_TIME)]

@@ -90,7 +90,13 @@ def count_selected(connection: Connection, selection: VoteSelection) -> dict[str
 
 
 def newest_of_voter(connection: Connection, subject: str, partition_no: int, limit: int) -> list[dict[str, Any]]:
-    """Return the newest votes of a voter in a partition, newest first.
+    """Return at most `limit` votes of a voter in a partition, the newest first.
+
+    Args:
+        connection: reads the store, with a role that may read voters.
+        subject: pseudonym of the voter, 16 hexadecimal digits.
+        partition_no: the partition number of the store (partition_no).
+        limit: largest number of votes.
 
     Returns:
         {"vote_id", "cast_at", "model_a", "model_b", "winner"} of each vote.

@@ -165,7 +165,10 @@ class LogTracker:
         return other
 
     def _is_new(self, key: Key, name: str, path: Path, stat: stat_result) -> bool:
-        """Return whether an unknown file is a log, to be followed from now on. False too if the decision must wait."""
+        """Decide whether an unknown file is a log. If so, begin to follow it, and return True.
+
+        The result is also False if the decision must wait, because the file may still be growing.
+        """
         held = self._held.get(key)
         if held is not None and held == (stat.st_size, stat.st_mtime_ns, held[2], self._generation[held[2]]):
             return False
