@@ -150,6 +150,8 @@ def graph_findings(counts: PairCounts) -> tuple[Finding, ...]:
 def _weakest_cut(N: Float64) -> tuple[float, list[int]]:
     """Find the weakest cut along the order of the Fiedler vector: the cut with the smallest conductance.
 
+    `N`, float64[K, K], has the number of votes of each pair of models.
+
     Returns:
         The conductance of the cut, and the codes of the models on its smaller side.
     """

@@ -77,7 +77,19 @@ def _registered(connection: Connection, names: set[str]) -> set[str]:
 def _admit(
     connection: Connection, names: NameDictionary, fresh: set[str], quota: int, decoded: DecodedBatch, rows: list[int]
 ) -> list[int]:
-    """Store the new names within the quota, and how many there are. Return the rows of the votes beyond the quota."""
+    """Store the new names within the quota and their number, and find the votes on names beyond the quota.
+
+    Args:
+        connection: the transaction.
+        names: the store's dictionary.
+        fresh: the new model names in the batch.
+        quota: largest number of new model names of a partition in an hour of append time.
+        decoded: the batch.
+        rows: rows of the votes on a new name, ascending.
+
+    Returns:
+        The rows of the votes beyond the quota.
+    """
     votes, admitted, over = decoded.votes, set[str](), list[int]()
     counts = {part: _read_count(connection, part) for part in {int(votes.partition[row]) for row in rows}}
     for row in rows:

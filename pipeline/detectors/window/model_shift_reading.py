@@ -137,7 +137,11 @@ def read_strata(excess: Float64, information: Float64, before: tuple[float, floa
 
 
 def _weakest_networks(excess: Float64, information: Float64) -> tuple[float, float]:
-    """Return the sums of excess and information over the groups of networks, without the six with most excess."""
+    """Return the sums of excess and information over the groups of networks, without the six with most excess.
+
+    Args:
+        excess, information: float64, the numbers of each stratum, beginning with the NETWORK_GROUPS groups.
+    """
     rest = np.argsort(-excess, kind="stable")[_LEFT_OUT:NETWORK_GROUPS]
     return float(excess[rest].sum()), float(information[rest].sum())
 
