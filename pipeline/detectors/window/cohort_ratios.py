@@ -18,8 +18,8 @@ ALL_VOTES = np.repeat(
     [0.15 / len(_WINS), 0.5 / len(_WINS), 0.35 / len(_LOSSES)], [len(_WINS), len(_WINS), len(_LOSSES)]
 )
 DECIDED_VOTES = np.repeat([1 / len(_WINS), 1e-300], [len(_WINS), SHIFTS - len(_WINS)])
-"""Weights of the SHIFTS alternatives. Only the test for too many wins among the decided votes has weight. In ALL_VOTES,
-all three tests have weight."""
+"""Weights of the SHIFTS alternatives for cohorts whose ties are not tested. Only the test for too many wins among the
+decided votes has weight. In ALL_VOTES, all three tests have weight."""
 
 
 def log_ratios(table: Float64, shift: Float64, least_ties: Float64, most_ties: Float64) -> Int64:
