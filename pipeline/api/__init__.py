@@ -13,6 +13,7 @@ JavaScript and load nothing from other hosts.
     costly_work.py         runs costly requests in a thread pool
     login_guard.py         refuses clients that have sent too many invalid tokens
     response_cache.py      caches responses in memory
+    cached_response.py     a cached response, how it is compressed and sent
     change_token.py        reads a value that changes whenever the store changes, for the cache
     cache_policies.py      defines headers that say how long a response may be cached
     request_params.py      reads parameters of requests: limits, cursors, ids, formats

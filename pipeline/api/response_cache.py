@@ -15,18 +15,14 @@ clients.
 """
 
 import asyncio
-import gzip
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
-from hashlib import blake2b
 from typing import Any
 
 from cachetools import FIFOCache, LRUCache
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pipeline.api.cached_response import CachedResponse, pack, send_response, without_body
 from pipeline.api.change_token import ChangeToken
 from pipeline.api.page_sessions import COOKIE_NAMES
 from pipeline.api.request_params import format_from_accept
@@ -37,48 +33,11 @@ BUDGET = 64 << 20
 
 It suffices for some hundreds of snapshots, since all forms of a board of 200 models take about 100 KB."""
 
-# Smaller than a packet: compressing it saves nothing.
-_WORTH_COMPRESSING = 1_400
 _LONG = 64 << 10
 # A larger bundle or export is not cached.
 _LARGEST = 4 << 20
 
 Key = tuple[str, bytes, str]
-Header = tuple[bytes, bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class CachedResponse:
-    """A cached response, and the condition under which it is valid.
-
-    Attributes:
-        status: HTTP status.
-        headers: all headers except content-length, content-encoding and etag.
-        body: the body without compression.
-        packed: the body compressed with gzip; None if compression saves too little.
-        digest: digest of the body, from which the ETag of each encoding is made.
-        token: value of the change token for which the response is valid. None if the response is always valid.
-        personal: whether the response varies by `authorization` or `cookie`, so that operators need another response.
-        published: whether `token` is only the part of the change token that a publication changes.
-    """
-
-    status: int
-    headers: tuple[Header, ...]
-    body: bytes
-    packed: bytes | None
-    digest: bytes
-    token: Any
-    personal: bool = False
-    published: bool = False
-
-    def etag(self, packed: bool) -> bytes:
-        """Return the ETag of the compressed body if `packed` is true, else the ETag of the body without compression."""
-        return b'"%s%s"' % (self.digest, b"-gzip" if packed else b"")
-
-    @property
-    def size(self) -> int:
-        """An estimate of the memory that the response takes, in bytes."""
-        return len(self.body) + len(self.packed or b"") + 1_000
 
 
 class ResponseCache:
@@ -118,13 +77,13 @@ class ResponseCache:
         if response is not None and not await self._valid(response):
             response = None
         if _has_credentials(request_headers) and (response is None or response.personal):
-            own = _without_body(send) if scope["method"] == "HEAD" else send
+            own = without_body(send) if scope["method"] == "HEAD" else send
             await self._app({**scope, "method": "GET"}, receive, own)
             return
         if response is None:
             response = await self._shared(key, scope, receive, send)
         if response is not None:  # else it has been sent already
-            await _send(response, request_headers, scope["method"] == "HEAD", send)
+            await send_response(response, request_headers, scope["method"] == "HEAD", send)
 
     async def _valid(self, response: CachedResponse) -> bool:
         return response.token is None or response.token == await self._current(response.published)
@@ -233,18 +192,11 @@ class _Recorder:
         vary = dict(self._start["headers"]).get(b"vary")
         headers.append((b"vary", b"Accept-Encoding" + (b", " + vary if vary else b"")))
         # A long body would keep every other request waiting; for a short one a thread costs more than it saves.
-        digest, packed = await asyncio.to_thread(_pack, body) if len(body) > _LONG else _pack(body)
+        digest, packed = await asyncio.to_thread(pack, body) if len(body) > _LONG else pack(body)
         status = self._start["status"]
         token = None if self._immutable else published if self._published else token
         personal = vary is not None and any(name in vary.lower() for name in (b"authorization", b"cookie"))
         return CachedResponse(status, tuple(headers), body, packed, digest, token, personal, self._published)
-
-
-def _pack(body: bytes) -> tuple[bytes, bytes | None]:
-    """Return the digest and the gzip of a body; None instead of the gzip if it saves too little."""
-    digest = blake2b(body, digest_size=16).hexdigest().encode()
-    packed = gzip.compress(body, 6, mtime=0) if len(body) > _WORTH_COMPRESSING else None
-    return digest, packed if packed is not None and len(packed) < 0.9 * len(body) else None
 
 
 def _has_credentials(request_headers: dict[bytes, bytes]) -> bool:
@@ -253,48 +205,6 @@ def _has_credentials(request_headers: dict[bytes, bytes]) -> bool:
     return b"authorization" in request_headers or any(name in cookies for name in COOKIE_NAMES)
 
 
-@lru_cache(maxsize=256)
-def _accepts_gzip(accepted: bytes) -> bool:
-    """Return whether an Accept-Encoding header names gzip, and not with q=0."""
-    for part in accepted.decode("latin-1").lower().split(","):
-        coding, *parameters = (one.replace(" ", "") for one in part.split(";"))
-        if coding == "gzip":
-            return not any(re.fullmatch(r"q=0(\.0*)?", one) for one in parameters)
-    return False
-
-
-def _is_current(etag: bytes, given: bytes | None) -> bool:
-    """Return whether If-None-Match names this ETag, as a strong or as a weak ETag."""
-    if given is None:
-        return False
-    return any(one.strip().removeprefix(b"W/") in (etag, b"*") for one in given.split(b","))
-
-
-def _without_body(send: Send) -> Send:
-    async def stripped(message: Message) -> None:
-        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
-
-    return stripped
-
-
-async def _send(response: CachedResponse, request_headers: dict[bytes, bytes], bodiless: bool, send: Send) -> None:
-    packed = response.packed is not None and _accepts_gzip(request_headers.get(b"accept-encoding", b""))
-    etag = response.etag(packed)
-    headers = [*response.headers, (b"etag", etag)]
-    if _is_current(etag, request_headers.get(b"if-none-match")):
-        await send({"type": "http.response.start", "status": _NOT_MODIFIED, "headers": headers})
-        await send({"type": "http.response.body", "body": b""})
-        return
-    body = response.body
-    if packed and response.packed is not None:
-        body = response.packed
-        headers.append((b"content-encoding", b"gzip"))
-    headers.append((b"content-length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if bodiless else body})
-
-
-_NOT_MODIFIED = 304
 _CACHEABLE_STATUSES = frozenset({200, 307})
 _CACHEABLE_METHODS = frozenset({"GET", "HEAD"})
 _REQUEST_HEADERS = frozenset({b"accept", b"accept-encoding", b"authorization", b"cookie", b"if-none-match"})

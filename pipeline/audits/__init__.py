@@ -21,6 +21,7 @@ An audit examines the whole board, is slower than a detector, and is a pure func
     task_mix          tests whether the order of models depends on a change of tasks over time
     second_opinion    measures the rank agreement with another board
     facts             computes facts about a provider, each with definition, source and uncertainty
+    removal_facts     computes facts about removed models, models that were not shown, and refused registry events
     share_facts       computes a provider's share of the votes, compared with the declared policy
     finding           defines the result of an audit: an irregularity, with a p-value and an e-value if it was tested
     top_churn         tests whether the first place changed more often than the intervals allow

@@ -71,9 +71,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.detectors.window import cohort_baseline as baseline
+from pipeline.detectors.window.cohort_counts import with_episode, with_own_ties
 from pipeline.detectors.window.cohort_keys import SEPARATOR, VERBS, cells_to_follow, stems, without_weakest
 from pipeline.detectors.window.cohort_ratios import ALL_VOTES, DECIDED_VOTES, SHIFTS, log_ratios
-from pipeline.evidence import alert_policy, to_log_units
+from pipeline.evidence import alert_policy
 from pipeline.evidence.e_detectors import LOG_ZERO, log_mixture, shiryaev_roberts
 from pipeline.evidence.fixed_point import from_log_units
 from pipeline.evidence.keyed_state import KEY, KeyedColumns, add_keys
@@ -102,8 +103,6 @@ _KINDS = {
     "prompt": _Kind(1.0, 0.0, 0.25, DECIDED_VOTES),
 }
 _QUIET_FOR = 12
-# Below M = 50 the counts shown to people restart.
-_IDLE = to_log_units(np.log(np.array([50.0])))[0]
 
 _NEW_KEY: dict[str, Any] = {
     **alert_policy.NO_ALERT,
@@ -249,9 +248,9 @@ def _update(
     if keys:
         both = np.stack([table[follow], baseline.swapped(table[follow])], axis=1).reshape(-1, 5)
         columns = _step(kind, keys, both, columns, at, base, known)
-    columns = _with_episode(columns, at, both, start)
+    columns = with_episode(columns, at, both, start)
     if len(rows) and kind != "prompt":
-        columns = _with_own_ties(columns, at, both)
+        columns = with_own_ties(columns, at, both)
         known = baseline.learn_ties(known, names, table)
     return {kind: columns, single: now, groups: known}
 
@@ -293,41 +292,3 @@ def _step(
     mixed[at] = log_mixture(log_m[at], _KINDS[kind].weights)
     steps[at] += 1
     return columns | {"log_m": log_m, "mixed": mixed, "steps": steps}
-
-
-def _with_episode(columns: KeyedColumns, at: Int64, table: Float64, start: int) -> KeyedColumns:
-    """Add a window to the counts that an alert shows; a key's counts restart when its evidence is near zero.
-
-    Args:
-        columns: the state of the kind of cohort, one row for each key.
-        at: int64[r], the row of each key that has votes in the window.
-        table: float64[r, 5], the counts of these keys in the window, as `table_of` returns them.
-        start: start of the window in microseconds since 1970 UTC.
-    """
-    begin = (columns["votes"] == 0) | (columns["mixed"] < _IDLE)
-    after = {"since": np.where(begin, start, columns["since"])}
-    for name in ("votes", "won", "lost", "expected"):
-        after[name] = columns[name] * ~begin
-    if len(at):
-        won, lost = table[:, baseline.WON], table[:, baseline.LOST]
-        after["votes"][at] += table[:, baseline.N]
-        after["won"][at] += won
-        after["lost"][at] += lost
-        after["expected"][at] += (won + lost) * baseline.decided_share(table)
-    return columns | after
-
-
-def _with_own_ties(columns: KeyedColumns, at: Int64, table: Float64) -> KeyedColumns:
-    """Add a window's votes to the columns `own_votes` and `own_ties`, whose earlier votes count less in each window.
-
-    They have, for each key, the number of votes and of ties of the cohort on the key's model.
-
-    Args:
-        columns: the state of the kind of cohort, one row for each key.
-        at: int64[r], the row of each key that has votes in the window.
-        table: float64[r, 5], the counts of these keys in the window, as `table_of` returns them.
-    """
-    votes, ties = columns["own_votes"] * baseline.KEPT, columns["own_ties"] * baseline.KEPT
-    votes[at] += table[:, baseline.N]
-    ties[at] += table[:, baseline.N] - table[:, baseline.WON] - table[:, baseline.LOST]
-    return columns | {"own_votes": votes, "own_ties": ties}

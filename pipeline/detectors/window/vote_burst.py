@@ -46,6 +46,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.detectors.window.learned_shares import KEPT, concentration, learn_shares, learn_spread, learned_shares
 from pipeline.detectors.window.sampling_bounds import TOLERANCE, other_rule
 from pipeline.evidence import LOG_UNIT, alert_policy, count_likelihoods
 from pipeline.evidence.e_detectors import LOG_ZERO, log_mixture, shiryaev_roberts
@@ -64,18 +65,9 @@ _OF_BOARD = ("board", "spread", "sittings")
 _DIRECTION = "more than its share"
 _APPEARANCES, _CHOSEN = MEASURES.index("appearances"), MEASURES.index("chosen")
 
-# A learned share is used after a day and so many votes; it loses half of its weight in two weeks.
-_LEAST_WINDOWS, _LEAST_VOTES = 288, 2_000
-_KEPT = 0.5 ** (1 / (14 * 288))
-# Votes of the overall share that are mixed into that of an hour of the day.
-_SHRINK = 500.0
-# The least expected share of a network: one busy voter of a small one is no burst.
-_LEAST_NETWORK = 0.01
 _MOST_NETWORKS = 1_000
-# Least and largest spread of a share: 1/k with k at most 2,000 and at least 20.
-_SPREAD = (1 / 2_000, 1 / 20)
-# Windows: an hour of quiet ends an alert; after a week an open alert is the new normal and is learned.
-_QUIET_FOR, _NEW_NORMAL = 12, 7 * 288
+# Windows: an hour of quiet ends an alert.
+_QUIET_FOR = 12
 # Below M = 50 the counts shown to people restart.
 _IDLE = int(np.log(50.0) / LOG_UNIT)
 
@@ -110,8 +102,8 @@ class VoteBurst:
         state, ended = (state, []) if "sittings" in state else self._without_networks(state, window)
         hour = int(window.start // HOUR % 24)
         arrivals, from_networks = window.arrivals_by_network()
-        board = state.get("board", np.zeros(24)) * _KEPT
-        spread = state.get("spread", np.zeros((3, 2))) * _KEPT
+        board = state.get("board", np.zeros(24)) * KEPT
+        spread = state.get("spread", np.zeros((3, 2))) * KEPT
         counted = _counts_and_shares(window, context) | {
             f"network:{network}": [number, np.nan] for network, number in from_networks.items()
         }
@@ -123,7 +115,7 @@ class VoteBurst:
         count, share = np.zeros(len(kind)), np.full(len(kind), np.nan)
         count[rows], share[rows] = np.array(list(counted.values())).reshape(-1, 2).T
         total = np.where(kind == 2, arrivals, window.accepted)
-        learned, estimated = _learned_shares(columns, hour, kind, spread)
+        learned, estimated = learned_shares(columns, hour, kind, spread)
         tested = np.where(np.isnan(share), np.isfinite(learned), share > 0) & (context.steady | (kind == 2))
         tested &= total > 0
         ratio = _ratios(count, total, share, learned, spread[kind], tested)
@@ -142,8 +134,8 @@ class VoteBurst:
         expected = np.where(np.isnan(share), learned, share) * total
         _add_to_episode(columns, count, np.nan_to_num(expected), mixed, window.start)
         signals = self._signals(window, columns, decision, log_e, count, expected, total)
-        _learn(columns, count, total, hour)
-        spread = _spread(spread, count, total, estimated, kind, columns["level"] == 0)
+        learn_shares(columns, count, total, hour)
+        spread = learn_spread(spread, count, total, estimated, kind, columns["level"] == 0)
         board[hour] += arrivals
         return {**_pruned(columns, kind), "board": board, "spread": spread, "sittings": np.ones(1)}, ended + signals
 
@@ -238,38 +230,6 @@ def _add_to_episode(columns: KeyedColumns, x: Float64, expected: Float64, mixed:
         columns[name] = np.where(begins, 0, columns[name]) + more
 
 
-def _learned_shares(columns: KeyedColumns, hour: int, kind: Int64, spread: Float64) -> tuple[Float64, Float64]:
-    """Compute the learned share of each of k keys at an hour of the day.
-
-    Args:
-        columns: the state, one row for each key.
-        hour: the hour of the day, from 0 to 23.
-        kind: int64[k], the kind of each key: 0 for models, 1 for providers, 2 for networks.
-        spread: the sums by kind that `_spread` returns.
-
-    Returns:
-        Two arrays, float64[k] each: an upper bound of the share, NaN without enough data; and the estimate.
-    """
-    hits, seen = columns["hits"], columns["seen"]
-    total = seen.sum(axis=1)
-    overall = hits.sum(axis=1) / np.maximum(total, 1)
-    weight = np.maximum(seen[:, hour] + _SHRINK, 1)
-    share = (hits[:, hour] + _SHRINK * overall) / weight
-    windows = np.maximum(columns["windows"], 1)
-    inflation = 1 + total / windows * _concentration(spread)[kind]
-    error = np.sqrt((share * weight + 1) * inflation) / weight
-    upper = np.minimum(share + 2 * error, 0.95)
-    upper = np.where(kind == 2, np.maximum(upper, _LEAST_NETWORK), upper)
-    ready = (columns["windows"] >= _LEAST_WINDOWS) & (total >= _LEAST_VOTES)
-    ready |= (kind == 2) & (total >= _LEAST_VOTES)  # a new network has no shares to learn from, only the board's votes
-    return np.where(ready, upper, np.nan), share
-
-
-def _concentration(spread: Float64) -> Float64:
-    """Return 1/k for each kind of key, limited to _SPREAD. 1/k is the quotient of the two sums in `spread`."""
-    return np.clip(spread[..., 0] / np.maximum(spread[..., 1], 1), *_SPREAD)
-
-
 def _ratios(x: Float64, n: Int64, declared: Float64, learned: Float64, spread: Float64, tested: Bool) -> Int64:
     """Return int64[k, 5], ln L_ρ of each of k keys for the five ρ of the module docstring, in units of 2⁻²⁰ nats.
 
@@ -286,52 +246,11 @@ def _ratios(x: Float64, n: Int64, declared: Float64, learned: Float64, spread: F
     ratio = np.zeros((len(x), len(_RATIOS)), dtype=np.int64)
     share = np.minimum(declared[fixed], 0.95)
     ratio[fixed] = count_likelihoods.binomial(x[fixed, None], n[fixed, None], share[:, None], _RATIOS)
-    k = 1 / _concentration(spread[loose])
+    k = 1 / concentration(spread[loose])
     ratio[loose] = count_likelihoods.overdispersed_binomial(
         x[loose, None], n[loose, None], learned[loose, None], _RATIOS, k[:, None]
     )
     return ratio
-
-
-def _learn(columns: KeyedColumns, x: Float64, n: Int64, hour: int) -> None:
-    """Add a window to the learned shares, except of keys with an alert that is open for at most _NEW_NORMAL windows.
-
-    Args:
-        columns: the state, one row for each of k keys; changed in place.
-        x: float64[k], count of each key in the window.
-        n: int64[k], number of votes (of sittings, for a network) of which `x` is a part.
-        hour: the hour of the day, from 0 to 23.
-    """
-    alerted = columns["level"] > 0
-    columns["stood"] = np.where(alerted, columns["stood"] + 1, 0)
-    learns = ~alerted | (columns["stood"] > _NEW_NORMAL)
-    for name, more in (("hits", x), ("seen", n)):
-        kept = columns[name] * _KEPT
-        kept[:, hour] += np.where(learns, more, 0)
-        columns[name] = kept
-    columns["windows"] = columns["windows"] + (learns & (n > 0))
-
-
-def _spread(spread: Float64, x: Float64, n: Int64, share: Float64, kind: Int64, quiet: Bool) -> Float64:
-    """Return `spread` with a window added: float64[3, 2], sums by kind of key, over the keys without an alert.
-
-    The first column is the sum of (x − μ)²/μ − 1, where μ = share · n is the expected count. The second column is the
-    sum of n. A key with μ below 1 is left out.
-
-    Args:
-        spread: the sums before the window; not changed.
-        x, n: the counts of each of k keys, as for `_learn`.
-        share: float64[k], estimated share.
-        kind: int64[k], kind of key, from 0 to 2.
-        quiet: bool[k], true for a key without an alert.
-    """
-    after = spread.copy()
-    for one in range(3):
-        rows = quiet & (kind == one) & (share * n >= 1)
-        if rows.any():
-            mean = share[rows] * n[rows]
-            after[one] += ((x[rows] - mean) ** 2 / mean - 1).sum(), n[rows].sum()
-    return after
 
 
 def _pruned(columns: KeyedColumns, kind: Int64) -> KeyedColumns:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from pipeline.audits import facts, policy, share_facts
+from pipeline.audits import facts, policy, removal_facts, share_facts
 from pipeline.audits.finding import Finding
 from pipeline.errors import BadCounts, Usage
 from pipeline.jobs.audits.audit_input import AuditInput, read_audit_input
@@ -119,9 +119,9 @@ def _facts(name: str, given: AuditInput, sources: facts.FactSources) -> tuple[fa
         *facts.claim_facts(
             (one for one in checked_claims(given) if given.state.provider_of(one.model) == name), sources
         ),
-        *facts.removal_facts(name, given.state, removed, fallen, sources),
-        facts.pause_fact(name, given.state, {model: pause.what for model, pause in paused.items()}, sources),
-        *facts.contradiction_facts(
+        *removal_facts.removal_facts(name, given.state, removed, fallen, sources),
+        removal_facts.pause_fact(name, given.state, {model: pause.what for model, pause in paused.items()}, sources),
+        *removal_facts.contradiction_facts(
             name, (one for one in given.registry.contradictions if _about(name, one, given)), sources
         ),
     )

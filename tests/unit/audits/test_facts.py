@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.audits import facts, share_facts
+from pipeline.audits import facts, removal_facts, share_facts
 from pipeline.audits.claims import ClaimCheck, Score
 from pipeline.audits.model_releases import VariantScore, releases
 from pipeline.audits.sampling import DailyAppearances, ledger
@@ -141,7 +141,7 @@ def test_a_share_is_a_count_and_an_estimate_of_how_the_board_draws() -> None:
 
 def test_what_left_the_board_is_told_by_how_it_left() -> None:
     removed = {"ant-v1": "deprecated without a notice", "bee": "deprecated without a notice"}
-    found = by_name(facts.removal_facts("acme", STATE, removed, {"ant-v3": "ant-v3 had 2 votes"}, SOURCES))
+    found = by_name(removal_facts.removal_facts("acme", STATE, removed, {"ant-v3": "ant-v3 had 2 votes"}, SOURCES))
     assert [(f.value, f.detail) for f in found.values()] == [
         (1, ("ant-v2",)),
         (1, ("ant-v1: deprecated without a notice",)),
@@ -151,13 +151,13 @@ def test_what_left_the_board_is_told_by_how_it_left() -> None:
 
 def test_a_pause_is_told_of_the_provider_whose_model_it_is() -> None:
     paused = {"ant-v1": "0 votes in 80 days", "bee": "0 votes in 90 days"}
-    assert facts.pause_fact("acme", STATE, paused, SOURCES).detail == ("ant-v1: 0 votes in 80 days",)
-    assert facts.pause_fact("acme", STATE, {}, SOURCES).value == 0
+    assert removal_facts.pause_fact("acme", STATE, paused, SOURCES).detail == ("ant-v1: 0 votes in 80 days",)
+    assert removal_facts.pause_fact("acme", STATE, {}, SOURCES).value == 0
 
 
 def test_what_somebody_tried_to_say_is_told() -> None:
     registry = Registry([*EVENTS, retracted(7, "ant-v1")])
-    (found,) = facts.contradiction_facts("acme", registry.contradictions, SOURCES)
+    (found,) = removal_facts.contradiction_facts("acme", registry.contradictions, SOURCES)
     assert (found.value, found.unit) == (1, "events")
     assert "retracted_after_release: expected a model under test, got ant-v1" in found.detail[0]
 
