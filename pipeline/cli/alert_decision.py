@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.cli.app import emit_or_print, out
 from pipeline.cli.exclusion_prompt import confirm, is_done, next_refresh_lines, show_preview
-from pipeline.jobs import moderation
+from pipeline.jobs import moderation, moderation_targets
 from pipeline.store import Store
 from pipeline.store.alerting import alert_queries, operators_log
 
@@ -38,7 +38,7 @@ def decide(
     with opened.read() as connection:  # an unknown or ambiguous id is refused before any change
         given = list(dict.fromkeys(one if ":" in one else alert_queries.resolve_id(connection, one) for one in names))
         if action in {"exclude", "restore"}:
-            changed = [target for one in given for target in moderation.targets_of(connection, action, one)]
+            changed = [target for one in given for target in moderation_targets.targets_of(connection, action, one)]
             if not as_json:
                 show_preview(connection, action, ", ".join(given), list(dict.fromkeys(changed)))
     if action in {"exclude", "restore"}:
@@ -48,7 +48,7 @@ def decide(
         for one in given:
             if action in moderation.ALERT_SCOPES:
                 results.append(moderation.change_alert_state(connection, one, action, who, reason, hours))
-            elif not is_done(results, partial(moderation.targets_of, connection, action, one)):
+            elif not is_done(results, partial(moderation_targets.targets_of, connection, action, one)):
                 results.append(moderation.change_exclusion(connection, action, one, who, reason))
         later = next_refresh_lines(connection) if action in {"resolve", "reopen"} else []
     text = "\n".join([*(one["done"] for one in results), *later])

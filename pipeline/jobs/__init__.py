@@ -10,6 +10,7 @@ custody/            verifies, audits and backs up the ledger; retracts and erase
 audits/             runs the audits of a sweep, and builds the page of a provider
 restoration.py      restores a backup of a store
 moderation.py       applies decisions of people about alerts and votes
+moderation_targets.py  finds the voters and votes that a decision is about
 incident_decisions.py  applies decisions of people about a whole incident
 incident_accounts.py   lists the accounts of an incident, what its alerts say about each, and whether the votes of each
                        count

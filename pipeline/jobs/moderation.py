@@ -12,14 +12,13 @@ from sqlalchemy.engine import Connection
 
 from pipeline import settings as configuration
 from pipeline.errors import Usage
+from pipeline.jobs.moderation_targets import active_targets, find_targets
 from pipeline.jobs.refresh.board_method import stated_method
 from pipeline.open_store import now
-from pipeline.store.alerting import alert_lifecycle, alert_queries, operators_log, voter_record
+from pipeline.store.alerting import alert_lifecycle, operators_log
 from pipeline.store.alerting.operators_log import Operator
 from pipeline.store.boards import exclusion_effect, exclusion_list, snapshots, voter_labels
 from pipeline.store.boards.exclusion_effect import ExclusionTarget, NextRefresh
-from pipeline.store.votes import ingest
-from pipeline.store.votes.vote_selections import VoteSelection
 from pipeline.vocabulary.method_rules import rule_mask
 
 # The longest snooze: a year.
@@ -139,8 +138,8 @@ def change_exclusion(
         UnknownAlert: no alert has this id.
         Usage: the target is invalid or does not exist, the alert names no votes, or the reason is missing.
     """
-    targets, alert_id = _targets(connection, action, target)
-    expected, active = expected_exclusions(connection), _active(connection)
+    targets, alert_id = find_targets(connection, action, target)
+    expected, active = expected_exclusions(connection), active_targets(connection)
     why = voter_labels.without_codenames(connection, reason, alert_id)
     for kind, subject in targets:
         exclusion_list.add_entry(connection, action, kind, subject, why, operator.name, now(), alert_id)
@@ -182,7 +181,7 @@ def change_exclusions(
     Returns:
         The numbers of votes that go into and out of the defended view at the next refresh.
     """
-    expected, active = expected_exclusions(connection), _active(connection)
+    expected, active = expected_exclusions(connection), active_targets(connection)
     shown = {one: _public_target(connection, one, alert_id) for one, alert_id in targets}
     reason = voter_labels.without_codenames(connection, reason)
     for (kind, subject), alert_id in targets:
@@ -210,19 +209,6 @@ def _public_target(connection: Connection, target: ExclusionTarget, alert_id: st
     return f"{kind}:{voter_labels.label_of(connection, subject, alert_id) if kind == 'voter' else subject}"
 
 
-def targets_of(connection: Connection, action: str, target: str) -> list[ExclusionTarget]:
-    """Return the voters and votes that an exclusion or its undoing would change, as pairs (kind, target).
-
-    Nothing is changed. `action` is `exclude` or `restore`. `target` is as for `change_exclusion`: the id of an alert,
-    voter:PSEUDONYM, vote:ID, or votes:from=TIME,to=TIME[,…].
-
-    Raises:
-        UnknownAlert: no alert has this id.
-        Usage: the target is invalid or does not exist, the alert names no votes, or there is nothing to restore.
-    """
-    return _targets(connection, action, target)[0]
-
-
 def expected_exclusions(connection: Connection, resolved: Collection[str] = ()) -> frozenset[ExclusionTarget]:
     """Return the exclusions that a refresh would use now if the alerts with the ids `resolved` were resolved."""
     auto_voter = configuration.load().auto_voter
@@ -235,10 +221,6 @@ def _left_out(connection: Connection) -> int:
     return 0 if newest is None else rule_mask(stated_method(newest.body).rules)
 
 
-def _active(connection: Connection) -> set[ExclusionTarget]:
-    return {(one.kind, one.target) for one in exclusion_list.read_active(connection)}
-
-
 def _kept(connection: Connection, alert_id: str, action: str) -> str:
     """Return a clause about exclusions that people made and that stay when an alert is resolved; "" for none."""
     active = exclusion_list.read_active_of_alert(connection, alert_id) if action == "resolve" else []
@@ -247,59 +229,3 @@ def _kept(connection: Connection, alert_id: str, action: str) -> str:
         return ""
     names = ", ".join(sorted({one.name for one in by_people}))
     return f"; what {names} excluded stays excluded: `integrity alerts restore {alert_id}` undoes it"
-
-
-def _targets(connection: Connection, action: str, target: str) -> tuple[list[ExclusionTarget], str | None]:
-    """Return what to exclude or restore, and the id of the alert that `target` names; None for a vote or voter."""
-    kind, sign, subject = target.partition(":")
-    if sign:
-        if kind == "votes":
-            subject = str(VoteSelection.parse(subject))
-        _expect_target(connection, action, kind, subject)
-        return [(kind, subject)], None
-    found = alert_queries.find_alert(connection, target)
-    if action == "restore":
-        excluded = [(e.kind, e.target) for e in exclusion_list.read_active_of_alert(connection, target)]
-        if not excluded:
-            raise Usage(f"alert {target}: none of its votes are excluded; `integrity alerts exclusions` lists what is")
-        return excluded, target
-    if found["subject"]["kind"] == "voter":
-        return [("voter", found["subject"]["id"])], target
-    members = alert_queries.group_members(connection, target)
-    if members:
-        return [("voter", voter) for voter in members], target
-    selection = str(alert_queries.select_votes(found))
-    _expect_target(connection, action, "votes", selection)
-    return [("votes", selection)], target
-
-
-def _expect_target(connection: Connection, action: str, kind: str, subject: str) -> None:
-    """Check that a target exists, and that a restore would change something.
-
-    A voter who is not excluded may be restored too: the policy then never excludes this voter.
-
-    Args:
-        connection: reads the store.
-        action: "exclude" or "restore".
-        kind, subject: the target, such as "voter" and a pseudonym.
-
-    Raises:
-        Usage: there is no such target, or a restore would change nothing. The message names the target.
-    """
-    exclusion_list.expect_kind(action, kind)
-    if kind == "voter":
-        voter = exclusion_list.parse_voter(subject)
-        if not (voter_record.has_voter(connection, voter) or exclusion_list.has_entry(connection, kind, subject)):
-            raise Usage(
-                f"expected the pseudonym of a voter with stored votes, got {subject!r}: "
-                "`integrity pseudonym VOTER_ID` gives it"
-            )
-        return
-    if kind == "vote":
-        ingest.expect_stored(connection, subject)
-    if action == "restore" and (kind, subject) not in _active(connection):
-        raise Usage(f"expected an exclusion in force, got {kind}:{subject}: `integrity alerts exclusions` lists them")
-    if kind == "votes" and action == "exclude":
-        selected = voter_record.count_selected(connection, VoteSelection.parse(subject))["votes"]
-        if not selected:
-            raise Usage(f"expected a selection of at least one counted vote, got none for votes:{subject}")

@@ -29,6 +29,7 @@ gc_tuning.py          sets the garbage collector's thresholds of a worker
 battle_reader.py      reads the topic of issued battles into the store
 registry_reader.py    reads the registry topic into the store
 window_monitor.py     closes windows and runs the window detectors
+merged_watermark.py   merges the watermarks of all partitions
 text_checks.py        computes fields from the texts of a battle when it is published
 text_reading.py       builds the functions with which a command checks the texts of records
 near_prompts.py       computes one hash for copies and near copies of a prompt

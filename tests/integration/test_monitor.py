@@ -21,8 +21,9 @@ from pipeline.store import Store
 from pipeline.store.alerting import alert_queries
 from pipeline.store.db import leases, schema
 from pipeline.store.votes import closed_windows, detector_states, partitions
+from pipeline.stream.merged_watermark import merged_watermark
 from pipeline.stream.source import FileSource
-from pipeline.stream.window_monitor import Monitor, merged_watermark
+from pipeline.stream.window_monitor import Monitor
 from pipeline.stream.worker import Worker
 
 OPTIONS = Settings(voter_key="22" * 32, lease_seconds=1.0)

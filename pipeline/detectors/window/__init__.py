@@ -15,6 +15,7 @@ model_shift_ratios   computes the likelihood ratios of a change of a model
 model_shift_reading  decides which kinds of voters see a change
 sampling_skew        finds models that are not sampled as the policy declares
 learned_shares       learns shares of the votes where none is declared, for vote_burst
+declared_shares      computes the shares that sampling_skew expects by the policy
 sampling_bounds      computes how far a share of votes may be from its declared share
 silent_deprecation   finds a declared model that stopped appearing
 unknown_model        finds votes on a model that is not in the registry

@@ -46,12 +46,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.detectors.window.sampling_bounds import other_rule, tolerance
+from pipeline.detectors.window.declared_shares import DeclaredShares, declared_shares
+from pipeline.detectors.window.sampling_bounds import tolerance
 from pipeline.evidence import alert_policy, bayes_factors
 from pipeline.evidence.e_detectors import LOG_ZERO, MAX_LOG_M
 from pipeline.evidence.fixed_point import from_log_units
 from pipeline.evidence.keyed_state import KEY, KeyedColumns, add_keys
-from pipeline.registry import RegistryState
 from pipeline.scoring.detector_contracts import WindowContext, WindowState
 from pipeline.scoring.signals import ALPHA, AlertSignal, ClearedSignal, Signal, SubjectKind
 from pipeline.scoring.window import MEASURES, Window
@@ -81,23 +81,6 @@ _NEW_KEY: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class _DeclaredShares:
-    """Expected share of the votes of each model, by the usual rule and by the other rule of `sampling_bounds`.
-
-    Attributes:
-        since: when the shares came into force, in microseconds since 1970 UTC.
-        theta: model → number of its group, and its expected share of the group's votes by the usual rule.
-        other: model → its expected share of the group's votes by the other rule.
-        source: where the shares are declared, as text for people.
-    """
-
-    since: int
-    theta: Mapping[str, tuple[int, float]]
-    other: Mapping[str, float]
-    source: str
-
-
-@dataclass(frozen=True)
 class SamplingSkew:
     """Detects that models are not sampled as the policy declares. The module docstring has formula and error rates."""
 
@@ -108,7 +91,7 @@ class SamplingSkew:
 
         Nothing is tested without votes or declared shares.
         """
-        declared = _declared_shares(context.registry)
+        declared = declared_shares(context.registry)
         if declared is None:
             return state, []
         since = state.get("since", np.full(1, np.iinfo(np.int64).min))
@@ -126,7 +109,7 @@ class SamplingSkew:
         return columns | {"since": since, "issued": issued}, signals
 
     def _begin_policy(
-        self, columns: KeyedColumns, declared: _DeclaredShares, window: Window
+        self, columns: KeyedColumns, declared: DeclaredShares, window: Window
     ) -> tuple[KeyedColumns, list[Signal]]:
         """Store the Bayes factors of the previous policy, clear its alerts, and store the shares of the new policy."""
         signals: list[Signal] = []
@@ -154,7 +137,7 @@ class SamplingSkew:
         }, signals
 
     def _count(
-        self, columns: KeyedColumns, window: Window, context: WindowContext, declared: _DeclaredShares
+        self, columns: KeyedColumns, window: Window, context: WindowContext, declared: DeclaredShares
     ) -> tuple[KeyedColumns, list[Signal]]:
         models, appearances, counted = _counts(window)
         columns, rows = add_keys(columns, models, _NEW_KEY)
@@ -177,7 +160,7 @@ class SamplingSkew:
         return columns | {"chosen": chosen, "unlisted": unlisted}, signals
 
     def _test(
-        self, columns: KeyedColumns, window: Window, declared: _DeclaredShares
+        self, columns: KeyedColumns, window: Window, declared: DeclaredShares
     ) -> tuple[KeyedColumns, list[Signal]]:
         log_e = _factors(columns)
         joint = columns[KEY] == _JOINT
@@ -200,7 +183,7 @@ class SamplingSkew:
         return columns | after, signals
 
     def _alert(
-        self, columns: KeyedColumns, i: int, log_e: int, votes: Float64, window: Window, declared: _DeclaredShares
+        self, columns: KeyedColumns, i: int, log_e: int, votes: Float64, window: Window, declared: DeclaredShares
     ) -> AlertSignal:
         kind, subject, direction = _subject(columns, i)
         chosen, theta = int(columns["chosen"][i]), float(columns["theta"][i])
@@ -242,32 +225,6 @@ def _subject(columns: KeyedColumns, i: int) -> tuple[SubjectKind, str, str]:
     if key == _JOINT:
         return "board", "board", _SKEWED
     return "model", key, _MORE if columns["more"][i] else _LESS
-
-
-def _declared_shares(registry: RegistryState) -> _DeclaredShares | None:
-    if registry.policy is not None:
-        appearance = registry.policy.appearance
-        theta = {model: (0, share / 2) for model, share in appearance.items() if share > 0}
-        drawn = {model: share for model, share in appearance.items() if share > 0}
-        other = dict(zip(drawn, (other_rule(drawn, registry.policy.weights, registry) / 2).tolist(), strict=True))
-        return _DeclaredShares(registry.policy.since, theta, other, "the policy") if theta else None
-    groups: dict[str, list[str]] = {}
-    changed = 0
-    for model in registry.models.values():
-        times = (model.submitted_at, model.released_at, model.deprecated_at, model.retracted_at)
-        changed = max(changed, *(t for t in times if t is not None), 0)
-        if model.license and model.deprecated_at is None and model.retracted_at is None:
-            groups.setdefault(model.license, []).append(model.name)
-    theta = {
-        name: (number, 1 / len(names))
-        for number, (_, names) in enumerate(sorted(groups.items()))
-        if len(names) > 1
-        for name in names
-    }
-    source = "no declared policy: equal shares within its licence group"
-    return (
-        _DeclaredShares(changed, theta, {name: share for name, (_, share) in theta.items()}, source) if theta else None
-    )
 
 
 def _group_votes(columns: KeyedColumns) -> Float64:

@@ -63,8 +63,7 @@ class LogTracker:
         self._held: dict[Key, tuple[int, int, Key, int]] = {}
         self._lineages: dict[Key, str] = {}
         self._generation: Counter[Key] = Counter()
-        self._unsaved = False
-        self.unsettled, self.notes = 0, list[str]()
+        self._unsaved, self.unsettled, self.notes = False, 0, list[str]()
 
     def poll(self) -> Iterator[LogBatch]:
         """Yield the new events, batch by batch.

@@ -1,7 +1,7 @@
 """The merged watermark: how far windows are complete, over active, idle and ended partitions."""
 
 from pipeline.store.votes.partitions import PartitionProgress
-from pipeline.stream.window_monitor import MergedWatermark, merged_watermark
+from pipeline.stream.merged_watermark import MergedWatermark, merged_watermark
 
 HOUR = 3_600_000_000
 NOW = 1000 * HOUR
