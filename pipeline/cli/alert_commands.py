@@ -110,7 +110,8 @@ def _print_list(listed: Sequence[Mapping[str, Any]], limit: int | None, as_json:
     shown = listed[: limit or _LINES]
     print_alerts(shown)
     more = f" of {len(listed):,}: `--limit {len(listed)}` shows all" if len(listed) > len(shown) else ""
-    err.print(f"{count(len(shown), 'alert')}{more}; `integrity alerts show ID` tells one")
+    lines = [f"{count(len(shown), 'alert')}{more}; to see one:", "  integrity alerts show ID"]
+    print_paragraphs(lines, console=err)
 
 
 def _show(opened: Store, names: Sequence[str], verbose: bool, as_json: bool) -> None:

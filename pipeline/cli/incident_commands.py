@@ -122,7 +122,9 @@ def _print_list(listed: Sequence[_Listed], total: int, as_json: bool) -> None:
     print_incidents({**one, "since": first} for one, first in listed)
     more = f" of {total}: `--limit {total}` shows all" if total > len(listed) else ""
     err.print(f"{incident_text.count(len(listed), 'incident')}{more}")
-    err.print("`integrity incidents show ID` tells one, `--severity note` lists notes")
+    # A command stays on one line, so no other words make its line longer.
+    hint = ["`--severity note` lists notes; to see one incident:", "  integrity incidents show ID"]
+    print_paragraphs(hint, console=err)
 
 
 def _show(opened: Store, given: str, verbose: bool, as_json: bool) -> dict[str, Any]:

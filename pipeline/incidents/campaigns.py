@@ -215,7 +215,7 @@ def _sum(groups: Sequence[Campaign]) -> Campaign:
 
 
 def _share_in(group: Campaign, other: Campaign) -> float:
-    """Return the share of the surplus votes or voters of `group` that `other` explains, from 0 to 1."""
+    """Return the share of the surplus votes, voters or changed results of `group` that `other` explains: 0 to 1."""
     if _are_apart(group, other, SAMPLING_GAP if is_sampling(other.claim) else GAP):
         return 0.0
     if is_sampling(group.claim) or is_sampling(other.claim):
@@ -228,7 +228,8 @@ def _share_in(group: Campaign, other: Campaign) -> float:
     votes = min(1.0, common(group.core, other.votes) / max(1.0, min(group.excess, len(group.core))))
     if group.by_voters or not other.by_voters:  # a named voter is not of a campaign that it only voted beside
         return votes
-    return max(votes, common(group.voters, other.voters) / max(1, len(group.voters)))
+    voters = common(group.voters, other.voters) / max(1, len(group.voters))
+    return max(votes, voters, group.share_of_changes(other.votes))
 
 
 def _is_by_sampler(group: Campaign, other: Campaign) -> bool:

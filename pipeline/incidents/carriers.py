@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,49 @@ from pipeline.incidents.claims import Claim
 from pipeline.vocabulary.arrays import Int64
 
 NONE: Int64 = np.zeros(0, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ResultChange:
+    """A change of a model's results, with the decided votes on the model since the change.
+
+    Attributes:
+        hits: int64[n], the votes that the model won if its results became better, or lost if they became worse,
+            ascending.
+        misses: int64[m], the other decided votes, ascending.
+        expected: how many hits the snapshots in force expected among all these votes.
+    """
+
+    hits: Int64
+    misses: Int64
+    expected: float
+
+    @classmethod
+    def of(cls, evidence: Mapping[str, Any], won: Int64, lost: Int64) -> ResultChange:
+        """Return the change that the evidence of an alert states.
+
+        Args:
+            evidence: has "decided", the number of decided votes on the model since the change; "won", how many of them
+                the model won; and "expected", how many wins the snapshots in force expected.
+            won, lost: int64[n] each, the votes of that time that the model won, and that it lost, ascending.
+        """
+        expected = float(evidence["expected"])
+        if evidence["won"] >= expected:
+            return cls(won, lost, expected)
+        return cls(lost, won, evidence["decided"] - expected)
+
+    def share_by(self, votes: Int64) -> float:
+        """Return which share of the unexpected hits is due to some votes, from 0 to 1.
+
+        As many hits as the snapshots expect among `votes` do not count. So voters who vote as often as others do on a
+        model that changed explain no more of the change than others do.
+
+        Args:
+            votes: int64[k], packed positions, ascending.
+        """
+        decided, hits = len(self.hits) + len(self.misses), common(self.hits, votes)
+        beyond = hits - (hits + common(self.misses, votes)) * self.expected / max(1, decided)
+        return min(1.0, max(0.0, beyond) / max(1.0, len(self.hits) - self.expected))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +89,8 @@ class CarriedAlert:
         followers: for an alert about windows which claims that votes favour or harm a model, the voters whose counted
             votes mostly do so: at least half of their votes (`leanings.MOST`), and at least five. Voter → these votes,
             int64[j] each, ascending. Empty for any other alert.
+        change: the change of results that the alert states; None for an alert that states none. The alert is about no
+            particular votes, so `votes`, `core` and `voters` are empty then.
     """
 
     alert_id: str
@@ -62,6 +108,7 @@ class CarriedAlert:
     leanings: Mapping[Claim, float] = field(default_factory=dict)
     members: frozenset[str] = frozenset()
     followers: Mapping[int, Int64] = field(default_factory=dict)
+    change: ResultChange | None = None
 
     @property
     def order(self) -> tuple[int, str]:
@@ -130,3 +177,13 @@ class AlertSpan:
         """
         cast = [mine for one in self.alerts if one.claim == claim for mine in one.followers.values()]
         return common(union(cast), votes)
+
+    def share_of_changes(self, votes: Int64) -> float:
+        """Return which share of the changes of results that the alerts state is due to some votes, from 0 to 1.
+
+        0 if an alert states something else. If several alerts state changes, the smallest of their shares counts.
+
+        Args:
+            votes: int64[n], packed positions, ascending.
+        """
+        return min(0.0 if one.change is None else one.change.share_by(votes) for one in self.alerts)

@@ -349,6 +349,36 @@ def test_members_of_a_group_are_of_the_incident_of_their_group(board: Board) -> 
     assert done["targets"] == 2
 
 
+def test_worse_results_of_an_opponent_are_of_the_incident_whose_votes_made_them(board: Board) -> None:
+    start, second = to_microseconds(START), 1_000_000
+
+    def worse(model: str, begin: int, end: int, decided: int, expected: float) -> AlertSignal:
+        window = [start + begin * second, start + end * second]
+        evidence = {"window": window, "what": "it lost", "decided": decided, "won": 0, "expected": expected,
+                    "reading": "attack or change"}  # fmt: skip
+        direction = "performs worse than in its snapshots"
+        return AlertSignal("model_shift", "model", model, direction, "warning", 500.0, 1, 0, *window, evidence)
+
+    # Each vote takes ten seconds: first those of the honest voters, later those of the accounts.
+    ours, theirs = worse("ant", 10_000, 12_000, SYBILS, 40.0), worse("bee", 0, 6_000, 240, 120.0)
+    found = campaign(board)
+    raise_alerts(board, ours, theirs)
+    other, attack = sorted(listed(board), key=lambda one: int(one["alerts"]))
+    assert (attack["id"], attack["alerts"], attack["votes"]) == (found, SYBILS + 2, 3 * SYBILS)
+    assert other["about"] == [{"kind": "model", "name": "bee", "effect": "lowered"}]
+    assert (other["alerts"], other["votes"]) == (1, 0)
+
+
+def test_only_commands_to_paste_are_wider_than_80_columns_below_a_list(board: Board) -> None:
+    campaign(board)
+    for words in (("incidents", "list"), ("alerts", "list"), ("alerts", "list", "--limit", "1")):
+        done = called(*words, "--store", board.url, settings={**SETTINGS, "COLUMNS": "80"})
+        assert done.returncode == 0
+        told = done.stderr.splitlines()
+        assert [line for line in told if len(line) > 80 and not line.startswith("  integrity ")] == []
+        assert f"  integrity {words[0]} show ID --store " in "\n".join(told), "it can be pasted"
+
+
 def history(board: Board, incident_id: str) -> list[dict[str, Any]]:
     with board.store() as store, store.read() as connection:
         return list(incident_decisions.find_incident(connection, incident_id)[0]["history"])

@@ -16,6 +16,9 @@ from pipeline.store.votes import closed_windows
 from pipeline.store.votes.vote_selections import VoteSelection
 from pipeline.vocabulary.time import format_rfc3339, parse_rfc3339
 
+MODEL_SHIFT = "model_shift"
+"""Detector of models that no longer perform as in their snapshots."""
+
 POOLED_VOTERS = "pooled_voters"
 """Detector of groups: opens an alert about the model that a group of voters promotes or demotes, and about each member.
 """
@@ -26,7 +29,7 @@ VOTER_HABIT = "voter_habit"
 # Enough to see what a voter did; the store has them all.
 _VOTES_SHOWN = 20
 # Not caused by particular votes: models are not drawn as declared, changed, or votes do not come.
-_WITHOUT_VOTES = {"model_shift", "model_style", "sampling_skew", "silent_deprecation", "traffic_gap", "unknown_model"}
+_WITHOUT_VOTES = {MODEL_SHIFT, "model_style", "sampling_skew", "silent_deprecation", "traffic_gap", "unknown_model"}
 
 
 def select_alerts() -> sa.Select[Any]:

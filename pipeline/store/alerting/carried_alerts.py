@@ -22,11 +22,11 @@ from sqlalchemy.engine import Connection
 from pipeline.errors import Usage
 from pipeline.events.pseudonym import parse_pseudonym
 from pipeline.events.registry_events import Submitted
-from pipeline.incidents.carriers import NONE, CarriedAlert
+from pipeline.incidents.carriers import NONE, CarriedAlert, ResultChange
 from pipeline.incidents.claims import LIFTED, LOWERED, MODEL, PROVIDER, Claim, claim_of
 from pipeline.incidents.leanings import LEAST_VOTES, MOST
 from pipeline.scoring.window import NEW_ACCOUNT
-from pipeline.store.alerting.alert_queries import format_alert, select_alerts, select_votes, with_end
+from pipeline.store.alerting.alert_queries import MODEL_SHIFT, format_alert, select_alerts, select_votes, with_end
 from pipeline.store.alerting.own_votes import NO_VOTES, OwnVotes, read_own_votes
 from pipeline.store.boards.voter_labels import is_label
 from pipeline.store.cold import vote_table
@@ -97,10 +97,12 @@ def read_carried(connection: Connection) -> list[tuple[CarriedAlert, dict[str, A
     shown = {row["alert_id"]: format_alert(row) for row in rows}
     closed = closed_windows.closed_until(connection)
     windows = [one for row in rows if (one := _select(shown[row["alert_id"]], closed)) is not None]
-    votes = _read_selected(connection, windows)
+    changed = [one for row in rows for one in _select_results(shown[row["alert_id"]])]
+    votes = _read_selected(connection, [*windows, *changed])
     subjects = [row["subject"] for row in rows if row["subject_kind"] == "voter"]
     numbers = {parse_pseudonym(one) for one in subjects if not is_label(one)}
-    own = read_own_votes(connection, numbers.union(*(one.often.tolist() for one in votes.values())))
+    often = (votes[one.shown["id"]].often.tolist() for one in windows)
+    own = read_own_votes(connection, numbers.union(*often))
     members = _models_by_provider(connection, rows)
     found = []
     for row in rows:
@@ -113,6 +115,9 @@ def read_carried(connection: Connection) -> list[tuple[CarriedAlert, dict[str, A
             carried = replace(carried, members=members.get(row["subject"], frozenset()))
         elif row["alert_id"] in votes:
             carried = replace(carried, followers=_followers(claim, votes[row["alert_id"]].often, own))
+        elif row["alert_id"] + LIFTED in votes:
+            won, lost = (votes[row["alert_id"] + effect].votes for effect in (LIFTED, LOWERED))
+            carried = replace(carried, change=ResultChange.of(alert["evidence"], won, lost))
         found.append((carried, alert))
     return found
 
@@ -201,6 +206,22 @@ def _select(shown: dict[str, Any], closed: int | None) -> _Selected | None:
     except Usage:
         return None
     return _Selected(shown, claim_of(shown), chosen, parse_rfc3339(shown["evidence"]["window"][1]))
+
+
+def _select_results(shown: Mapping[str, Any]) -> list[_Selected]:
+    """Return the selections of the votes that a model won, and lost, since its results changed.
+
+    The ids are that of the alert and the effect. Empty for an alert that states no change of results.
+    """
+    if shown["detector"] != MODEL_SHIFT:
+        return []
+    first, end = (parse_rfc3339(text) for text in shown["evidence"]["window"])
+    model = shown["subject"]["id"]
+    chosen = VoteSelection(first, end, model=model)
+    return [
+        _Selected({"id": shown["id"] + effect}, Claim(MODEL, model, effect), chosen, end)
+        for effect in (LIFTED, LOWERED)
+    ]
 
 
 def _read_selected(connection: Connection, windows: Sequence[_Selected]) -> dict[str, _Chosen]:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.incidents.campaigns import GAP
-from pipeline.incidents.carriers import CarriedAlert, common, incident_id
+from pipeline.incidents.carriers import CarriedAlert, ResultChange, common, incident_id
 from pipeline.incidents.claims import BOARD, FACT, HABIT, LIFTED, LOWERED, MODEL, MORE, PROVIDER, Claim
 from pipeline.incidents.grouping import Incident, Merge, Split, group_alerts
 from pipeline.vocabulary.time import DAY, HOUR
@@ -228,6 +228,34 @@ def test_a_change_of_results_is_part_of_a_burst_whose_votes_are_mostly_those_of_
     few, most = ({7: numbers((1000, end))} for end in (1019, 1020))
     assert [len(one.alerts) for one in group_alerts([replace(burst, followers=few), better])] == [1, 1]
     assert [len(one.alerts) for one in group_alerts([replace(burst, followers=most), better])] == [2]
+
+
+def test_changed_results_of_an_opponent_are_part_of_the_attack_whose_votes_changed_them() -> None:
+    attack = [voter_alert(f"c{i}", i, CLAIMS[0], at=i * HOUR) for i in range(1, 6)]
+    mine = numbers(*((1000 * i, 1000 * i + 20) for i in range(1, 6)))  # 100 of the attack's 300 votes
+
+    def grouped(change: ResultChange | None) -> list[int]:
+        claim = Claim(MODEL, "b", LOWERED)
+        shift = CarriedAlert("b", claim, 0, 6.0, False, 2 * HOUR, HOUR, 2 * HOUR, change=change)
+        return sorted(len(one.alerts) for one in group_alerts([*attack, shift]))
+
+    # 260 losses where 190 are expected of 380: 50 of the 70 are beyond what is expected of the attack's hundred votes.
+    others, won = numbers((50_000, 50_160)), numbers((60_000, 60_120))
+    assert grouped(ResultChange(np.union1d(mine, others), won, 190.0)) == [6]
+    # The attackers vote on a model that changed as others do: of their hundred votes it loses two in three too.
+    usual = ResultChange(np.union1d(mine[:68], others), np.union1d(mine[68:], won[:60]), 160.0)
+    assert usual.share_by(mine) < 0.5
+    assert grouped(usual) == [1, 5]
+    assert grouped(ResultChange(others, won, 90.0)) == [1, 5]
+    assert grouped(None) == [1, 5]
+
+
+def test_a_change_counts_losses_if_results_became_worse_and_wins_if_they_became_better() -> None:
+    won, lost = numbers((0, 40)), numbers((100, 160))
+    worse = ResultChange.of({"decided": 100, "won": 40, "expected": 70.0}, won, lost)
+    assert (worse.share_by(lost[:20]), worse.share_by(won)) == (pytest.approx(14 / 30), 0.0)
+    better = ResultChange.of({"decided": 100, "won": 40, "expected": 10.0}, won, lost)
+    assert (better.share_by(won), better.share_by(lost)) == (1.0, 0.0)
 
 
 def test_an_attack_after_a_long_pause_is_another_incident() -> None:
