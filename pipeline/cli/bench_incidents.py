@@ -42,12 +42,14 @@ def incidents(
 
 
 def _table(found: list[accuracy.MixMatch], votes: int) -> Table:
-    columns = ("seed", "attack", "named", "incidents", "purity", "recall", "suspected", "purity", "of all", "bar")
+    named_alone, with_suspected = ("named", "incidents", "purity", "recall"), ("suspected", "purity", "of all")
+    columns = ("seed", "attack", *named_alone, *with_suspected, "oracle", "bar")
     table = titled_table(f"Mixes of attacks among {votes:,} honest votes", columns, {"attack"})
     for mix in found:
         for place, one in enumerate(mix.attacks):
             first = place == 0
-            named, more = f"{one.named} of {one.planted}", (_share(one.purity_suspected), _share(one.recall_suspected))
+            named = f"{one.named} of {one.planted}"
+            more = (_share(one.purity_suspected), _share(one.recall_suspected), _share(one.oracle_recall))
             bar = styled(met(mix.is_met)) if first else ""
             table.add_row(
                 str(mix.seed) if first else "", one.what, named, str(one.incidents), _share(one.purity),

@@ -101,7 +101,7 @@ def find_suspects(
     Returns:
         Voter → ln of the e-value. Empty if the reference lacks the target.
     """
-    who, counts = _cells_on(votes, target, reference)
+    who, counts = cells_on(votes, target, reference)
     if not len(who):
         return {}
     side = 0 if effect == LIFTED else 1
@@ -118,8 +118,17 @@ def find_suspects(
     return dict(zip(who[~known][chosen].tolist(), (log_e[chosen] * LOG_UNIT).tolist(), strict=True))
 
 
-def _cells_on(votes: TargetVotes, target: int, reference: Reference) -> tuple[Int64, CellCounts]:
-    """Return the voters with at least LEAST_VOTES votes on the target, ascending, and the counts of these votes."""
+def cells_on(votes: TargetVotes, target: int, reference: Reference) -> tuple[Int64, CellCounts]:
+    """Count the votes on the target of each voter with at least LEAST_VOTES such votes.
+
+    Args:
+        votes: the votes on the target.
+        target: number of the target (model_no).
+        reference: gives an honest voter's chances. Votes on a model that it lacks are left out.
+
+    Returns:
+        int64[n], the voters, ascending; and the counts of each one's votes. Empty if the reference lacks the target.
+    """
     (place,) = reference.index_of(np.array([target], dtype=np.int64))
     rated = reference.has_both(votes.model_a, votes.model_b)
     a, b = (reference.index_of(model[rated]) for model in (votes.model_a, votes.model_b))

@@ -31,6 +31,7 @@
     attack_oracle             computes how soon a test could find each attacker that knows the attack
     real_streams              runs the detectors of single voters over real votes
     incident_accuracy         measures how well incidents match simultaneous attacks
+    incident_oracle           computes how many accounts of an attack a test could find that knows the attack
     annotator_ability         estimates abilities of voters as am-ELO does, for comparison
     backlog_stream            simulates votes for backlog_accuracy and cohort_accuracy
     backlog_accuracy          measures power and false findings of the evaluation of a backlog

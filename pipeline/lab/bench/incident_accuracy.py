@@ -7,7 +7,8 @@ that lists no account is assigned by its model.
 
 Purity and recall of the named accounts measure the grouping alone. The share of planted accounts that the incident
 lists measures the detectors too: they miss accounts that seldom vote on the target. An incident also has suspected
-accounts (`pipeline.incidents.suspects`). So purity and this share are measured twice: without and with them.
+accounts (`pipeline.incidents.suspects`). So purity and this share are measured twice: without and with them. Alerts are
+those of the stream and of the nightly re-evaluations (`pipeline.lab.redteam.nightly_runs`).
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ import numpy as np
 
 from pipeline.incidents.grouping import Incident
 from pipeline.lab.bench.accuracy_figure import AccuracyFigure
+from pipeline.lab.bench.incident_oracle import oracle_recall
 from pipeline.lab.redteam.attack_mixes import draw_mix, run_attacks
 from pipeline.lab.redteam.detector_run import DetectorRun
+from pipeline.lab.redteam.nightly_runs import with_nights
 from pipeline.lab.redteam.run_incidents import find_incidents, suspected_voters
 from pipeline.lab.simulate import Attack, Burst, TargetOnly
 
@@ -51,6 +54,8 @@ class AttackMatch:
         planted_recall: share of the attack's planted accounts that the incident has.
         suspected: number of suspected accounts of the incident.
         purity_suspected, recall_suspected: `purity` and `planted_recall`, with suspected accounts counted as accounts.
+        oracle_recall: share of the planted accounts that a test of the votes on the target finds if it knows target,
+            direction and strength (`incident_oracle`); None for an attack without a target.
     """
 
     what: str
@@ -63,6 +68,7 @@ class AttackMatch:
     suspected: int
     purity_suspected: float | None
     recall_suspected: float
+    oracle_recall: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,7 @@ def measure_mixes(
     """
     for seed in seeds:
         attacks = draw_mix(seed)
-        run = run_attacks(attacks, seed, votes)
+        run = with_nights(run_attacks(attacks, seed, votes))
         incidents = find_incidents(run)
         yield match_attacks(seed, attacks, run, incidents, suspected_voters(run, incidents))
         step()
@@ -155,6 +161,7 @@ def match_attacks(
             more.total(),
             both[number] / both.total() if both else None,
             both[number] / planted[number],
+            oracle_recall(run, one, number),
         ))  # fmt: skip
     return MixMatch(seed, tuple(matches), sum(of == _HONEST for of in owner))
 
@@ -178,6 +185,10 @@ def summarize_mixes(mixes: Sequence[MixMatch]) -> list[AccuracyFigure]:
                          ("attack's planted accounts among these", recall)):  # fmt: skip
         figures.append(AccuracyFigure(f"{what}, least", min(shares, default=0.0), "", at_least=LEAST))
         figures.append(AccuracyFigure(f"{what}, mean", _mean(shares), ""))
+    told = [one.oracle_recall for one in attacks if one.oracle_recall is not None]
+    figures.append(AccuracyFigure("oracle that knows target, direction and strength, mean", _mean(told), ""))
+    whole = sum(one.recall_suspected >= LEAST for one in attacks)
+    figures.append(AccuracyFigure(f"attacks with {LEAST:.0%} of their accounts", whole, f"of {len(attacks)}"))
     most = max(one.incidents for one in attacks)
     figures.append(AccuracyFigure("incidents of one attack, most", most, "", at_most=MOST_INCIDENTS))
     figures.append(AccuracyFigure("attacks with an incident", len(found) / len(attacks), ""))

@@ -4,6 +4,7 @@ It is known which votes are attacks, so errors can be counted.
 
     attack_scenarios     defines attacks from the literature, on vote streams with the real pair counts
     detector_run         runs every detector over a stream in memory
+    nightly_runs         runs the nightly re-evaluation over the same stream
     run_incidents        groups the alerts of such a run into incidents
     attack_mixes         draws mixes of two or three simultaneous attacks, and runs them
     scenario_result      runs a scenario, and summarizes what was found, how soon, and how the board changed

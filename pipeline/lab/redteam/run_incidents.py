@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.incidents.carriers import CarriedAlert
+from pipeline.incidents.carriers import CarriedAlert, ResultChange
 from pipeline.incidents.claims import LIFTED, LOWERED, MODEL, NETWORK, Claim, claim_of
 from pipeline.incidents.grouping import Incident, group_alerts
 from pipeline.incidents.leanings import LEAST_VOTES, MOST, find_leanings
@@ -37,13 +37,13 @@ def suspected_voters(run: DetectorRun, incidents: Sequence[Incident]) -> dict[st
         if not is_established(one, claim):
             continue
         target = run.stream.models.index(claim.name)
-        votes = _votes_on(run, target, *period_of(one))
+        votes = votes_on(run, target, *period_of(one))
         suspects = find_suspects(votes, target + 1, claim.effect, one.voters, run.reference)
         found[one.incident_id] = {voter: log_e for voter, log_e in suspects.items() if voter not in accounts}
     return found
 
 
-def _votes_on(run: DetectorRun, target: int, first: int, last: int) -> TargetVotes:
+def votes_on(run: DetectorRun, target: int, first: int, last: int) -> TargetVotes:
     """Return the evaluated votes on a model, given its code, that were cast in [first, last]."""
     stream = run.stream
     rows = np.arange(run.split, len(stream))
@@ -84,6 +84,10 @@ def _carry(stream: SimulatedStream, first: RaisedAlert, last: RaisedAlert, order
     evidence = _named(last.evidence, stream.models)
     subject = {"kind": last.kind, "id": last.subject}
     stated = {"detector": last.detector, "subject": subject, "direction": last.direction, "evidence": evidence}
+    if "group" in evidence:  # as in a store, a member of a group is claimed to do what the alert about the group states
+        group = evidence["group"]
+        about = {"kind": MODEL, "id": group["model"]}
+        stated = {**stated, "subject": about, "direction": group["direction"]}
     claim = claim_of(stated)
     strength = math.log(last.e_value) if last.e_value else 0.0
     alert_id = f"{first.detector} {first.subject} {first.direction} {first.at}"
@@ -96,9 +100,12 @@ def _carry(stream: SimulatedStream, first: RaisedAlert, last: RaisedAlert, order
             alert_id, claim, voter, strength, critical, first.at, *_span(stream, rows), rows, rows, mine,
             leanings=leanings_of(stream, rows),
         )  # fmt: skip
-    rows, end = _window_votes(stream, evidence, claim, last.until), evidence["window"][1]
+    if "window" not in evidence:
+        return CarriedAlert(alert_id, claim, 0, strength, critical, first.at, first.at, last.until)
     if last.detector == "model_shift":  # as in a store, it is about no particular votes
-        rows = rows[:0]
+        begun, change = evidence["window"][0], _change_of(stream, evidence, last.subject)
+        return CarriedAlert(alert_id, claim, 0, strength, critical, first.at, begun, last.until, change=change)
+    rows, end = _window_votes(stream, evidence, claim, last.until), evidence["window"][1]
     core = rows[stream.cast_at[rows] < end]
     voters, number = np.unique(stream.voter[rows], return_counts=True)
     often = {int(voter): _rows_of(int(voter), order, codes) for voter in voters[number >= LEAST_VOTES]}
@@ -157,6 +164,17 @@ def _named(evidence: Mapping[str, Any], models: list[str] | tuple[str, ...]) -> 
 def _excess(evidence: Mapping[str, Any], votes: int) -> float | None:
     seen = evidence.get("won", evidence.get("lost", evidence.get("votes")))
     return votes * (1 - evidence["expected"] / seen) if seen and "expected" in evidence else None
+
+
+def _change_of(stream: SimulatedStream, evidence: Mapping[str, Any], model: str) -> ResultChange:
+    first, end = evidence["window"]
+    during = (stream.cast_at >= first) & (stream.cast_at < end)
+    is_a, is_b = (side == stream.models.index(model) for side in (stream.model_a, stream.model_b))
+    won, lost = (
+        np.flatnonzero(during & ((is_a & (stream.outcome == for_a)) | (is_b & (stream.outcome == 1 - for_a))))
+        for for_a in (0, 1)
+    )
+    return ResultChange.of(evidence, won.astype(np.int64), lost.astype(np.int64))
 
 
 def _window_votes(stream: SimulatedStream, evidence: Mapping[str, Any], claim: Claim, until: int) -> Int64:

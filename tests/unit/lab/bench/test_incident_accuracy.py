@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from pipeline.incidents.carriers import CarriedAlert
 from pipeline.incidents.claims import HABIT, LIFTED, MODEL, Claim
 from pipeline.incidents.grouping import Incident, group_alerts
 from pipeline.lab.bench.incident_accuracy import MixMatch, match_attacks, summarize_mixes
+from pipeline.lab.bench.incident_oracle import oracle_recall
 from pipeline.lab.redteam.attack_mixes import draw_mix
 from pipeline.lab.redteam.attack_scenarios import MODELS
 from pipeline.lab.redteam.detector_run import DetectorRun, estimate_reference
@@ -69,6 +71,19 @@ def test_suspected_accounts_are_counted_beside_those_that_are_named(run: Detecto
     assert (lifts.named, lifts.suspected, lifts.purity, lifts.planted_recall) == (2, 4, 1.0, 0.4)
     assert (lifts.purity_suspected, lifts.recall_suspected) == (5 / 6, 1.0)
     assert not mix.is_met
+
+
+def test_the_oracle_finds_the_accounts_of_an_attack_with_a_target_and_states_nothing_without(run: DetectorRun) -> None:
+    left, lifts = matched(run, (LEFT, accounts(run, 0))).attacks
+    assert left.oracle_recall is None
+    # An honest voter's share of votes on the target: the accounts' thirty votes have one or two on it.
+    assert lifts.oracle_recall == 0.0
+    many = (TargetOnly(target=TARGET, voters=5, votes_each=30, otherwise="abstain"),)
+    stream = simulate_stream(HonestSpec(votes=2_000, seed=1, days=6.0, models=MODELS), many)
+    whole = replace(run, stream=stream)
+    assert oracle_recall(whole, many[0], 0) == 1.0
+    turned = replace(many[0], direction="demote")
+    assert oracle_recall(whole, turned, 0) == 0.0
 
 
 def test_an_account_in_the_incident_of_another_attack_lowers_purity_and_recall(run: DetectorRun) -> None:
