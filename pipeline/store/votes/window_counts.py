@@ -29,7 +29,7 @@ def add_counts(connection: Connection, counted: Iterable[WindowCounts]) -> None:
         name: np.array([getattr(total, attribute) for total in sums], dtype=np.int64)
         for name, attribute in (("start", "start"), ("partition_no", "partition"), ("accepted",) * 2, ("late",) * 2)
     }
-    columns["counts"] = [window_codec.pack_counts(total.counts) for total in sums]
+    columns["counts"] = window_codec.pack_counts([total.counts for total in sums])
     columns["voters"] = [total.voters and window_codec.pack_voters(total.voters) for total in sums]
     dialect.upsert_columns(connection, schema.window, ("start", "partition_no"), columns)
 

@@ -126,7 +126,7 @@ def test_counts_are_packed_in_the_narrowest_layout_that_holds_them(column: int, 
     rows = np.zeros((2, len(COLUMNS)), dtype=np.int64)
     rows[:, 3:] = np.arange(18).reshape(2, 9)
     rows[1, column] = most
-    packed = window_codec.pack_counts(rows)
+    packed = window_codec.pack_counts([rows])[0]
     assert packed[:1] == layout
     assert window_codec.unpack_counts(packed).tolist() == rows.tolist()
 
