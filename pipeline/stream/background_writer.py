@@ -1,4 +1,4 @@
-"""Commits batches; with PostgreSQL in a thread of its own, while the next batch is polled and decoded.
+"""Commits batches; with PostgreSQL in a thread of its own, while the next batch is polled.
 
 The thread saves time because psycopg releases the interpreter lock while the server works. SQLite works inside this
 process and takes the interpreter lock again after every row, so a second thread would wait up to 5 ms for each row.

@@ -1,9 +1,11 @@
 """Decodes the batches of a worker, either in the worker's process or in a second process.
 
 Decoding takes a fifth of a worker's time and needs the interpreter lock. It depends only on the records and on four
-settings. A second process can therefore decode a batch while the worker's threads write the previous batch.
+settings. A second process can therefore decode a batch while the worker's threads write the previous batch and poll the
+next one.
 """
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -44,17 +46,21 @@ class DecoderSetup:
 
 
 class BatchDecoder(Protocol):
-    """Decodes polled records into votes and rejects, for a worker."""
+    """Decodes polled records into votes and rejects, for a worker. Calls of `start` and `result` alternate."""
 
-    def decode(self, chunks: Sequence[Chunk], partition_no: Mapping[int, int]) -> DecodedBatch:
-        """Decode polled records into votes and rejects.
+    def start(self, chunks: Sequence[Chunk], partition_no: Mapping[int, int]) -> None:
+        """Begin to decode polled records into votes and rejects.
 
         Args:
             chunks: polled records, one chunk for each partition and at least one chunk.
             partition_no: source's number of a partition → store's number of the partition.
+        """
+        ...
 
-        Returns:
-            The votes and the rejects, in the order of partition_no and offset.
+    def result(self) -> DecodedBatch:
+        """Return the votes and the rejects of the records that `start` took, in the order of partition_no and offset.
+
+        Another thread may call this than the one that called `start`.
         """
         ...
 
@@ -64,15 +70,20 @@ class BatchDecoder(Protocol):
 
 
 class InlineDecoder:
-    """Decodes in the thread of its caller; implements `BatchDecoder`."""
+    """Decodes in the thread that calls `start`; implements `BatchDecoder`."""
 
     def __init__(self, setup: DecoderSetup) -> None:
         self._pseudonyms = PseudonymCache(partial(pseudonym, setup.voter_key), setup.proxies)
         self._screen = RecordScreen.of(setup.source, setup.publishers, setup.voter_key)
+        self._decoded: deque[DecodedBatch] = deque()
 
-    def decode(self, chunks: Sequence[Chunk], partition_no: Mapping[int, int]) -> DecodedBatch:
-        """Decode polled records in the calling thread, as `BatchDecoder.decode` describes."""
-        return decode_chunks(chunks, partition_no, self._pseudonyms, self._screen)
+    def start(self, chunks: Sequence[Chunk], partition_no: Mapping[int, int]) -> None:
+        """Decode polled records in the calling thread. `result` returns them."""
+        self._decoded.append(decode_chunks(chunks, partition_no, self._pseudonyms, self._screen))
+
+    def result(self) -> DecodedBatch:
+        """Return what the last call of `start` decoded."""
+        return self._decoded.popleft()
 
     def close(self) -> None:
         """Do nothing: this decoder has no resources to release."""

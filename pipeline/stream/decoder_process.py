@@ -19,6 +19,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from threading import Lock
 from typing import IO, Any
 
 from pipeline.errors import Unavailable
@@ -32,10 +33,11 @@ _TRIES = 3
 _LENGTH_BYTES = 8
 # Bytes that a pipe takes before its writer waits: the largest that Linux gives to everyone (64 KiB by default).
 _PIPE_BYTES, _F_SETPIPE_SZ = 1 << 20, 1031
+_NOTHING: tuple[Sequence[Chunk], Mapping[int, int]] = ((), {})
 
 
 class DecoderProcess:
-    """Decodes in a child process; implements `BatchDecoder`. Only one thread at a time may use it."""
+    """Decodes in a child process; implements `BatchDecoder`. One thread calls `start`, one `result`."""
 
     def __init__(self, setup: DecoderSetup) -> None:
         """Start the child process.
@@ -45,6 +47,8 @@ class DecoderProcess:
         """
         parse_publishers(setup.publishers)  # the child has nobody to tell of a wrong one
         self._setup = setup
+        self._turn = Lock()  # held from `start` to `result`
+        self._batch = _NOTHING  # chunks and partition numbers
         self._child = self._start()
 
     def _start(self) -> "subprocess.Popen[bytes]":
@@ -59,28 +63,52 @@ class DecoderProcess:
             _send(child.stdin, self._setup)
         return child
 
-    def decode(self, chunks: Sequence[Chunk], partition_no: Mapping[int, int]) -> DecodedBatch:
-        """Decode polled records in the child process, as `BatchDecoder.decode` describes.
+    def start(self, chunks: Sequence[Chunk], partition_no: Mapping[int, int]) -> None:
+        """Send polled records to the child process. Waits until `result` has returned the batch before."""
+        self._turn.acquire()
+        self._batch = chunks, dict(partition_no)
+        try:
+            self._request()
+        except BrokenPipeError:
+            return  # the child has ended: `result` replaces it
+        except BaseException:  # nothing to wait for, so nobody will call `result`
+            self._turn.release()
+            raise
+
+    def result(self) -> DecodedBatch:
+        """Wait for the batch that `start` sent, and return it.
 
         Raises:
             Unavailable: the child process ended three times while it decoded this batch.
             Exception: the error of decoding. Its note says where in the child process it was raised.
         """
+        try:
+            answer, batch = self._answer(), self._batch
+        finally:
+            self._batch = _NOTHING  # its records need no memory any more
+            self._turn.release()
+        if isinstance(answer, BaseException):
+            raise answer
+        decoded: DecodedBatch = answer
+        return replace(decoded, origins=join_origins(in_order(*batch)))
+
+    def _request(self) -> None:
+        chunks, partition_no = self._batch
         bare = [replace(chunk, origins=()) for chunk in chunks]  # the worker keeps the origins
+        _send(self._child.stdin, (bare, partition_no))
+
+    def _answer(self) -> Any:
+        """Return the child's answer. A child that has ended is replaced, and gets the records again."""
         code: int | None = None
-        for _ in range(_TRIES):
+        for attempt in range(_TRIES):
             try:
-                _send(self._child.stdin, (bare, dict(partition_no)))
-                answer = _receive(self._child.stdout)
+                if attempt:
+                    self._request()
+                return _receive(self._child.stdout)
             except (EOFError, BrokenPipeError):
                 self.close()
                 code = self._child.returncode
                 self._child = self._start()
-                continue
-            if isinstance(answer, BaseException):
-                raise answer
-            decoded: DecodedBatch = answer
-            return replace(decoded, origins=join_origins(in_order(chunks, partition_no)))
         raise Unavailable(
             f"the process that decodes records ended {_TRIES} times at one batch, last with exit code "
             f"{code}: was it killed for its memory? INTEGRITY_DECODER_PROCESS=false decodes without it"
@@ -163,7 +191,8 @@ def _serve() -> None:
         while True:
             chunks, partition_no = _receive(requests)
             try:
-                answer: object = with_shared_names(decoder.decode(chunks, partition_no))
+                decoder.start(chunks, partition_no)
+                answer: object = with_shared_names(decoder.result())
             except Exception as error:
                 answer = _portable(error)
             _send(answers, answer)

@@ -34,7 +34,7 @@ from pipeline.stream.owned_partition import OwnedPartition, claim_partitions, sk
 from pipeline.stream.reference_cache import ReferenceCache
 from pipeline.stream.reject_limit import RejectLimit
 from pipeline.stream.retry import RetryPolicy
-from pipeline.stream.source.event_source import Source
+from pipeline.stream.source.event_source import Source, ends_with_records
 from pipeline.stream.start_decoder import start_decoder
 from pipeline.stream.voter_state_cache import VoterStateCache, replay_states
 
@@ -42,19 +42,13 @@ from pipeline.stream.voter_state_cache import VoterStateCache, replay_states
 _POLL_SECONDS, _BUSY_POLL_SECONDS = 0.25, 0.05
 
 
-@dataclass(frozen=True)
+@dataclass
 class _PolledBatch:
-    """The records of one poll, decoded.
-
-    Attributes:
-        chunks: the records.
-        decoded: the votes and rejects.
-        started: when the processing of the batch began, which is when the poll ended; seconds of the monotonic clock.
-    """
+    """The records of one poll, which ended at `started`, seconds of the monotonic clock. The writer sets `decoded`."""
 
     chunks: list[Chunk]
-    decoded: DecodedBatch
     started: float
+    decoded: DecodedBatch = field(init=False)
 
 
 @dataclass
@@ -129,7 +123,7 @@ class Worker:
             BrokerRefused: the broker forbids us to read the votes or to join the consumer group.
         """
         try:
-            self._loop(self._current_ends() if until_end else None)
+            self._loop(ends_with_records(self.source) if until_end else None)
             self._write_states()
         except (OffsetGap, TooManyRejects) as error:
             self._halt(error)
@@ -201,25 +195,28 @@ class Worker:
             states.mark_written()
 
     def _start_batch(self, chunks: list[Chunk]) -> None:
-        """Decode a batch while the previous one is being written, then start writing it."""
+        """Begin to decode a batch while the previous one is being written, then begin to write it."""
         started = time.monotonic()
-        partition_no = {number: owned.claim.partition_no for number, owned in self._owned.items()}
-        decoded = self._decoder.decode(chunks, partition_no)
+        self._decoder.start(chunks, {number: owned.claim.partition_no for number, owned in self._owned.items()})
         self._finish_batch()
         if self.source.generation() != self._generation:
+            self._decoder.result()
             return  # fenced, or reassigned: the owner reads the batch again
-        self._batch = _PolledBatch(chunks, decoded, started)
-        self._writer.submit(partial(self._retry.run, partial(self._write, chunks, decoded)))
+        self._batch = _PolledBatch(chunks, started)
+        self._writer.submit(partial(self._write, self._batch))
         if not self._writer.threaded:
             self._finish_batch()
 
-    def _write(self, chunks: list[Chunk], decoded: DecodedBatch) -> BatchResult:
+    def _write(self, batch: _PolledBatch) -> BatchResult:
+        """Write a batch. With a second thread, this thread waits for the decoder while the next batch is polled."""
+        batch.decoded = self._decoder.result()
+        return self._retry.run(partial(self._write_decoded, batch.chunks, batch.decoded))
+
+    def _write_decoded(self, chunks: list[Chunk], decoded: DecodedBatch) -> BatchResult:
         names, quota = self._context.names, self.settings.new_models_per_hour
         decoded, numbers = number_batch(self.store, names, quota, chunks, decoded, self._owned)
-        with self.store.write() as connection:
-            return write_batch(
-                connection, chunks, decoded, numbers, self._owned, self._references, self._context, now()
-            )
+        with self.store.write() as c:
+            return write_batch(c, chunks, decoded, numbers, self._owned, self._references, self._context, now())
 
     def _finish_batch(self) -> None:
         """Wait for the batch that is being written, if there is one, and apply its result."""
@@ -281,11 +278,6 @@ class Worker:
                     self._generation = -1
                     return
                 owned.next_offset = end
-
-    def _current_ends(self) -> dict[int, int]:
-        """Return partition → next offset to be written, for every partition that still has records."""
-        bounds = self.source.offset_bounds(self.source.all_partitions())
-        return {number: end for number, (first, end) in bounds.items() if end > first}
 
     def _check_rejects(self, decoded: DecodedBatch, tally: IngestTally) -> None:
         try:

@@ -108,6 +108,12 @@ class Source(Protocol):
         ...
 
 
+def ends_with_records(source: Source) -> dict[int, int]:
+    """Return partition → next offset to be written, for every partition of a source that still has records."""
+    bounds = source.offset_bounds(source.all_partitions())
+    return {number: end for number, (first, end) in bounds.items() if end > first}
+
+
 def find_offset_gap(source: str, partition: int, wanted: int, first: int, end: int) -> OffsetGap | None:
     """Return an error if reading cannot continue at the offset `wanted`, otherwise None.
 

@@ -6,9 +6,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -61,6 +63,11 @@ def comparable(batch: DecodedBatch) -> dict[str, Any]:
     return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in found.items()}
 
 
+def decode(decoder: BatchDecoder, batch: list[Chunk], partition_no: dict[int, int]) -> DecodedBatch:
+    decoder.start(batch, partition_no)
+    return decoder.result()
+
+
 @pytest.fixture
 def process() -> Iterator[DecoderProcess]:
     decoder = DecoderProcess(SETUP)
@@ -76,25 +83,59 @@ def only_child() -> psutil.Process:
 def test_both_decoders_give_equal_batches_in_any_sequence(process: DecoderProcess) -> None:
     inline = InlineDecoder(SETUP)
     for batch in [*batches(), *batches()]:  # again: both remember which keys they have reported
-        here, there = (comparable(one.decode(batch, PARTITION_NO)) for one in (inline, process))
+        here, there = (comparable(decode(one, batch, PARTITION_NO)) for one in (inline, process))
         assert there == here
-    assert sum(len(one.decode(batch, PARTITION_NO).votes) for one in (inline, process) for batch in batches()) == 2 * 15
+    assert (
+        sum(len(decode(one, batch, PARTITION_NO).votes) for one in (inline, process) for batch in batches()) == 2 * 15
+    )
 
 
 def test_a_killed_decoder_is_replaced_and_its_batch_decoded(process: DecoderProcess) -> None:
     batch = next(batches())
-    before = comparable(process.decode(batch, PARTITION_NO))
+    before = comparable(decode(process, batch, PARTITION_NO))
     first = only_child()
     first.send_signal(signal.SIGKILL)
-    assert comparable(process.decode(batch, PARTITION_NO)) == before
+    assert comparable(decode(process, batch, PARTITION_NO)) == before
     assert only_child().pid != first.pid
+
+
+def test_a_batch_is_decoded_while_the_one_before_is_being_fetched(process: DecoderProcess) -> None:
+    first, second = list(batches())[:2]
+    inline = InlineDecoder(SETUP)
+    expected = [comparable(decode(inline, batch, PARTITION_NO)) for batch in (first, second)]
+    process.start(first, PARTITION_NO)
+    with ThreadPoolExecutor(1) as executor:
+        waiting = executor.submit(process.start, second, PARTITION_NO)
+        found = [comparable(process.result())]  # only then does the second batch take the decoder
+        waiting.result(timeout=60)
+        found.append(comparable(process.result()))
+    assert found == expected
+
+
+def test_a_decoder_that_is_killed_between_start_and_result_is_replaced(process: DecoderProcess) -> None:
+    batch = next(batches())
+    before = comparable(decode(process, batch, PARTITION_NO))
+    first = only_child()
+    first.send_signal(signal.SIGSTOP)
+    process.start(batch, PARTITION_NO)
+    first.send_signal(signal.SIGKILL)
+    assert comparable(process.result()) == before
+    assert only_child().pid != first.pid
+
+
+def test_a_decoder_with_an_answer_that_nobody_takes_can_be_closed() -> None:
+    decoder = DecoderProcess(SETUP)
+    child = only_child()
+    decoder.start([chunk(0, votes(0, 60_000))], PARTITION_NO)  # an answer larger than a pipe
+    decoder.close()
+    assert not child.is_running()
 
 
 def test_a_batch_that_ends_every_decoder_is_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     decoder = DecoderProcess(SETUP)
     with pytest.raises(Unavailable, match=r"ended 3 times at one batch, last with exit code 1"):
-        decoder.decode(next(batches()), PARTITION_NO)
+        decode(decoder, next(batches()), PARTITION_NO)
     decoder.close()
 
 
@@ -106,7 +147,7 @@ def test_a_folder_named_like_the_package_does_not_hide_it(tmp_path: Path, monkey
     monkeypatch.chdir(tmp_path)
     decoder = DecoderProcess(SETUP)
     try:
-        assert len(decoder.decode(next(batches()), PARTITION_NO).votes) == 9
+        assert len(decode(decoder, next(batches()), PARTITION_NO).votes) == 9
     finally:
         decoder.close()
 
@@ -150,22 +191,29 @@ def test_every_error_of_decoding_reaches_the_worker(error: Exception, kind: type
 
 
 def test_an_error_of_decoding_ends_no_decoder(process: DecoderProcess) -> None:
-    process.decode(next(batches()), PARTITION_NO)
+    decode(process, next(batches()), PARTITION_NO)
     child = only_child()
     with pytest.raises(KeyError) as found:
-        process.decode([chunk(5, votes(0, 1))], {})
+        decode(process, [chunk(5, votes(0, 1))], {})
     assert "decode_chunks" in found.value.__notes__[0]
-    assert len(process.decode(next(batches()), PARTITION_NO).votes) == 9
+    assert len(decode(process, next(batches()), PARTITION_NO).votes) == 9
     assert only_child().pid == child.pid
+
+
+def test_records_that_cannot_be_sent_leave_the_decoder_to_the_next_batch(process: DecoderProcess) -> None:
+    batch = next(batches())
+    with pytest.raises(TypeError, match="lock"):
+        process.start([replace(batch[0], values=[Lock()])], PARTITION_NO)  # type: ignore[list-item]
+    assert len(decode(process, batch, PARTITION_NO).votes) == 9
 
 
 def test_signals_to_the_whole_group_leave_the_decoder_to_the_worker(process: DecoderProcess) -> None:
     batch = next(batches())
-    process.decode(batch, PARTITION_NO)  # it has started
+    decode(process, batch, PARTITION_NO)  # it has started
     child = only_child()
     for number in (signal.SIGINT, signal.SIGTERM):
         child.send_signal(number)
-    assert len(process.decode(batch, PARTITION_NO).votes) == 9
+    assert len(decode(process, batch, PARTITION_NO).votes) == 9
     assert only_child().pid == child.pid
 
 
@@ -189,7 +237,7 @@ def test_a_decoder_ends_with_its_worker_even_if_that_is_killed() -> None:
 
 
 def test_the_voter_key_is_in_no_argument_and_no_environment(process: DecoderProcess) -> None:
-    process.decode(next(batches()), PARTITION_NO)
+    decode(process, next(batches()), PARTITION_NO)
     child = only_child()
     seen = " ".join([*child.cmdline(), *child.environ().values()])
     assert KEY.hex() not in seen
