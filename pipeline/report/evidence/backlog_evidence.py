@@ -9,17 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from pipeline.backlog import BacklogEvaluation, BacklogFindings, BacklogVotes, RandomFinding, VoterFinding, cohorts
+from pipeline.backlog import BacklogEvaluation, BacklogFindings, BacklogVotes, VoterFinding, cohorts
 from pipeline.backlog.cohorts import AGE, AGE_NAMES, NETWORK, PROMPT, SESSION, Cohorts
 from pipeline.backlog.evaluation import Nested
 from pipeline.backlog.pool_rounds import PooledFinding
 from pipeline.backlog.pooled_groups import GroupFinding
-from pipeline.backlog.voter_habits import HabitColumns, HabitFinding
-from pipeline.report.evidence.discoveries import discoveries
+from pipeline.backlog.voter_habits import HabitColumns
 from pipeline.report.evidence.evidence_section import EvidenceFinding, EvidenceSection, capital, count, odds_of
 from pipeline.report.evidence.evidence_tests import (
     COHORT,
@@ -34,6 +32,14 @@ from pipeline.report.evidence.evidence_tests import (
     WEEKS,
 )
 from pipeline.report.evidence.random_labels import RandomLabels
+from pipeline.report.evidence.voter_findings import (
+    LabelOf,
+    average,
+    habit_finding,
+    kept,
+    least,
+    random_click_finding,
+)
 from pipeline.report.evidence.week_evidence import style_section, week_section
 from pipeline.report.report_votes import NO_TIME, ReportVotes
 from pipeline.vocabulary.arrays import Int32, Int64
@@ -41,8 +47,6 @@ from pipeline.vocabulary.large_arrays import keep
 from pipeline.vocabulary.outcomes import OUTCOME_CODES
 from pipeline.vocabulary.time import format_rfc3339
 
-_About = TypeVar("_About", VoterFinding, RandomFinding, HabitFinding)
-_LabelOf: TypeAlias = Callable[[int], str]
 OF_BACKLOG = (SINGLE_VOTER, UNUSUAL_VOTER, RANDOM_CLICKS, HABIT, GROUP, COHORT, WEEKS, STYLES)
 """The tests that `BacklogEvidence` makes, in the order in which `sections` returns their results."""
 
@@ -75,13 +79,13 @@ class BacklogEvidence:
             return [test.unanswered(reason) for test in OF_BACKLOG]
         label = self._labels_of(votes)
         known = {"voters": compared, "voters_not_comparable": len(votes.names) - compared, "rounds": found.rounds}
-        sure = {one.voter for one in _kept(found.voters, compared, _least)}
+        sure = {one.voter for one in kept(found.voters, compared, least)}
         pushers = [one for one in found.voters if one.voter in sure]
-        unusual = [one for one in _kept(found.voters, compared, _average) if one.voter not in sure]
+        unusual = [one for one in kept(found.voters, compared, average) if one.voter not in sure]
         groups, followers = self._pools(found, pushers, votes, label)
         return [
             SINGLE_VOTER.answered(
-                [self._voter(one, _least(one), label) for one in pushers],
+                [self._voter(one, least(one), label) for one in pushers],
                 f"None of {compared:,} voters votes in a way that honest tastes do not explain.",
                 **known,
             ),
@@ -91,12 +95,12 @@ class BacklogEvidence:
                 **known,
             ),
             RANDOM_CLICKS.answered(
-                [_random(one, label) for one in _kept(found.random, compared, _average)],
+                [random_click_finding(one, label) for one in kept(found.random, compared, average)],
                 "No voter seems to click at random.",
                 **known,
             ),
             HABIT.answered(
-                [_habit(one, label) for one in _kept(found.habits, compared, _average)],
+                [habit_finding(one, label) for one in kept(found.habits, compared, average)],
                 "No voter prefers a style of answers, or calls both bad, more than honest habits explain.",
                 **known,
             ),
@@ -122,7 +126,7 @@ class BacklogEvidence:
         )  # fmt: skip
         return evaluation.run(), votes
 
-    def _labels_of(self, votes: BacklogVotes) -> _LabelOf:
+    def _labels_of(self, votes: BacklogVotes) -> LabelOf:
         """Return a function from the position of a voter in the backlog to the voter's label.
 
         The label belongs to the voter's number in the report. This number differs from the position if some voter of
@@ -145,7 +149,7 @@ class BacklogEvidence:
                 found.append(cohorts.by_label(kind, votes, _from_one(column[votes.row])))
         return found
 
-    def _voter(self, one: VoterFinding, odds: float, label_of: _LabelOf) -> EvidenceFinding:
+    def _voter(self, one: VoterFinding, odds: float, label_of: LabelOf) -> EvidenceFinding:
         best = one.likeliest[0]
         model = self.given.models[best["model"]] if "model" in best else None
         label = label_of(one.voter)
@@ -161,7 +165,7 @@ class BacklogEvidence:
         )  # fmt: skip
 
     def _pools(
-        self, found: BacklogFindings, pushers: Sequence[VoterFinding], votes: BacklogVotes, label_of: _LabelOf
+        self, found: BacklogFindings, pushers: Sequence[VoterFinding], votes: BacklogVotes, label_of: LabelOf
     ) -> tuple[list[EvidenceFinding], list[EvidenceFinding]]:
         """Return two lists of findings about groups of voters.
 
@@ -182,7 +186,7 @@ class BacklogEvidence:
             (groups if known else followers).append(self._pool(one, votes, label_of))
         return groups, followers
 
-    def _pool(self, one: PooledFinding, votes: BacklogVotes, label_of: _LabelOf) -> EvidenceFinding:
+    def _pool(self, one: PooledFinding, votes: BacklogVotes, label_of: LabelOf) -> EvidenceFinding:
         model, some = self.given.models[one.model], len(one.members)
         verb = _verb(one.direction) + "s" * (some == 1)
         if one.accomplices:
@@ -223,49 +227,6 @@ class BacklogEvidence:
                 "cohort": kind, "label": who, "voters": one.voters, "named": len(one.members), "tests": one.tests,
             },
         )  # fmt: skip
-
-
-def _random(one: RandomFinding, label_of: _LabelOf) -> EvidenceFinding:
-    label = label_of(one.voter)
-    return EvidenceFinding(
-        kind="voter", subject=label, direction="clicks at random", odds=one.e_value, votes=one.votes,
-        sentence=f"{capital(label)} seems to click at random, in {count(one.votes, 'vote')}.",
-        details={"ties": one.ties},
-    )  # fmt: skip
-
-
-def _habit(one: HabitFinding, label_of: _LabelOf) -> EvidenceFinding:
-    label = label_of(one.voter)
-    shown = f"{one.hits:,} of {one.votes:,} votes that could show it, where {one.expected:.0f} are expected"
-    return EvidenceFinding(
-        kind="voter", subject=label, direction=one.habit, odds=one.e_value, votes=one.votes,
-        sentence=f"{capital(label)}: {one.habit}: {shown}.",
-        details={"hits": one.hits, "expected": one.expected},
-    )  # fmt: skip
-
-
-def _kept(found: Sequence[_About], tested: int, value: Callable[[Any], float]) -> list[_About]:
-    """Return the findings about voters that e-BH keeps, so that the expected share of false findings is limited.
-
-    Args:
-        found: the findings with large e-values.
-        tested: number of all voters that were tested.
-        value: gives the e-value of a finding.
-    """
-    kept = discoveries(np.array([value(one) for one in found]), tested)
-    return [one for one, keep in zip(found, kept.tolist(), strict=True) if keep]
-
-
-def _average(one: VoterFinding | RandomFinding | HabitFinding) -> float:
-    return one.e_value
-
-
-def _least(one: VoterFinding) -> float:
-    """Return the e-value that decides whether a voter is named.
-
-    This is `strict`. If `strict` is None, it is the smaller of `e_value` and `cells`.
-    """
-    return min(one.e_value, one.cells) if one.strict is None else one.strict
 
 
 def _verb(direction: str) -> str:
