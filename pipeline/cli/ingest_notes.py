@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.formats.left_out import HINTS, LeftOut
+from pipeline.formats.left_out import LeftOut, hint
 
 
 def reject_notes(reasons: Mapping[str, int], first: Mapping[str, tuple[str | None, str]]) -> list[str]:
@@ -17,8 +17,9 @@ def reject_notes(reasons: Mapping[str, int], first: Mapping[str, tuple[str | Non
     for reason, count in sorted(reasons.items()):
         origin, detail = first.get(reason, (None, ""))
         place = f"the first is {origin}: " if origin else ""
-        hint = f"; {HINTS[reason]}" if reason in HINTS else ""
-        notes.append(f"{count:,} rejected as {reason}: {place}{detail}{hint}; `integrity rejects` lists all")
+        help_text = hint(reason, detail)
+        advice = f"; {help_text}" if help_text else ""
+        notes.append(f"{count:,} rejected as {reason}: {place}{detail}{advice}; `integrity rejects` lists all")
     return notes
 
 

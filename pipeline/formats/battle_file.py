@@ -212,9 +212,12 @@ def _lacking(container: Container, name: str, columns: list[str]) -> str:
     hint = "; published boards are read by `integrity history`" if board else ""
     pairs = similar_columns(columns)
     pairs = pairs if name in pairs else {name: "HEADER"}
+    chosen = shlex.quote(",".join(f"{field}={column}" for field, column in pairs.items()))
+    if {"winner", "loser"} <= set(columns):
+        chosen = "model_a=winner,model_b=loser,winner=winner --winner-is name"
     return (
         f"{container.name}: expected a column for {name} ({', '.join(SYNONYMS[name])}), got {_shown(columns)}; "
-        f"name it with --columns {shlex.quote(','.join(f'{field}={column}' for field, column in pairs.items()))}{hint}"
+        f"name it with --columns {chosen}{hint}"
     )
 
 

@@ -71,18 +71,33 @@ class ColumnMapping:
         return parsed
 
 
-def similar_columns(columns: Sequence[str]) -> dict[str, str]:
-    """Return field → column for the columns with a usual name of a field in another spelling, such as "Model A".
+_PAIRS = (
+    ("model_1", "model_2"), ("model1", "model2"), ("left", "right"), ("first", "second"), ("option_a", "option_b"),
+    ("assistant_a", "assistant_b"), ("player_a", "player_b"), ("system_a", "system_b"), ("system_1", "system_2"),
+    ("generator_1", "generator_2"),
+)  # fmt: skip
+_WINNERS = ("result", "preference", "preferred", "vote", "verdict", "choice", "label", "score")
 
-    Fields that have a column with one of their usual names are left out.
+
+def similar_columns(columns: Sequence[str]) -> dict[str, str]:
+    """Return field → column for the columns that are likely to have a field's values, to be suggested to the user.
+
+    A column is likely if its name is a usual name of the field in another spelling, such as "Model A", or a name that
+    other tables use, such as "model_1". Fields that have a column with one of their usual names are left out.
     """
     spelled = {_letters(column): column for column in columns}
-    found = {}
+    found: dict[str, str] = {}
     for field_name, names in SYNONYMS.items():
         if not set(names).isdisjoint(columns):
             continue
         if spellings := [_letters(name) for name in names if _letters(name) in spelled]:
             found[field_name] = spelled[spellings[0]]
+    pairs = [pair for pair in _PAIRS if all(_letters(name) in spelled for name in pair)]
+    if pairs and {"model_a", "model_b"}.isdisjoint({*columns, *found}):
+        found["model_a"], found["model_b"] = (spelled[_letters(name)] for name in pairs[0])
+    winners = [spelled[_letters(name)] for name in _WINNERS if _letters(name) in spelled]
+    if winners and "winner" not in found and set(SYNONYMS["winner"]).isdisjoint(columns):
+        found["winner"] = winners[0]
     return found
 
 

@@ -1,5 +1,7 @@
 """Counts the records of a battle file that are left out of a rating."""
 
+import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -18,12 +20,37 @@ HINTS = {
 }
 """Reason why the decoder rejects a record → sentence about the options that may help."""
 
+_SIDES = (
+    ("a", "b"), ("left", "right"), ("1", "2"), ("first", "second"), ("model_1", "model_2"), ("a>b", "b>a"),
+    ("[[a]]", "[[b]]"), ("assistant_a", "assistant_b"), ("option_a", "option_b"), ("a wins", "b wins"),
+)  # fmt: skip
+_GOT = re.compile(r", got '(.{1,80})'$")
+
 EXPLANATIONS = {
     NO_OUTCOME: "no outcome",
     NO_VOTE: "no vote",
     SELF_BATTLE: "a model against itself",
 }
 """Reason for leaving out a record → explanation for people. For any other reason, the decoder rejected the record."""
+
+
+def hint(reason: str, detail: str) -> str:
+    """Return a sentence about the options that may help with a record; "" if there are none.
+
+    If the outcome of the record is a usual word for a side, such as "B" or "left", the sentence has the whole option.
+
+    Args:
+        reason: why the decoder rejected the record.
+        detail: what the decoder expected and got.
+    """
+    got = _GOT.search(detail) if reason == "unknown_outcome" else None
+    for pair in _SIDES:
+        if got and got[1].casefold() in pair:
+            upper = got[1].isupper()
+            first, second = (word.upper() if upper else word for word in pair)
+            option = shlex.quote(f"{first}=model_a,{second}=model_b")
+            return f"if {first} is model_a and {second} is model_b, add `--outcomes {option}`"
+    return HINTS.get(reason, "")
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from pipeline.formats.battle_file import OWN, BattleFile, raw_records
 from pipeline.formats.battle_format import BattleFormat, NamedWinner, SpelledOutcome
 from pipeline.formats.containers import Container
 from pipeline.formats.json_pieces import read_lines
-from pipeline.formats.left_out import HINTS
+from pipeline.formats.left_out import hint
 from pipeline.formats.tables import delimited_records, line_of_row
 
 _SKIP_BAD = "--skip-bad"
@@ -62,7 +62,7 @@ def bad_record(file: BattleFile, row: int, reason: str, detail: str) -> BadRecor
     detail = plain_detail(file, detail)
     hints = [
         detail + _header(part.form, reason, detail),
-        HINTS.get(reason, ""),
+        hint(reason, detail),
         "" if _SKIP_BAD in detail else f"{_SKIP_BAD} {_LEAVES_OUT}",
     ]
     return BadRecord(part.container.name, record, reason, "; ".join(filter(None, hints)), _line(part.container, record))

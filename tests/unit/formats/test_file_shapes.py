@@ -4,6 +4,8 @@ import gzip
 import io
 import json
 import os
+import re
+import shlex
 import tarfile
 import threading
 from pathlib import Path
@@ -314,7 +316,7 @@ def test_a_record_of_a_shard_is_named_with_its_file(tmp_path: Path) -> None:
         tmp_path / "shards",
         a__parquet=_parquet(),
         b__csv=f"{header}\n{good}\n".encode(),
-        c__csv=f"{header}\n{good}\n{good.replace('model_a', 'first')}\n".encode(),
+        c__csv=f"{header}\n{good}\n{good.replace('model_a', 'yes')}\n".encode(),
     )
     with pytest.raises(BadRecord) as caught:
         read_battles(open_battles(folder))
@@ -370,6 +372,12 @@ def test_a_zone_by_name_is_a_zone(tmp_path: Path) -> None:
         ("a.jsonl", "\n".join(json.dumps(row, indent=2) for row in ROWS), "got a record over several lines"),
         ("a.csv", _csv().replace("model_a", "Model A", 1).replace("winner", "WINNER", 1),
          "name it with --columns 'model_a=Model A,winner=WINNER'"),
+        ("a.csv", "model_1,model_2,winner\nx,y,1\n", "name it with --columns model_a=model_1,model_b=model_2"),
+        ("a.csv", "left,Right,result\nx,y,left\n",
+         "name it with --columns model_a=left,model_b=Right,winner=result"),
+        ("a.csv", "model_a,model_b,score\nx,y,1\n", "name it with --columns winner=score"),
+        ("a.csv", "winner,loser\nx,y\n",
+         "name it with --columns model_a=winner,model_b=loser,winner=winner --winner-is name"),
     ],
 )  # fmt: skip
 def test_records_in_another_shape_are_refused_with_what_to_do(
@@ -379,6 +387,26 @@ def test_records_in_another_shape_are_refused_with_what_to_do(
     with pytest.raises(UnknownFormat) as caught:
         open_battles(tmp_path / name)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (("A", "B"), "A=model_a,B=model_b"),
+        (("left", "right"), "left=model_a,right=model_b"),
+        (("1", "2"), "1=model_a,2=model_b"),
+        (("A>B", "B>A"), "A>B=model_a,B>A=model_b"),
+    ],
+)
+def test_usual_words_for_the_sides_are_refused_with_an_option_that_reads_them(
+    words: tuple[str, str], option: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("model_a,model_b,winner\n" + "".join(f"x,y,{words[n % 3 == 0]}\n" for n in range(9)))
+    with pytest.raises(BadRecord, match=re.escape(f"`--outcomes {shlex.quote(option)}`")):
+        read_battles(open_battles(path))
+    read = read_battles(open_battles(path, ColumnMapping.parse(outcomes=option)))
+    assert read.outcome.tolist() == [1, 0, 0] * 3
 
 
 @pytest.mark.parametrize(
