@@ -32,6 +32,8 @@ ALPHA = 0.05
 
 # Attacks that are looked for one after another, and steps in which the members and the reference are improved.
 _MOST_FOUND, _MOST_STEPS = 10, 6
+# Members come from all voters on a model, so that at least half of these are taken as honest.
+_MOST_SHARE = 0.5
 _PARTS = range(HALVES * BLOCKS)
 
 
@@ -231,7 +233,7 @@ class VoterPools:
                 break
             rated = len(parts)
             pooled = PooledCells.join(parts)
-            posterior = find_members(pooled, target.side, stratum)
+            posterior = find_members(pooled, target.side, stratum, _MOST_SHARE)
             order = np.argsort(pooled.voter)
             named = order[posterior[order] >= MEMBER]
             before, members, likelihood = members, pooled.voter[named], posterior[named]

@@ -164,7 +164,7 @@ def pool_models(pooled: PooledCells, stratum: Int64, models: int) -> Float64:
     return np.asarray(np.logaddexp.reduce((both + np.log(WEIGHTS.ravel())).reshape(models, len(SIDES), -1), axis=2))
 
 
-def find_members(pooled: PooledCells, side: int, stratum: Int64) -> Float64:
+def find_members(pooled: PooledCells, side: int, stratum: Int64, most_share: float = 0.999) -> Float64:
     """Estimate which voters promote a model, or which demote it.
 
     A cell has the votes of one voter on the model. A stratum is a part of the voters, such as those who came at about
@@ -175,6 +175,8 @@ def find_members(pooled: PooledCells, side: int, stratum: Int64) -> Float64:
         pooled: c cells, all of the same model.
         side: 0 to find voters who promote the model, 1 to find voters who demote it (SIDES).
         stratum: int64[v], the stratum of each voter, as a number from 0 to STRATA − 1.
+        most_share: the largest share of biased voters that is assumed. At one half, the probability is 0.9 only for a
+            voter whose own ratio is 9, so nobody is named for the other voters' votes alone.
 
     Returns:
         float64[c], the probability that the voter of each cell is biased.
@@ -182,23 +184,25 @@ def find_members(pooled: PooledCells, side: int, stratum: Int64) -> Float64:
     where = stratum[pooled.voter]
     # Ratios of a voter with very many votes would all be 0, and nobody would have a share in them.
     e = np.exp(np.maximum(pooled.log_e[:, side * _ALTERNATIVES : (side + 1) * _ALTERNATIVES], _LEAST_LOG))
-    mix = WEIGHTS[side].ravel() / WEIGHTS[side].sum()
-    size = np.bincount(where, minlength=STRATA)
-    share, posterior = np.full(STRATA, 0.1), np.zeros(len(where))
+    weights = WEIGHTS[side].ravel() / WEIGHTS[side].sum()
+    mix, size = weights, np.bincount(where, minlength=STRATA)
+    share, posterior = np.full(STRATA, _SHARE), np.zeros(len(where))
     for _ in range(_STEPS):
         biased = share[where] * (e @ mix)
         before, posterior = posterior, biased / (1 - share[where] + biased)
         if np.abs(posterior - before).max(initial=0) < _PRECISION:
             break
         sums = np.bincount(where, posterior, STRATA)
-        overall = sums.sum() / max(len(where), 1)
-        share = np.clip((sums + _PRIOR * overall) / (size + _PRIOR), 1e-6, 0.999)
-        if posterior.any():
-            parts = e * mix
-            mix = ((parts / parts.sum(axis=1, keepdims=True)) * posterior[:, None]).sum(axis=0) / posterior.sum()
+        overall = (sums.sum() + _PRIOR * _SHARE) / (len(where) + _PRIOR)
+        share = np.clip((sums + _PRIOR * overall) / (size + _PRIOR), 1e-6, most_share)
+        parts = e * mix
+        taken = ((parts / parts.sum(axis=1, keepdims=True)) * posterior[:, None]).sum(axis=0)
+        mix = (taken + _MIX_PRIOR * weights) / (posterior.sum() + _MIX_PRIOR)
     return posterior
 
 
 _STEPS, _PRECISION = 300, 1e-6
-# The share of a stratum is drawn towards that of all strata as by so many voters.
-_PRIOR = 20.0
+# The share of biased voters that is assumed before the votes are seen. The share of all strata is drawn towards it, the
+# share of a stratum towards that of all strata, each as by _PRIOR voters; and the weights of the alternatives are drawn
+# towards `WEIGHTS` as by _MIX_PRIOR voters.
+_SHARE, _PRIOR, _MIX_PRIOR = 0.1, 20.0, 5.0

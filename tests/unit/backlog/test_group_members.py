@@ -53,3 +53,29 @@ def test_a_voter_with_very_many_votes_hides_no_member() -> None:
     assert (posterior[:10] >= MEMBER).all()
     assert (posterior[10:] < 0.1).all()
     assert not len(nobody)
+
+
+@pytest.mark.parametrize("most", [0.5, 0.999])
+def test_a_few_honest_voters_are_no_group(most: float) -> None:
+    # Expectation maximisation without assumed values named a third of them: each of two or three voters fitted.
+    draw, columns = np.random.default_rng(7), WEIGHTS.size
+    chance = 1 / (1 + np.exp(-np.linspace(0.3, 3.0, columns)))  # of a win, for voters biased by so many logits
+    named = voters = 0
+    for _ in range(2_000):
+        size = int(draw.integers(1, 7))
+        wins = draw.binomial(4, 0.5, size)[:, None]
+        logs = wins * np.log(2 * chance) + (4 - wins) * np.log(2 - 2 * chance)
+        cells = PooledCells(np.arange(size), np.zeros(size, dtype=np.int64), logs)
+        named += int((find_members(cells, 0, np.zeros(size, dtype=np.int64), most) >= MEMBER).sum())
+        voters += size
+    assert named / voters < 0.005
+
+
+def test_members_are_found_among_few_and_among_many_voters() -> None:
+    columns = WEIGHTS.size
+    for honest in (0, 3, 300):
+        logs = np.concatenate([np.full((6, columns), 7.0), np.full((honest, columns), -1.0)])
+        cells = PooledCells(np.arange(6 + honest), np.zeros(6 + honest, dtype=np.int64), logs)
+        posterior = find_members(cells, 0, np.zeros(6 + honest, dtype=np.int64), 0.5)
+        assert (posterior[:6] >= MEMBER).all()
+        assert (posterior[6:] < 0.5).all()
