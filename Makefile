@@ -19,7 +19,7 @@ export DEBIAN_FRONTEND := noninteractive
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-all test-long test-beside test-peers test-faults nemesis mutants test-stack wheel-verify docs lint bench bench-ratings bench-report up status down kafka prometheus faketime chromium nginx helm chart-files drill slo-rules clean lock
+.PHONY: help setup demo test test-all test-long test-beside test-peers test-faults nemesis mutants test-stack wheel-verify docs lint bench bench-ratings bench-report up status down kafka prometheus faketime chromium nginx versitygw helm chart-files drill slo-rules clean lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -99,7 +99,7 @@ nemesis: setup kafka ## random faults for over three minutes under 200,000 votes
 mutants: setup ## how many of 200 small changes in the pure packages the unit tests notice; each survivor is listed
 	$(BIN)/python -m tests.mutants --seed 20261129 $(ARGS)
 
-test-stack: setup kafka prometheus ## up, an attack, the page, the refresh, down; with real services, 3 to 5 minutes
+test-stack: setup kafka prometheus versitygw ## up, an attack, the page, the refresh, down; with real services, 3 to 5 minutes
 	$(BIN)/pytest tests/stack -m stack -rP $(ARGS)
 
 slo-rules: setup ## the alert rules about error budgets, made anew from deploy/prometheus/slo.toml
@@ -117,6 +117,8 @@ faketime: $(VENV)/faketime/libfaketimeMT.so.1 ## a library that sets a process's
 chromium: $(BIN)/chromium ## Debian's browser, for the tests of the page
 
 nginx: $(BIN)/nginx ## Debian's web server, for the tests of the proxy in deploy/nginx
+
+versitygw: $(BIN)/versitygw ## a server of objects (S3), built from Go's module proxy, for the tests of copies in object stores
 
 helm: $(VENV)/helm/.copied ## Helm's engine and Kubernetes' schemas into .venv/helm, for the tests of the chart
 
@@ -244,4 +246,15 @@ $(BIN)/chromium: | $(BIN)/python
 		ln -sf "$$(command -v chromium)" $@; \
 	else \
 		$(call go_without,no chromium on PATH: the tests of the page WILL BE SKIPPED); \
+	fi
+
+# Pinned. Without the symbols, which nobody reads, it links faster.
+$(BIN)/versitygw: | $(BIN)/python
+	@if command -v versitygw >/dev/null; then \
+		ln -sf "$$(command -v versitygw)" $@; \
+	elif command -v go >/dev/null; then \
+		GOBIN="$(CURDIR)/$(BIN)" CGO_ENABLED=0 go install -trimpath -ldflags='-s -w' \
+			github.com/versity/versitygw/cmd/versitygw@v1.8.0; \
+	else \
+		$(call go_without,no versitygw and no go on PATH: the test with a real object store WILL BE SKIPPED); \
 	fi

@@ -42,6 +42,10 @@ COMMANDS: dict[str, CommandEntry] = {
     "audit": CommandEntry(
         "ledger_commands", "Recompute the whole ledger and check its signed heads, as the daily DAG does."
     ),
+    "mirror": CommandEntry(
+        "ledger_commands",
+        "Copy the public ledger to a folder or an object store, from which any web server can serve it.",
+    ),
     "retract": CommandEntry("ledger_commands", "Retract a vote: from the next refresh on, no view counts it."),
     "erase": CommandEntry(
         "ledger_commands",

@@ -1,4 +1,4 @@
-"""Runs the commands audit, retract, erase and rotate-key, by which an operator maintains the public ledger."""
+"""Runs the commands audit, mirror, retract, erase and rotate-key, by which an operator maintains the public ledger."""
 
 from typing import Annotated
 
@@ -29,6 +29,27 @@ def audit(store: StoreOption = None, as_json: JsonOption = False) -> None:
             out.print(styled(f"{part['name']:8} ", mark, f"  {part['what']}"))
     if not report["passed"]:
         raise typer.Exit(4)
+
+
+@app.command()
+def mirror(
+    place: Annotated[str, typer.Argument(help="A folder or an address, such as s3://BUCKET/PATH.", metavar="PLACE")],
+    bundle: Annotated[bool, typer.Option("--bundle", help="Copy the bundle of the newest snapshot too.")] = False,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy the public ledger to a folder or an object store, from which any web server can serve it.
+
+    Only what is new is copied. Credentials of an object store come from the environment, as its programs read them.
+    """
+    from pipeline.jobs.custody import ledger_copy  # noqa: PLC0415 - imports pyarrow
+
+    result = ledger_copy.copy_ledger(store_url(store), place, bundle=bundle)
+    number = result["snapshots"]
+    text = f"{result['place']} has {result['votes']:,} votes and {number:,} snapshot{'s' * (number != 1)}; "
+    new = f"{result['files']:,} files and {result['tiles']:,} tiles are new, {result['bytes']:,} bytes"
+    text += new if result["bytes"] else "nothing is new"
+    emit_or_print(as_json, result, text + (f"; the bundle is {result['bundle']}" if bundle else ""), soft_wrap=True)
 
 
 @app.command()
