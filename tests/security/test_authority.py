@@ -489,6 +489,7 @@ def commands(store: Store, folder: Path) -> dict[str, tuple[str, ...]]:
         "vote.retract": ("retract", "vote 3", *name, *why),
         "vote.erase": ("erase", "vote 4", *name, *why),
         "voter.erase": ("erase", "--voter", "voter 11", *name, *why),
+        "export.mirror": ("mirror", str(folder / "mirror")),
         "export.bundle": ("bundle", "--out", str(folder / "bundle.zip")),
         "export.votes": ("export", "--out", str(folder / "votes.parquet")),
         "export.backup": ("backup", "--out", str(folder / "backup")),

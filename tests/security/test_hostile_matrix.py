@@ -80,6 +80,7 @@ ASKED = {
     "backup": [["--out", "{folder}/{word}"], ["--out", "{folder}/{word}.tar"]],
     "export": [["--out", "{folder}/{word}"], ["--out", "{folder}/x.csv", "--snapshot", "{word}"],
                ["--out", "{folder}/{word}.json", "--until", "{word}"]],
+    "mirror": [["{folder}/{word}"]],
     "bundle": [["--out", "{folder}/b", "--snapshot", "{word}"]],
     "sweep": [["--policy", "{word}"], ["--against", "{word}"]],
     "work": [["--source", "{word}"], ["--source", "kafka:{word}"], ["--source", "x", "--columns", "{word}"]],

@@ -27,8 +27,9 @@ from pipeline.ledger import signed_note
 from pipeline.ledger.merkle_proofs import check_consistency
 from pipeline.ledger.signed_note import Checkpoint
 from pipeline.ledger.tiles import FULL, HEIGHT, tile_at_size
-from pipeline.open_store import existing_store
+from pipeline.open_store import existing_store, now
 from pipeline.store import Store
+from pipeline.store.alerting import operators_log
 from pipeline.store.read import log_proofs, snapshot_bundles
 
 # Files that are in memory at a time: a segment may have a hundred megabytes, a tile has 8 KiB.
@@ -58,6 +59,8 @@ def copy_ledger(url: str, place: str, *, bundle: bool = False) -> dict[str, Any]
         notes = {log: log_proofs.read_checkpoint(store, log) for log in _LOGS}
         heads = {log: _checkpoint(note, log) for log, note in notes.items()}
         copied = {log: _copied_size(store, target, log, heads[log]) for log in _LOGS}
+        with store.write() as connection:
+            operators_log.record_export(connection, "mirror", target.name, now())
         files = list(target.write_all(_new_files(store, target), ahead=_SEGMENTS))
         tiles = [
             size
