@@ -51,7 +51,16 @@ BARE = {
     "kafka": {"createTopics": False}, "serviceAccount": {"create": False}, "fullnameOverride": "a" * 60,
     "api": {"enabled": False}, "monitor": {"podDisruptionBudget": {"enabled": False}},
 }  # fmt: skip
-GOOD: dict[str, dict[str, Any]] = {"defaults": {}, **EXAMPLES, "secured": SECURED, "bare": BARE}
+ARCHIVED: dict[str, Any] = {
+    "archive": {"existingClaim": "archive"}, "secrets": {"archive_key": {"secret": "leaderboard-integrity"}},
+}  # fmt: skip
+# The folder is that of another release's run, or of one by hand; the longest name of a release.
+BY_HAND = {**ARCHIVED, "archive": {"existingClaim": "archive", "schedule": ""}}
+LONG = {**ARCHIVED, "archive": {"existingClaim": "archive", "subPath": "text"}, "fullnameOverride": "a" * 60}
+GOOD: dict[str, dict[str, Any]] = {
+    "defaults": {}, **EXAMPLES, "secured": SECURED, "bare": BARE, "archived": ARCHIVED, "archived by hand": BY_HAND,
+    "archived, long name": LONG,
+}  # fmt: skip
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "a setting that does not exist": ({"settings": {"lateness": 3}}, "lateness"),
     "a setting out of its range": ({"settings": {"lateness_minutes": -1}}, "lateness_minutes"),
@@ -59,6 +68,13 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "a value that does not exist": ({"worker": {"replicas": 3}}, "worker"),
     "no broker": ({"kafka": {"brokers": []}}, "brokers"),
     "a broker without a port": ({"kafka": {"brokers": ["kafka"]}}, "brokers"),
+    "an archive without a key": ({"archive": {"existingClaim": "archive"}}, "secrets.archive_key.secret: expected"),
+    "an archive's key without a volume": (
+        {"secrets": {"archive_key": {"secret": "board"}}},
+        "archive.existingClaim: expected",
+    ),
+    "a schedule of four fields": ({**ARCHIVED, "archive": {"schedule": "20 3 * *"}}, "schedule"),
+    "the archive's folder among the settings": ({"settings": {"archive": "/archive"}}, "archive"),
     "no store": ({"database": {"stores": {"ingest": {"secret": ""}}}}, "ingest"),
     "more workers than partitions": ({"workers": {"scaling": {"minReplicas": 5}}}, "minReplicas: expected at most 4"),
     "a login without a mechanism": ({"kafka": {"securityProtocol": "SASL_SSL"}}, "kafka.saslMechanism: expected PLAIN"),
@@ -140,6 +156,7 @@ def of_kind(objects: Objects, *kinds: str) -> Objects:
 def pods(objects: Objects) -> dict[str, Pod]:
     """Component → the only container of its pod, with the volumes."""
     specs = [one["spec"]["template"] for one in of_kind(objects, "Deployment", "Job")]
+    specs += [one["spec"]["jobTemplate"]["spec"]["template"] for one in of_kind(objects, "CronJob")]
     return {one["metadata"]["labels"]["app.kubernetes.io/component"]: Pod(one) for one in specs}
 
 
@@ -160,6 +177,7 @@ class TestRendered:
         names = [(one["kind"], one["metadata"]["name"]) for one in objects]
         assert len(names) == len(set(names))
         assert max(len(name) for _, name in names) <= 63
+        assert all(len(name) <= 52 for kind, name in names if kind == "CronJob")
         assert {one["metadata"]["namespace"] for one in objects} == {"board"}
         assert of_kind(objects, "Secret", "Role", "ClusterRole", "RoleBinding") == []
 
@@ -173,7 +191,7 @@ class TestRendered:
             command.make_context(verb, rest)
 
     def test_a_variable_is_a_setting_with_a_value_that_it_takes_and_no_secret(self, objects):
-        hidden = {"STORE", "VOTER_KEY", "PUBLISHERS", "LEDGER_KEY", "POSTGRES_PASSWORD", "KAFKA_SASL_PLAIN_PASSWORD"}
+        hidden = {"STORE", "VOTER_KEY", "ARCHIVE_KEY", "PUBLISHERS", "LEDGER_KEY", "POSTGRES_PASSWORD", "KAFKA_SASL_PLAIN_PASSWORD"}
         for name, pod in pods(objects).items():
             given = {one["name"].removeprefix(PREFIX): one["value"] for one in pod.container["env"]}
             assert len(given) == len(pod.container["env"])
@@ -189,7 +207,10 @@ class TestRendered:
                 "topics": set(),
                 "api": {"integrity_store"},
                 "exporter": {"integrity_store"},
+                "archive": {"integrity_store"},
             }.get(name, {"integrity_store", "integrity_voter_key"})
+            if archive_volume(pod) and name != "api":
+                expected = expected | {"integrity_archive_key"}
             found = set(pod.secret_files()) - optional - {"integrity_postgres_sslpassword"}
             assert found == expected, name
         store = pods(objects)["worker"].secret_files()["integrity_store"]
@@ -207,7 +228,8 @@ class TestRendered:
             assert pod.spec["automountServiceAccountToken"] is False
             assert {"requests", "limits"} <= set(pod.container["resources"]), name
             writable = [one["mountPath"] for one in pod.container["volumeMounts"] if not one.get("readOnly")]
-            assert writable == ["/tmp"], name  # noqa: S108
+            own_folders = ["/var/lib/integrity/archive"] if name == "archive" else []
+            assert writable == ["/tmp", *own_folders], name  # noqa: S108
 
     def test_selectors_find_their_pods(self, objects):
         labels = {name: pod.labels for name, pod in pods(objects).items()}
@@ -275,6 +297,12 @@ class TestRendered:
         assert {int(one.rpartition(":")[2]) for one in source.split(",")} <= ports
 
 
+def archive_volume(pod: Pod) -> dict[str, Any] | None:
+    """The claim of the archive's volume; None if the pod has none."""
+    found = [one["persistentVolumeClaim"] for one in pod.spec["volumes"] if one["name"] == "archive"]
+    return found[0] if found else None
+
+
 def components(policy: dict[str, Any]) -> list[str]:
     found: list[str] = policy["podSelector"]["matchExpressions"][0]["values"]
     return found
@@ -337,6 +365,32 @@ def test_a_missing_field_is_refused(answers, kind, place):
 def test_a_mistake_is_refused_and_named(answers, mistake):
     found = answers["cases"][mistake]
     assert MISTAKES[mistake][1] in found.get("error", f"rendered {len(found.get('objects', ()))} objects")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("case", [name for name in GOOD if name.startswith("archived")])
+def test_who_reads_archived_votes_has_their_folder_and_only_the_run_that_moves_them_writes_there(answers, case):
+    found = pods(answers["cases"][case]["objects"])
+    having = {name: claim for name, pod in found.items() if (claim := archive_volume(pod))}
+    run = set() if case == "archived by hand" else {"archive"}
+    assert set(having) == {"worker", "monitor", "api", "migrations"} | run
+    assert {name for name, claim in having.items() if not claim.get("readOnly")} == run
+    for name in having:
+        (mount,) = [one for one in found[name].container["volumeMounts"] if one["name"] == "archive"]
+        env = {one["name"]: one["value"] for one in found[name].container["env"]}
+        assert env["INTEGRITY_ARCHIVE"] == mount["mountPath"]
+        assert mount.get("readOnly", False) is (name not in run)
+        assert mount.get("subPath") == GOOD[case]["archive"].get("subPath")
+    if run:
+        assert found["archive"].container["args"] == ["archive", "--json"]
+        assert found["archive"].secret_files()["integrity_store"][1] == "migrate_store"
+
+
+@pytest.mark.long
+def test_a_board_without_an_archive_has_no_run_that_moves_votes(answers):
+    objects = answers["cases"]["defaults"]["objects"]
+    assert of_kind(objects, "CronJob") == []
+    assert [name for name, pod in pods(objects).items() if archive_volume(pod)] == []
 
 
 @pytest.mark.long

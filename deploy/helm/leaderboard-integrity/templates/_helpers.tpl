@@ -60,7 +60,7 @@ kafka://{{ join "," .Values.kafka.brokers }}
 {{- /* What a component is given. Kafka: its brokers. Store: the role of its store URL, "" for no store. */ -}}
 {{- define "integrity.store" -}}
 {{- if has .component (list "worker" "monitor") }}ingest
-{{- else if eq .component "migrations" }}migrate
+{{- else if has .component (list "migrations" "archive") }}migrate
 {{- else if eq .component "api" }}{{ .root.Values.api.role }}
 {{- else if eq .component "exporter" }}read
 {{- end -}}
@@ -68,6 +68,16 @@ kafka://{{ join "," .Values.kafka.brokers }}
 
 {{- define "integrity.usesKafka" -}}
 {{- if has .component (list "worker" "topics") }}true{{ end -}}
+{{- end -}}
+
+{{- /* Not the exporter and the topics: those read no single votes. */ -}}
+{{- define "integrity.usesArchive" -}}
+{{- if and .root.Values.archive.existingClaim (has .component (list "worker" "monitor" "api" "migrations" "archive")) }}true{{ end -}}
+{{- end -}}
+
+{{- /* The API looks for archived ids, which are not encrypted. */ -}}
+{{- define "integrity.usesArchiveKey" -}}
+{{- if and (include "integrity.usesArchive" .) (ne .component "api") }}true{{ end -}}
 {{- end -}}
 
 {{- /* All environment variables of a component. No secret is among them: those are files in /run/secrets. */ -}}
@@ -105,6 +115,7 @@ kafka://{{ join "," .Values.kafka.brokers }}
 {{- with $values.api.trustedProxies }}{{ $_ := set $env "trusted_proxies" . }}{{ end -}}
 {{- if $values.ledger.existingClaim }}{{ $_ := set $env "ledger" "/var/lib/integrity/ledger" }}{{ end -}}
 {{- end -}}
+{{- if include "integrity.usesArchive" . }}{{ $_ := set $env "archive" "/var/lib/integrity/archive" }}{{ end -}}
 {{- range $name, $value := $env }}
 - name: INTEGRITY_{{ upper $name }}
   {{- /* Numbers of a values file are floating-point numbers, which `toString` would print as 1e+06. */}}
@@ -123,6 +134,7 @@ kafka://{{ join "," .Values.kafka.brokers }}
 {{- end -}}
 {{- if has .component (list "worker" "monitor" "migrations") }}{{ $names = append $names "voter_key" }}{{ end -}}
 {{- if eq .component "worker" }}{{ $names = append $names "publishers" }}{{ end -}}
+{{- if include "integrity.usesArchiveKey" . }}{{ $names = append $names "archive_key" }}{{ end -}}
 {{- if include "integrity.usesKafka" . }}{{ $names = concat $names (list "kafka_sasl_plain_password" "kafka_ssl_password") }}{{ end -}}
 {{- range $names -}}
 {{- $one := get $.root.Values.secrets . -}}
@@ -159,6 +171,7 @@ graceSeconds, restartPolicy.
 {{- $kafkaFiles := and (include "integrity.usesKafka" .) (or $values.kafka.ca.secret $values.kafka.clientCertificate.secret) -}}
 {{- $storeFiles := and (include "integrity.store" .) (or $values.database.ca.secret $values.database.clientCertificate.secret) -}}
 {{- $ledger := and (eq .component "api") $values.ledger.existingClaim -}}
+{{- $archive := include "integrity.usesArchive" . -}}
 metadata:
   labels:
     {{- include "integrity.labels" .root | nindent 4 }}
@@ -264,6 +277,16 @@ spec:
           subPath: {{ . }}
           {{- end }}
         {{- end }}
+        {{- if $archive }}
+        - name: archive
+          mountPath: /var/lib/integrity/archive
+          {{- if ne .component "archive" }}
+          readOnly: true
+          {{- end }}
+          {{- with $values.archive.subPath }}
+          subPath: {{ . }}
+          {{- end }}
+        {{- end }}
   volumes:
     - name: tmp
       emptyDir: {}
@@ -285,6 +308,10 @@ spec:
     {{- if $ledger }}
     - name: ledger
       persistentVolumeClaim: { claimName: {{ $values.ledger.existingClaim }}, readOnly: true }
+    {{- end }}
+    {{- if $archive }}
+    - name: archive
+      persistentVolumeClaim: { claimName: {{ $values.archive.existingClaim }}{{ if ne .component "archive" }}, readOnly: true{{ end }} }
     {{- end }}
 {{- end -}}
 
