@@ -18,8 +18,8 @@ SCHEMA = CHART / "values.schema.json"
 
 # What the chart has values of its own for, and what none of its processes does: sign, publish, use HTTPS by itself.
 OWN = {
-    "store", "secrets_dir", "ledger", "archive", "group", "partitions", "external_url", "trusted_proxies", "tls_cert", "tls_key",
-    "publish_state", "log_ids",
+    "store", "secrets_dir", "ledger", "archive", "group", "partitions", "external_url", "trusted_proxies", "tls_cert",
+    "tls_key", "publish_state", "log_ids",
 }  # fmt: skip
 OWN_PREFIXES = ("kafka_", "postgres_", "topic_")
 

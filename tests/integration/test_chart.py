@@ -191,7 +191,8 @@ class TestRendered:
             command.make_context(verb, rest)
 
     def test_a_variable_is_a_setting_with_a_value_that_it_takes_and_no_secret(self, objects):
-        hidden = {"STORE", "VOTER_KEY", "ARCHIVE_KEY", "PUBLISHERS", "LEDGER_KEY", "POSTGRES_PASSWORD", "KAFKA_SASL_PLAIN_PASSWORD"}
+        keys = {"VOTER_KEY", "ARCHIVE_KEY", "LEDGER_KEY", "PUBLISHERS"}
+        hidden = {"STORE", *keys, "POSTGRES_PASSWORD", "KAFKA_SASL_PLAIN_PASSWORD"}
         for name, pod in pods(objects).items():
             given = {one["name"].removeprefix(PREFIX): one["value"] for one in pod.container["env"]}
             assert len(given) == len(pod.container["env"])
