@@ -5,6 +5,8 @@ A cluster's packages are not dependencies of the pipeline, except Dask, which th
 
 from __future__ import annotations
 
+import socket
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -83,7 +85,7 @@ def _check_dask_workers(engine: Engine, client: Any) -> None:
             )
 
 
-def _has_package() -> bool:
+def _has_package(*_: object) -> bool:
     """Return True. Python finds this function on a worker only if this package is installed there."""
     return True
 
@@ -91,6 +93,7 @@ def _has_package() -> bool:
 @contextmanager
 def _ray(engine: Engine) -> Iterator[JoblibRunner]:
     ray, backend = _package(engine, "ray"), _package(engine, "ray.util.joblib")
+    _check_address(engine)
     try:
         ray.init(address=f"ray://{engine.address}" if engine.address else None, log_to_driver=False)
     except (OSError, ConnectionError, TimeoutError) as error:
@@ -105,17 +108,67 @@ def _ray(engine: Engine) -> Iterator[JoblibRunner]:
 @contextmanager
 def _spark(engine: Engine) -> Iterator[JoblibRunner]:
     pyspark, backend = _package(engine, "pyspark.sql"), _package(engine, "joblibspark")
+    _check_address(engine)
     master = f"spark://{engine.address}" if engine.address else "local[*]"
+    builder = pyspark.SparkSession.builder.master(master).appName("leaderboard-integrity")
     try:
-        session = pyspark.SparkSession.builder.master(master).appName("leaderboard-integrity").getOrCreate()
+        session = builder.config("spark.ui.showConsoleProgress", "false").getOrCreate()
     except Exception as error:
         raise _silent(engine, error) from None
     try:
+        session.sparkContext.setLogLevel("ERROR")
+        slots = _count_spark_slots(engine, session)
+        _check_spark_workers(engine, session, slots)
         backend.register_spark()
-        # joblibspark takes the number of workers from the caller.
-        yield JoblibRunner(engine, "spark", session.sparkContext.defaultParallelism)
+        yield JoblibRunner(engine, "spark", slots)
     finally:
         session.stop()
+
+
+def _count_spark_slots(engine: Engine, session: Any) -> int:
+    """Wait for workers, and return how many tasks they run at the same time.
+
+    Workers join one after another. Without the wait Spark says 2, however many there are.
+    """
+    scala = session.sparkContext._jsc.sc()  # as joblibspark counts them
+    end, before = time.monotonic() + _TIMEOUT, 0
+    while time.monotonic() < end:
+        slots = int(scala.maxNumConcurrentTasks(scala.resourceProfileManager().resourceProfileFromId(0)))
+        if slots and slots == before:
+            return slots
+        before = slots
+        time.sleep(1)
+    if before:
+        return before
+    raise Unavailable(
+        f"INTEGRITY_COMPUTE={engine}: expected a worker with a free core at this master, got none within {_TIMEOUT} s: "
+        f"start one with `spark-class org.apache.spark.deploy.worker.Worker spark://{engine.address}`, or wait until "
+        "other applications end"
+    )
+
+
+def _check_spark_workers(engine: Engine, session: Any, slots: int) -> None:
+    """Check that the workers have this package, and the same version of Python."""
+    try:
+        session.sparkContext.parallelize(range(slots), slots).map(_has_package).collect()
+    except Exception as error:
+        lines = [line.strip() for line in str(error).splitlines()]
+        said = next((line for line in lines if "Error: " in line or "Exception: [" in line), type(error).__name__)
+        raise Unavailable(
+            f"INTEGRITY_COMPUTE={engine}: expected the package leaderboard-integrity and this version of Python at "
+            f"each worker, got {said}: install them there, and let PYSPARK_PYTHON name this Python"
+        ) from None
+
+
+def _check_address(engine: Engine) -> None:
+    """Connect to a cluster's address. Spark and Ray themselves try for a minute and more."""
+    if not engine.address:
+        return
+    host, _, port = engine.address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_TIMEOUT).close()
+    except OSError as error:
+        raise _silent(engine, error) from None
 
 
 def _package(engine: Engine, name: str) -> Any:

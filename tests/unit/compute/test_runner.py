@@ -197,3 +197,45 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPat
     expected = "INTEGRITY_COMPUTE=dask://127.0.0.1:9: expected an answer of 127.0.0.1:9"
     with pytest.raises(Unavailable, match=expected), open_runner(Engine("dask", "127.0.0.1:9")):
         pass
+
+
+@pytest.mark.parametrize("kind", ["spark", "ray"])
+def test_an_address_without_a_cluster_is_named_before_the_client_tries_for_minutes(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clusters, "_package", lambda *_: None)  # connecting needs no package
+    expected = f"INTEGRITY_COMPUTE={kind}://127.0.0.1:9: expected an answer of 127.0.0.1:9, got ConnectionRefusedError"
+    with pytest.raises(Unavailable, match=expected), open_runner(Engine(kind, "127.0.0.1:9")):
+        pass
+
+
+class SparkMaster:
+    """The part of a Spark session that counts slots: an answer for each question, the last one for all later."""
+
+    def __init__(self, *answers: int) -> None:
+        self.answers = list(answers)
+        self.sparkContext = self._jsc = self
+
+    def sc(self) -> SparkMaster:
+        return self
+
+    def resourceProfileManager(self) -> SparkMaster:  # noqa: N802 - Spark's name
+        return self
+
+    def resourceProfileFromId(self, number: int) -> int:  # noqa: N802 - Spark's name
+        return number
+
+    def maxNumConcurrentTasks(self, _profile: int) -> int:  # noqa: N802 - Spark's name
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+def test_all_workers_of_spark_are_counted_though_they_join_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clusters.time, "sleep", lambda _: None)
+    assert clusters._count_spark_slots(Engine("spark", "host:7077"), SparkMaster(0, 0, 4, 12, 12, 12)) == 12
+
+
+def test_a_spark_master_without_workers_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clusters, "_TIMEOUT", 0.05)
+    monkeypatch.setattr(clusters.time, "sleep", lambda _: None)
+    with pytest.raises(Unavailable, match="INTEGRITY_COMPUTE=spark://host:7077: expected a worker with a free core"):
+        clusters._count_spark_slots(Engine("spark", "host:7077"), SparkMaster(0))
