@@ -128,7 +128,7 @@ def _spark(engine: Engine) -> Iterator[JoblibRunner]:
 def _count_spark_slots(engine: Engine, session: Any) -> int:
     """Wait for workers, and return how many tasks they run at the same time.
 
-    Workers join one after another. Without the wait Spark says 2, however many there are.
+    Workers join one after another, so the number is taken when it has been the same for a second.
     """
     scala = session.sparkContext._jsc.sc()  # as joblibspark counts them
     end, before = time.monotonic() + _TIMEOUT, 0
