@@ -210,7 +210,7 @@ class TestRendered:
                 "exporter": {"integrity_store"},
                 "archive": {"integrity_store"},
             }.get(name, {"integrity_store", "integrity_voter_key"})
-            if archive_volume(pod) and name != "api":
+            if archive_volume(pod) and name not in ("api", "exporter"):
                 expected = expected | {"integrity_archive_key"}
             found = set(pod.secret_files()) - optional - {"integrity_postgres_sslpassword"}
             assert found == expected, name
@@ -374,7 +374,7 @@ def test_who_reads_archived_votes_has_their_folder_and_only_the_run_that_moves_t
     found = pods(answers["cases"][case]["objects"])
     having = {name: claim for name, pod in found.items() if (claim := archive_volume(pod))}
     run = set() if case == "archived by hand" else {"archive"}
-    assert set(having) == {"worker", "monitor", "api", "migrations"} | run
+    assert set(having) == {"worker", "monitor", "api", "exporter", "migrations"} | run
     assert {name for name, claim in having.items() if not claim.get("readOnly")} == run
     for name in having:
         (mount,) = [one for one in found[name].container["volumeMounts"] if one["name"] == "archive"]

@@ -70,14 +70,14 @@ kafka://{{ join "," .Values.kafka.brokers }}
 {{- if has .component (list "worker" "topics") }}true{{ end -}}
 {{- end -}}
 
-{{- /* Not the exporter and the topics: those read no single votes. */ -}}
+{{- /* The exporter too, in which `integrity doctor` is run: it looks whether the files are there. */ -}}
 {{- define "integrity.usesArchive" -}}
-{{- if and .root.Values.archive.existingClaim (has .component (list "worker" "monitor" "api" "migrations" "archive")) }}true{{ end -}}
+{{- if and .root.Values.archive.existingClaim (has .component (list "worker" "monitor" "api" "exporter" "migrations" "archive")) }}true{{ end -}}
 {{- end -}}
 
-{{- /* The API looks for archived ids, which are not encrypted. */ -}}
+{{- /* API and exporter decrypt no archived vote. */ -}}
 {{- define "integrity.usesArchiveKey" -}}
-{{- if and (include "integrity.usesArchive" .) (ne .component "api") }}true{{ end -}}
+{{- if and (include "integrity.usesArchive" .) (not (has .component (list "api" "exporter"))) }}true{{ end -}}
 {{- end -}}
 
 {{- /* All environment variables of a component. No secret is among them: those are files in /run/secrets. */ -}}
