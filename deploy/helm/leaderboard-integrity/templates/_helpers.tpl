@@ -75,9 +75,9 @@ kafka://{{ join "," .Values.kafka.brokers }}
 {{- if and .root.Values.archive.existingClaim (has .component (list "worker" "monitor" "api" "exporter" "migrations" "archive")) }}true{{ end -}}
 {{- end -}}
 
-{{- /* API and exporter decrypt no archived vote. */ -}}
+{{- /* The role `read` of API and exporter may not read what the key decrypts. */ -}}
 {{- define "integrity.usesArchiveKey" -}}
-{{- if and (include "integrity.usesArchive" .) (not (has .component (list "api" "exporter"))) }}true{{ end -}}
+{{- if and (include "integrity.usesArchive" .) (ne (include "integrity.store" .) "read") }}true{{ end -}}
 {{- end -}}
 
 {{- /* All environment variables of a component. No secret is among them: those are files in /run/secrets. */ -}}
