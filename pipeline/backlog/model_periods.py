@@ -9,6 +9,7 @@ model in a period count, and the taste of the voters is integrated out.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +26,7 @@ from pipeline.evidence import Reference
 from pipeline.evidence.honest_reference import CHANCE_UNIT, DELTAS
 from pipeline.evidence.taste_nulls import chances_by_taste, win_ratios
 from pipeline.vocabulary.arrays import Bool, Float64, Int32, Int64
-from pipeline.vocabulary.large_arrays import new_large, pieces
+from pipeline.vocabulary.large_arrays import PIECE, new_large, pieces
 from pipeline.vocabulary.time import NO_TIME
 
 PERIOD = 28 * 86_400_000_000
@@ -139,12 +140,34 @@ class ModelPeriods:
         return logs, voters
 
     def _one_period(self, rows: Int64, reference: Reference) -> tuple[Float64, Int64]:
+        """Return ln of the evidence about each model in one period, by side, and the number of voters on each model.
+
+        The votes are taken a piece at a time, since a period may have a quarter of all votes.
+
+        Args:
+            rows: int64[r], positions of the period's rows of cells, ascending.
+            reference: a reference that was fitted on the votes of all other periods.
+
+        Returns:
+            Two arrays: float64[M, 2], and int64[M].
+        """
+        products = [_Products.of(reference.taste.sd, self.evaluator.votes.models) for _ in SIDES]
+        voters = np.zeros(self.evaluator.votes.models, dtype=np.int64)
+        for some in _whole_cells(self.evaluator.cells.cell, rows):
+            self._add(some, reference, products, voters)
+        if not voters.any():
+            return np.full((len(voters), 2), -np.inf), voters
+        logs = np.stack([one.logs() for one in products], axis=1)
+        return logs + np.log([0.5, 0.5]), voters
+
+    def _add(self, rows: Int64, reference: Reference, products: Sequence[_Products], voters: Int64) -> None:
+        """Add the rows of some whole cells to the products of both sides, and their voters to `voters`."""
         votes, cells = self.evaluator.votes, self.evaluator.cells
         i, j = model_positions(votes, cells, rows, reference)
         rated = (i >= 0) & (j >= 0)
         i, j, rows = i[rated], j[rated], rows[rated]
         if not len(rows):
-            return np.full((votes.models, 2), -np.inf), np.zeros(votes.models, dtype=np.int64)
+            return
         cell = cells.cell[rows]
         first = np.flatnonzero(np.append(True, cell[1:] != cell[:-1]))
         lengths = np.diff(np.append(first, len(cell))).astype(np.int64)
@@ -154,40 +177,77 @@ class ModelPeriods:
         first = np.cumsum(lengths) - lengths
         won = (votes.outcome[cells.vote[rows]] == 0) == cells.is_a[rows]
         model = cells.model[cells.cell[rows[first]]].astype(np.int64)
-        logs = np.empty((votes.models, 2))
-        for side, (hit, high) in enumerate(((won, reference.high_chances[i, j]), (~won, reference.high_chances[j, i]))):
+        for one, hit, high in zip(
+            products, (won, ~won), (reference.high_chances[i, j], reference.high_chances[j, i]), strict=True
+        ):
             mean = np.add.reduceat(high * CHANCE_UNIT, first) / lengths
-            hits = np.add.reduceat(hit.astype(np.int64), first).astype(np.int64)
-            logs[:, side] = self._products(hits, lengths, mean, model, reference.taste.sd)
-        return logs + np.log([0.5, 0.5]), np.bincount(model, minlength=votes.models)
+            one.add(np.add.reduceat(hit.astype(np.int64), first).astype(np.int64), lengths, mean, model)
+        voters += np.bincount(model, minlength=votes.models)
 
-    def _products(self, hits: Int64, lengths: Int64, mean: Float64, model: Int64, taste: float) -> Float64:
-        """Return ln of the evidence about each model in one period, float64[M].
 
-        The evidence is the mean over ε and δ of Π (1 − ε + ε E), a product over the period's cells. E is the likelihood
-        ratio of a cell for the size δ of the bias, and ε is the share of biased voters.
+@dataclass(frozen=True)
+class _Products:
+    """Ln of Π (1 − ε + ε E) over the cells of each model in one period, for each size δ of the bias and each share ε.
+
+    E is the likelihood ratio of a cell for δ, and ε the share of biased voters.
+
+    Attributes:
+        ratios: float64[CAP + 1, CAP + 1, _LEVELS − 1, 3], the ratio E for each number of votes, number of wins, mean
+            chance of a win, and δ.
+        sums: float64[3, 5, M], the logarithms by δ, ε and model.
+    """
+
+    ratios: Float64
+    sums: Float64
+
+    @classmethod
+    def of(cls, taste: float, models: int) -> _Products:
+        """Begin without cells. `taste` is the standard deviation of honest tastes, in logits."""
+        p = expit(logit(np.arange(1, _LEVELS) / _LEVELS) + RAISED)
+        chances, table = chances_by_taste(p, taste), np.empty((CAP + 1, CAP + 1, _LEVELS - 1, len(DELTAS)))
+        for n in range(CAP + 1):
+            for k in range(CAP + 1):
+                table[n, k] = win_ratios(np.full(len(p), float(k)), np.full(len(p), float(n)), chances)
+        return cls(table, np.zeros((len(_SIZE_WEIGHTS), len(SHARES), models)))
+
+    def add(self, hits: Int64, lengths: Int64, mean: Float64, model: Int64) -> None:
+        """Multiply by the ratios of some cells. The sums do not depend on how cells are divided into calls.
 
         Args:
             hits: int64[c], the number of wins in each cell, which has the votes of one voter on one model.
             lengths: int64[c], the number of decisive votes in each cell.
             mean: float64[c], the mean chance of a win in each cell.
             model: int64[c], the model of each cell.
-            taste: the standard deviation of honest tastes, in logits.
         """
         level = np.ceil(mean * _LEVELS).astype(np.int64).clip(1, _LEVELS - 1)
-        p = expit(logit(np.arange(1, _LEVELS) / _LEVELS) + RAISED)
-        chances, table = chances_by_taste(p, taste), np.empty((CAP + 1, CAP + 1, _LEVELS - 1, len(DELTAS)))
-        for n in range(CAP + 1):
-            for k in range(CAP + 1):
-                table[n, k] = win_ratios(np.full(len(p), float(k)), np.full(len(p), float(n)), chances)
-        gain = np.expm1(table[lengths, hits, level - 1])
-        models = self.evaluator.votes.models
-        logs = np.full(models, -np.inf)
-        for column, weight in enumerate(_SIZE_WEIGHTS):
-            for share in SHARES:
-                one = np.bincount(model, np.log1p(share * gain[:, column]), models)
+        gain = np.expm1(self.ratios[lengths, hits, level - 1])
+        for by_share, column in zip(self.sums, gain.T, strict=True):
+            for share, one in zip(SHARES, by_share, strict=True):
+                np.add.at(one, model, np.log1p(share * column))
+
+    def logs(self) -> Float64:
+        """Return ln of the evidence about each model, float64[M]: of the mean of the products over ε and δ."""
+        logs = np.full(self.sums.shape[2], -np.inf)
+        for weight, by_share in zip(_SIZE_WEIGHTS, self.sums, strict=True):
+            for one in by_share:
                 logs = np.logaddexp(logs, one + math.log(weight / len(SHARES)))
         return logs
+
+
+def _whole_cells(cell: Int32, rows: Int64) -> Iterator[Int64]:
+    """Yield `rows` in pieces that end where a cell ends, so that each has all its rows of a cell.
+
+    Args:
+        cell: the cell of each row of all cells, ascending.
+        rows: int64[r], positions of rows, ascending.
+    """
+    at = 0
+    while at < len(rows):
+        end = min(at + PIECE, len(rows))
+        if end < len(rows):
+            end = int(np.searchsorted(rows, np.searchsorted(cell, cell[rows[end - 1]], side="right")))
+        yield rows[at:end]
+        at = end
 
 
 def split_periods(at: Int64) -> tuple[Int32, Int64, Int64]:

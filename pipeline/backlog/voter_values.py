@@ -11,6 +11,7 @@ is computed for the first value, and added to the second value as well.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,8 @@ from pipeline.evidence.taste_nulls import MOST_TOLD, told_logs
 from pipeline.evidence.tie_ratios import TIES_KEPT
 from pipeline.vocabulary.arrays import Bool, Float64, Int32, Int64
 
+# Votes of the voters that are evaluated at a time.
+_PIECE_VOTES = 1 << 20
 # Cells of one calculation of the mixture.
 _CHUNK = 4096
 # A ratio of e⁶⁰⁰ is finite and above every level.
@@ -85,6 +88,21 @@ class VoterEvaluator:
             who: bool[v], true for the voters to evaluate.
             into: the values of all voters; changed in place.
         """
+        for some in self._in_pieces(who):
+            self._evaluate(reference, some, into)
+
+    def _in_pieces(self, who: Bool) -> Iterator[Bool]:
+        """Yield masks bool[v] of disjoint parts of the selected voters, each with about _PIECE_VOTES votes or fewer.
+
+        The e-value of a voter does not depend on other voters, and the counts of a cell take over a hundred bytes.
+        """
+        part = np.cumsum(np.where(who, self.votes.votes_of_voter, 0)) // _PIECE_VOTES
+        for number in range(int(part[-1]) + 1 if len(part) else 0):
+            some = who & (part == number)
+            if some.any():
+                yield some
+
+    def _evaluate(self, reference: Reference, who: Bool, into: VoterValues) -> None:
         votes, cells, size = self.votes, self.cells, len(self.votes.names)
         ranked = self.ranked.of_voters(cells, who)
         sums = generic_sums(votes, np.flatnonzero(who[votes.voter]), reference)

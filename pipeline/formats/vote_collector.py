@@ -16,6 +16,7 @@ from pipeline.formats.text_hashes import hash_texts
 from pipeline.ratings import STYLE_FEATURES
 from pipeline.ratings.battle_columns import GROUPS, BattleColumns, no_group, no_style
 from pipeline.vocabulary.arrays import Int8, Int32, Int64
+from pipeline.vocabulary.large_arrays import keep
 from pipeline.vocabulary.voter_identity import Network
 
 TEXTS = ("vote_id", "voter_id", *GROUPS)
@@ -214,7 +215,7 @@ class VoteCollector:
         if not needed:
             return self._voters.ids(), (), np.broadcast_to(np.int64(-1), (len(self._outcome),))
         voters, voter = self._voters.finish()
-        return voters, TextSequence(voters), voter.astype(np.int64)
+        return voters, TextSequence(voters), keep(voter.astype(np.int64))
 
 
 def _group(coded: TextCodes, codes: ColumnBuffer, votes: int) -> tuple[tuple[str, ...], Int32]:

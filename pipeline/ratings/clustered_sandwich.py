@@ -25,6 +25,7 @@ from scipy.sparse import coo_array, csr_array, vstack
 
 from ..errors import BadCounts, NotConverged
 from ..vocabulary.arrays import Float64, Int32, Int64
+from ..vocabulary.large_arrays import keep, new_large, pieces
 from ..vocabulary.outcomes import OUTCOMES
 from . import validation
 from .blas_threads import single_blas_thread
@@ -121,12 +122,17 @@ def _distinct(voter: npt.NDArray[np.integer[Any]]) -> tuple[npt.NDArray[Any], np
     """Return the distinct voters, ascending, and the position of each vote's voter among them."""
     if (voter[1:] >= voter[:-1]).all():  # sorted already
         first = np.append(np.ones(min(1, len(voter)), dtype=np.bool_), voter[1:] != voter[:-1])
-        return voter[first], np.cumsum(first) - 1
+        numbers = np.cumsum(first)
+        numbers -= 1
+        return voter[first], keep(numbers)
     if voter.dtype.kind == "i" and voter.min() >= 0 and voter.max() < _DENSE * len(voter):
         # A table takes less memory than sorting.
         present = np.zeros(int(voter.max()) + 1, dtype=np.bool_)
         present[voter] = True
-        return np.flatnonzero(present).astype(voter.dtype), (np.cumsum(present) - 1)[voter]
+        place, numbers = np.cumsum(present) - 1, new_large((len(voter),), np.int64)
+        for piece in pieces(len(voter)):
+            numbers[piece] = place[voter[piece]]
+        return np.flatnonzero(present).astype(voter.dtype), numbers
     names, numbers = np.unique(voter, return_inverse=True)
     return names, numbers
 
@@ -152,7 +158,7 @@ def score_blocks(a: Int32, b: Int32, residual: Float64, cluster: Int64, size: in
 
     There is at least one block, also without votes.
     """
-    order = None if (cluster[1:] >= cluster[:-1]).all() else np.argsort(cluster, kind="stable")
+    order = None if (cluster[1:] >= cluster[:-1]).all() else keep(np.argsort(cluster, kind="stable"))
     clusters = int(cluster.max()) + 1 if len(cluster) else 0
     for first in range(0, max(clusters, 1), _BLOCK):
         height = min(_BLOCK, clusters - first)
@@ -181,7 +187,7 @@ def clustered_scatter(
         float64[K + F, K + F]; float64[K, K] without features.
     """
     clusters = int(cluster.max()) + 1 if len(cluster) else 0
-    columns = [] if z is None else [np.bincount(cluster, residual * column, clusters) for column in z.T]
+    columns = [] if z is None else [_sums(cluster, residual, column, clusters) for column in z.T]
     models, cross, first = np.zeros((size, size)), np.zeros((size, len(columns))), 0
     for some in score_blocks(a, b, residual, cluster, size):
         models += (some.T @ some).toarray()
@@ -194,3 +200,11 @@ def clustered_scatter(
     features = np.stack(columns, axis=1)
     result: Float64 = np.block([[models, cross], [cross.T, features.T @ features]])
     return result
+
+
+def _sums(cluster: Int64, residual: Float64, feature: Float64, clusters: int) -> Float64:
+    """Return Σ residual · feature over the votes of each cluster, float64[clusters]."""
+    sums = np.zeros(clusters)
+    for piece in pieces(len(cluster)):
+        np.add.at(sums, cluster[piece], residual[piece] * feature[piece])
+    return sums

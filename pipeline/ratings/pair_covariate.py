@@ -19,6 +19,7 @@ from scipy.special import expit, log_expit
 
 from ..errors import Collinear, NotConverged, Separated
 from ..vocabulary.arrays import Float64, Int32, Int64
+from ..vocabulary.large_arrays import new_large, pieces
 from .clustered_sandwich import clustered_scatter, voter_clusters
 from .pair_parameter import ParameterFit, RowTerms, maximise_with_parameter
 from .residuals import OUTCOME_SCORES
@@ -162,8 +163,11 @@ def rate_with_covariate(
         scatter = _cell_scatter(cells, scored, size)
     else:
         a, b, outcome = columns
-        x = values[level]
-        scored = OUTCOME_SCORES[outcome] - expit(fitted.theta[a] - fitted.theta[b] + fitted.phi * x)
+        x, scored = new_large((len(a),), np.float64), new_large((len(a),), np.float64)
+        for piece in pieces(len(a)):
+            x[piece] = values[level[piece]]
+            eta = fitted.theta[a[piece]] - fitted.theta[b[piece]] + fitted.phi * x[piece]
+            scored[piece] = OUTCOME_SCORES[outcome[piece]] - expit(eta)
         scatter = clustered_scatter(a, b, scored, voter_clusters(voter)[0], size, x[:, None])
     return CovariateFit(fitted.theta, fitted.phi, fitted.covariance(scatter))
 

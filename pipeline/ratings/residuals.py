@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..vocabulary.arrays import Float64, Int8, Int32
+from ..vocabulary.large_arrays import new_large, pieces
 
 OUTCOME_SCORES = np.array([1.0, 0.0, 0.5, 0.5])
 """Score of model a for each outcome, in the order of `OUTCOMES`: 1 for a win, 0 for a loss, ½ otherwise."""
@@ -18,12 +19,14 @@ def residuals(theta: Float64, a: Int32, b: Int32, outcome: Int8 | Int32) -> Floa
         a, b: int32[N], codes of the two models of each vote.
         outcome: int8[N] or int32[N], codes of the outcomes.
     """
-    # exp overflows above 709; p is 0 in float64 long before.
-    p = theta[b]
-    p -= theta[a]
-    np.exp(np.minimum(p, 700.0, out=p), out=p)
-    p += 1.0
-    np.divide(1.0, p, out=p)
-    result: Float64 = OUTCOME_SCORES[outcome]
-    result -= p
+    result: Float64 = new_large((len(a),), np.float64)
+    for piece in pieces(len(a)):
+        # exp overflows above 709; p is 0 in float64 long before.
+        p = theta[b[piece]]
+        p -= theta[a[piece]]
+        np.exp(np.minimum(p, 700.0, out=p), out=p)
+        p += 1.0
+        np.divide(1.0, p, out=p)
+        result[piece] = OUTCOME_SCORES[outcome[piece]]
+        result[piece] -= p
     return result

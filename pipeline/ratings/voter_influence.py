@@ -19,6 +19,7 @@ from scipy.sparse import csr_array
 
 from ..errors import BadCounts, RatingError
 from ..vocabulary.arrays import Float64, Int32, Int64
+from ..vocabulary.large_arrays import keep
 from ..vocabulary.outcomes import OUTCOMES
 from . import validation
 from .blas_threads import single_blas_thread
@@ -83,8 +84,8 @@ def most_influential_voters(
         Disconnected, NotConverged: the votes have no finite estimate, or the fit does not converge.
     """
     size = len(counts.models)
-    left, right = validation.codes(a, "a", size), validation.codes(b, "b", size)
-    result, who = validation.codes(outcome, "outcome", len(OUTCOMES)), validation.whole_numbers(voter, "voter")
+    left, right = keep(validation.codes(a, "a", size)), keep(validation.codes(b, "b", size))
+    result, who = keep(validation.codes(outcome, "outcome", len(OUTCOMES))), validation.whole_numbers(voter, "voter")
     if len({len(column) for column in (left, right, result, who)}) != 1 or top < 1:
         raise BadCounts(f"expected four columns of one length and a top from 1, got {len(left)} a and top {top}")
     start = fit(counts) if fitted is None else fitted

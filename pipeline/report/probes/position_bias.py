@@ -28,6 +28,7 @@ from pipeline.report.probes.probe import Probe
 from pipeline.report.report_board import ReportBoard
 from pipeline.report.report_votes import ReportVotes
 from pipeline.vocabulary.arrays import Float64, Int64
+from pipeline.vocabulary.large_arrays import keep, pieces
 
 _ID, _TITLE, _UNIT = "position_bias", "Advantage of being shown first", "log-odds"
 _THRESHOLD = 0.05
@@ -47,7 +48,7 @@ def _run(_: ReportVotes, board: ReportBoard, options: ProbeOptions) -> ProbeResu
     reason = _no_position(votes)
     if reason:
         return unavailable_result(_ID, _TITLE, _UNIT, reason)
-    first_is_a = (np.asarray(votes.position) > 0).astype(np.int64)
+    first_is_a = keep((np.asarray(votes.position) > 0).astype(np.int64))
     found = _rated(votes, board.fitted.theta, first_is_a)
     z = float(ndtri((1 + options.level) / 2))
     low, high = found.effect - z * found.effect_se, found.effect + z * found.effect_se
@@ -99,24 +100,25 @@ def _rated(votes: ReportVotes, start: Float64, first_is_a: Int64) -> CovariateFi
 
 def _no_position(votes: ReportVotes) -> str | None:
     """Return why the stated position of the models does not tell which model was shown first; None if it does."""
-    position = np.asarray(votes.position)
-    first = np.where(position > 0, votes.model_a, votes.model_b)
-    second = np.where(position > 0, votes.model_b, votes.model_a)
     size = len(votes.models)
-    met = np.bincount(first.astype(np.int64) * size + second, minlength=size * size).reshape(size, size)
+    names = np.argsort(np.argsort(np.array(votes.models, dtype=object)))
+    met, forward, won, decisive = np.zeros((size, size), dtype=np.int64), 0, 0, 0
+    for piece in pieces(len(votes)):
+        first_is_a, a, b = np.asarray(votes.position[piece]) > 0, votes.model_a[piece], votes.model_b[piece]
+        first, second = np.where(first_is_a, a, b), np.where(first_is_a, b, a)
+        met += np.bincount(first.astype(np.int64) * size + second, minlength=size * size).reshape(size, size)
+        forward += int((names[first] < names[second]).sum())
+        decided = votes.outcome[piece] < 2
+        decisive += int(decided.sum())
+        won += int((((votes.outcome[piece] == 0) == first_is_a) & decided).sum())
     told = met + met.T >= _LEAST_PER_PAIR
     both = told & (met > 0) & (met.T > 0)
     if told.any() and both.sum() < _BOTH_ORDERS * told.sum():
         return "nearly every pair of models is always shown in the same order"
-    names = np.argsort(np.argsort(np.array(votes.models, dtype=object)))
-    forward = float((names[first] < names[second]).mean())
-    if forward > _SORTED or forward < 1 - _SORTED:
+    if not 1 - _SORTED <= forward / len(votes) <= _SORTED:
         return "the models of a vote are in the order of their names"
-    decisive = votes.outcome < 2
-    if decisive.any():
-        won = float(((votes.outcome == 0) == (position > 0))[decisive].mean())
-        if won > _SORTED or won < 1 - _SORTED:
-            return "the winner is always named first or always last, so that the order is not the position"
+    if decisive and not 1 - _SORTED <= won / decisive <= _SORTED:
+        return "the winner is always named first or always last, so that the order is not the position"
     return None
 
 

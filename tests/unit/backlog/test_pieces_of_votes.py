@@ -6,7 +6,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from pipeline.backlog import BacklogEvaluation, BacklogVotes, backlog_votes, cohorts
+from pipeline.backlog import BacklogEvaluation, BacklogVotes, backlog_votes, cohorts, voter_values
 from pipeline.backlog.backlog_votes import BacklogCells
 from pipeline.spilled_arrays import spilled_arrays
 from pipeline.vocabulary import large_arrays
@@ -27,6 +27,7 @@ def _votes() -> BacklogVotes:
 def _in_pieces(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     for module in (large_arrays, backlog_votes):
         monkeypatch.setattr(module, "PIECE", size)
+    monkeypatch.setattr(voter_values, "_PIECE_VOTES", size)
 
 
 def _columns(cells: BacklogCells) -> list[list[int]]:
