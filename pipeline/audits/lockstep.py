@@ -34,6 +34,7 @@ from scipy.sparse.csgraph import connected_components
 
 from pipeline.audits.finding import ALPHA, Finding
 from pipeline.vocabulary.arrays import Float64, Int64
+from pipeline.vocabulary.large_arrays import new_large, pieces
 from pipeline.vocabulary.time import MINUTE
 
 AUDIT = "lockstep"
@@ -161,15 +162,19 @@ def _codes(*columns: Integers) -> Int64:
 
 def _shared(*columns: Integers) -> Int64:
     """Return the indices of rows that occur more than once. Rows are compared by a hash, so a few are wrong."""
-    mixed = np.zeros(len(columns[0]), dtype=np.uint64)
-    for column, odd in zip(columns, _ODD, strict=True):
-        mixed += column.astype(np.uint64) * np.uint64(odd)
+    mixed = new_large((len(columns[0]),), np.uint64)
+    for piece in pieces(len(mixed)):
+        mixed[piece] = 0
+        for column, odd in zip(columns, _ODD, strict=True):
+            mixed[piece] += column[piece].astype(np.uint64) * np.uint64(odd)
     in_order = np.sort(mixed)
     twice = np.unique(in_order[1:][in_order[1:] == in_order[:-1]])
-    if not len(twice):
-        return np.zeros(0, dtype=np.int64)
-    place = np.minimum(np.searchsorted(twice, mixed), len(twice) - 1)
-    return np.flatnonzero(twice[place] == mixed)
+    del in_order
+    found = [np.zeros(0, dtype=np.int64)]
+    for piece in pieces(len(mixed)) if len(twice) else ():
+        place = np.minimum(np.searchsorted(twice, mixed[piece]), len(twice) - 1)
+        found.append(piece.start + np.flatnonzero(twice[place] == mixed[piece]))
+    return np.concatenate(found)
 
 
 def _count(column: Integers, values: Integers) -> Int64:

@@ -20,7 +20,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit, logit, logsumexp, xlogy
 
-from pipeline.vocabulary.arrays import Float64, Int64
+from pipeline.vocabulary.arrays import Float64, Int32, Int64
+from pipeline.vocabulary.large_arrays import new_large, pieces
 
 LEAST_SPREAD = 0.4
 """The smallest value that is assumed for s, the standard deviation of a habit over honest voters, in logits."""
@@ -42,6 +43,21 @@ _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 _GROUPS = 10
 
 
+def pair_chances(logits: Float64, i: Int32, j: Int32, rows: Int64) -> Float64:
+    """Return float64[r], the chance of each of some votes, from the logit of its pair of models.
+
+    Args:
+        logits: float64[K, K], by the positions of the two models.
+        i, j: int32[n], the positions of the two models of each vote.
+        rows: int64[r], the votes.
+    """
+    chance = new_large((len(rows),), np.float64)
+    for piece in pieces(len(rows)):
+        some = rows[piece]
+        chance[piece] = expit(logits[i[some], j[some]])
+    return chance
+
+
 def habit_spread(voter: Int64, hit: Float64, chance: Float64) -> float:
     """Estimate how much voters differ in a habit, by the method of moments.
 
@@ -57,9 +73,14 @@ def habit_spread(voter: Int64, hit: Float64, chance: Float64) -> float:
         The standard deviation over voters, in logits, estimated from the variance plus its standard error; at least
             LEAST_SPREAD.
     """
-    residual, weight = hit - chance, chance * (1 - chance)
     size = int(voter[-1]) + 1 if len(voter) else 0
-    top, bottom = (np.bincount(voter, x, size) ** 2 - np.bincount(voter, x**2, size) for x in (residual, weight))
+    sums = np.zeros((2, 2, size))  # of the residual and of the weight, and of their squares
+    for piece in pieces(len(voter)):
+        p = chance[piece]
+        for (first, second), x in zip(sums, (hit[piece] - p, p * (1 - p)), strict=True):
+            np.add.at(first, voter[piece], x)
+            np.add.at(second, voter[piece], x**2)
+    top, bottom = sums[:, 0] ** 2 - sums[:, 1]
     if not bottom.sum() > 0:
         return LEAST_SPREAD
     group = (np.arange(size) * 0x9E3779B1 >> 7) % _GROUPS

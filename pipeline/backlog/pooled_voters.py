@@ -22,6 +22,7 @@ from pipeline.backlog.voter_values import VoterEvaluator, log_cells
 from pipeline.evidence import Reference
 from pipeline.evidence.cells import WEIGHTS
 from pipeline.vocabulary.arrays import Bool, Float64, Int64
+from pipeline.vocabulary.large_arrays import keep, pieces
 
 SHARES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 """The shares ε of biased voters, among the voters on a model, that the alternatives assume."""
@@ -76,7 +77,9 @@ class PooledCells:
         """
         cells = evaluator.cells
         large = (cells.votes >= LEAST_VOTES) & who[cells.voter]
-        rows = np.flatnonzero(large[cells.cell] & (cells.place < most))
+        some = (piece.start + np.flatnonzero(large[cells.cell[piece]] & (cells.place[piece] < most))
+                for piece in pieces(len(cells.cell)))  # fmt: skip
+        rows = keep(np.concatenate(list(some)))
         found, counts = count_rows(evaluator.votes, cells, rows, reference, raised)
         enough = counts.votes >= LEAST_VOTES
         found = found[enough]

@@ -25,7 +25,7 @@ from pipeline.backlog.backlog_votes import TIED, BacklogVotes
 from pipeline.evidence import Reference
 from pipeline.evidence.honest_reference import CHANCE_UNIT
 from pipeline.vocabulary.arrays import Bool, Float64, Int8, Int32, Int64
-from pipeline.vocabulary.large_arrays import new_large, pieces
+from pipeline.vocabulary.large_arrays import keep, new_large, pieces
 
 FEATURES = ("longer answers", "answers with more headers", "answers with more lists", "answers with more bold text",
             "answers with more emoji")  # fmt: skip
@@ -204,10 +204,10 @@ class VoterHabits:
         if not pressed[rows].any() or pressed[rows].all() or not mine.any():
             return
         logits = _pair_logits(i[rows], j[rows], pressed[rows], size)
-        told = pressed[rows].astype(float)
-        spread = habit_nulls.habit_spread(voter[rows].astype(np.int64), told, expit(logits[i[rows], j[rows]]))
+        told, whose = keep(pressed[rows].astype(float)), keep(voter[rows].astype(np.int64))
+        spread = habit_nulls.habit_spread(whose, told, habit_nulls.pair_chances(logits, i, j, rows))
         rows = np.flatnonzero(mine)
-        chance = expit(logits[i[rows], j[rows]])
+        chance = habit_nulls.pair_chances(logits, i, j, rows)
         yield _test(f"says too often that {BOTH_BAD}", 1 - _STYLE_WEIGHT, voter[rows], pressed[rows], chance, spread)
 
 

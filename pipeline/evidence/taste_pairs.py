@@ -67,18 +67,16 @@ class DecidedVotes:
         A voter's sharpness is the factor by which the voter's logits differ from the board's logits. The result is 0 if
         there are no such pairs.
         """
-        one = np.flatnonzero(self.whole)
+        one = keep(np.flatnonzero(self.whole))
         if not len(one):
             return 0.0
-        both, voters = np.flatnonzero(self.whole[self.vote]), int(self.who.max()) + 1
+        both, voters = keep(np.flatnonzero(self.whole[self.vote])), int(self.who.max()) + 1
+        vote = keep(self.vote[both])
         # Two votes on one pair of models share both cells, so both rows of each are in cells with more rows.
-        twice = both[
-            (self.sign[both] > 0) & (np.bincount(self.vote[both], minlength=len(self.who))[self.vote[both]] == 2)
-        ]
-        u, w = self.residual * self.logit, self.logit**2
-        w *= self.weight
+        twice = keep(both[(self.sign[both] > 0) & (np.bincount(vote, minlength=len(self.who))[vote] == 2)])
+        u, w = keep(self.residual * self.logit), keep(self.logit**2 * self.weight)
         # All pairs, minus the pairs that share a model; the pairs that share both were taken away twice.
-        shared = (self.vote[both], self.cell[both]), (self.vote[twice], self.pair[twice])
+        shared = (vote, keep(self.cell[both])), (keep(self.vote[twice]), keep(self.pair[twice]))
         above, below = (
             _squares(self.who, x, voters, one) - self._by_voter(*shared[0], x) + self._by_voter(*shared[1], x)
             for x in (u, w)
@@ -95,10 +93,10 @@ class DecidedVotes:
             group: int64[r], the group of each of these votes. A group has votes of one voter only.
             values: float64[n], x of each decided vote.
         """
-        inside, voters = number_groups(group), int(self.who.max()) + 1
+        inside, voters = keep(number_groups(group)), int(self.who.max()) + 1
         owner = np.zeros(int(inside.max(initial=-1)) + 1, dtype=np.int64)
         owner[inside] = self.who[votes]
-        sums = _squares(inside, values[votes], len(owner))
+        sums = _squares(inside, keep(values[votes]), len(owner))
         return np.asarray(np.bincount(owner, weights=sums, minlength=voters), dtype=np.float64)
 
 

@@ -19,6 +19,7 @@ Modules:
     voter_score_sums    computes these sums from votes
     voter_intervals     computes a board's intervals clustered by voter, with confidence sequences
     confidence_sequences computes intervals that contain the true value at every snapshot of a board, and sure ranks
+    cluster_votes       counts the votes of clusters, and draws whole clusters for the bootstrap
     bootstrap           estimates ratings from multinomial resamples of the votes
     intervals           converts strengths to points with standard errors, Wald intervals and marginal ranks
     rank_sets           computes rank sets with simultaneous coverage

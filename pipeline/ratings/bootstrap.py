@@ -22,14 +22,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
-from scipy.sparse import coo_array, csr_array
+from scipy.sparse import csr_array
 
 from ..errors import BadCounts, Disconnected
-from ..vocabulary.arrays import Float64, Int32, Int64
+from ..vocabulary.arrays import Float64
 from . import validation
 from .blas_threads import single_blas_thread
 from .bradley_terry import Fit, fit_matrix, pair_weights
-from .clustered_sandwich import voter_clusters
+from .cluster_votes import ClusterVotes
 from .pair_counts import PairCounts
 from .win_graph import is_strongly_connected, strong_components
 
@@ -79,43 +79,6 @@ class BootstrapRatings:
     def covariance(self) -> Float64:
         """Return the sample covariance of θ over the rounds: float64[K, K], in logits squared. Its rows sum to zero."""
         result: Float64 = np.cov(self.theta, rowvar=False)
-        return result
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ClusterVotes:
-    """The votes of each of G clusters, such as voters, in the cells of pair counts.
-
-    Attributes:
-        votes: sparse float64[3P, G], number of votes of each cluster in each cell. The rows are the P cells in which a
-            won, then the P cells in which b won, then the P cells without a winner.
-    """
-
-    votes: csr_array
-
-    @classmethod
-    def of(cls, counts: PairCounts, a: Int32, b: Int32, outcome: Int32, cluster: Int64) -> "ClusterVotes":
-        """Count the votes of each cluster.
-
-        Args:
-            counts: the N votes as pair counts.
-            a, b, outcome: int32[N], codes of the models and of the outcome of each vote.
-            cluster: int64[N], equal for votes of one cluster; −1 for a vote that is a cluster of its own.
-        """
-        number, _ = voter_clusters(cluster)
-        pairs, size = len(counts.a), len(counts.models)
-        keys = counts.a.astype(np.int64) * size + counts.b
-        pair = np.searchsorted(keys, np.minimum(a, b).astype(np.int64) * size + np.maximum(a, b))
-        # The outcome for the first model of the pair: 0 won, 1 lost, 2 neither.
-        result = np.where((a > b) & (outcome < 2), 1 - outcome, np.minimum(outcome, 2))
-        shape = (3 * pairs, int(number.max()) + 1 if len(number) else 0)
-        return cls(coo_array((np.ones(len(number)), (result * pairs + pair, number)), shape=shape).tocsr())
-
-    def draw(self, rng: np.random.Generator) -> Float64:
-        """Draw as many clusters as there are, with replacement; return float64[3P], their votes in each cell."""
-        size = self.votes.shape[1]
-        times = np.bincount(rng.integers(0, size, size), minlength=size).astype(np.float64)
-        result: Float64 = self.votes @ times
         return result
 
 

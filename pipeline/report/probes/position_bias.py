@@ -100,11 +100,11 @@ def _rated(votes: ReportVotes, start: Float64, first_is_a: Int64) -> CovariateFi
 
 def _no_position(votes: ReportVotes) -> str | None:
     """Return why the stated position of the models does not tell which model was shown first; None if it does."""
-    size = len(votes.models)
+    size, position = len(votes.models), np.asarray(votes.position)
     names = np.argsort(np.argsort(np.array(votes.models, dtype=object)))
     met, forward, won, decisive = np.zeros((size, size), dtype=np.int64), 0, 0, 0
     for piece in pieces(len(votes)):
-        first_is_a, a, b = np.asarray(votes.position[piece]) > 0, votes.model_a[piece], votes.model_b[piece]
+        first_is_a, a, b = position[piece] > 0, votes.model_a[piece], votes.model_b[piece]
         first, second = np.where(first_is_a, a, b), np.where(first_is_a, b, a)
         met += np.bincount(first.astype(np.int64) * size + second, minlength=size * size).reshape(size, size)
         forward += int((names[first] < names[second]).sum())

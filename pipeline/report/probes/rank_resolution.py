@@ -18,7 +18,8 @@ import numpy as np
 from scipy.linalg import eigh
 
 from pipeline.errors import Disconnected
-from pipeline.ratings.bootstrap import ClusterVotes, bootstrap_ratings
+from pipeline.ratings.bootstrap import bootstrap_ratings
+from pipeline.ratings.cluster_votes import ClusterVotes
 from pipeline.report.probe_result import ProbeOptions, ProbeResult
 from pipeline.report.probes.probe import Probe
 from pipeline.report.report_board import ReportBoard

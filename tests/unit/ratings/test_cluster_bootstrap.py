@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from pipeline.ratings import PairCounts, fit, with_clustered_covariance
-from pipeline.ratings.bootstrap import ClusterVotes, bootstrap_ratings
+from pipeline.ratings.bootstrap import bootstrap_ratings
+from pipeline.ratings.cluster_votes import ClusterVotes
 from tests.streams.planted_boards import PlantedBoard, draw
 
 
