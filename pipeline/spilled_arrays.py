@@ -14,7 +14,6 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import count
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
@@ -37,11 +36,10 @@ SMALLEST = 1 << 18
 # Arrays share files of at least this size, since a process may open a thousand files only.
 _FILE_BYTES = 64 << 20
 _ALIGNED = 64
-_PAUSE_SECONDS = 0.05
+_PAUSE_SECONDS, _TRIM_SECONDS = 0.02, 1.0
 _STATUS = Path("/proc/self/statm")
 # A function of the C library that gives back what is free in the heap, which is large after many arrays of some MB.
 _TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
-_TRIM_AFTER = 20
 
 
 class SpilledArrays:
@@ -108,24 +106,26 @@ def spilled_arrays(
         return
     arrays, ended = SpilledArrays(), Event()
 
-    def watch() -> None:
-        for pause in count():
-            if ended.wait(_PAUSE_SECONDS):
-                return
-            if resident_bytes() > resident_mb << 20:
-                if mapped_bytes() > least_mapped_mb << 20:
-                    arrays.give_back()
-                if pause % _TRIM_AFTER == 0:
-                    release_memory()
+    def give_back() -> None:
+        while not ended.wait(_PAUSE_SECONDS):
+            if resident_bytes() > resident_mb << 20 and mapped_bytes() > least_mapped_mb << 20:
+                arrays.give_back()
 
-    thread = Thread(target=watch, name="spilled arrays", daemon=True)
-    thread.start()
+    def trim() -> None:  # in a thread of its own: it may take longer than the main thread needs for a gigabyte of pages
+        while not ended.wait(_TRIM_SECONDS):
+            if resident_bytes() > resident_mb << 20:
+                release_memory()
+
+    threads = [Thread(target=one, name="spilled arrays", daemon=True) for one in (give_back, trim)]
+    for thread in threads:
+        thread.start()
     try:
         with allocating(arrays.allocate):
             yield arrays
     finally:
         ended.set()
-        thread.join()
+        for thread in threads:
+            thread.join()
         release_memory()
 
 

@@ -13,7 +13,8 @@ from pipeline.backlog.backlog_votes import TIED, BacklogCells, BacklogVotes
 from pipeline.evidence import Reference
 from pipeline.evidence.cell_counts import CellCounts
 from pipeline.evidence.honest_reference import CHANCE_UNIT
-from pipeline.vocabulary.arrays import Int64
+from pipeline.vocabulary.arrays import Int32, Int64
+from pipeline.vocabulary.large_arrays import new_large, pieces
 
 # Rows of one calculation, so that its arrays stay small.
 _CHUNK = 500_000
@@ -39,7 +40,7 @@ def count_rows(
             these cells.
     """
     chances = _raise(reference.high_chances, raised) if raised else reference.high_chances
-    number = np.cumsum(np.append(False, cells.cell[rows[1:]] != cells.cell[rows[:-1]])) if len(rows) else rows
+    number = _number_cells(cells.cell, rows)
     count = int(number[-1]) + 1 if len(rows) else 0
     sums = np.zeros((_COLUMNS, count))
     for low in range(0, len(rows), _CHUNK):
@@ -52,6 +53,22 @@ def count_rows(
     elsewhere = votes.votes_of_voter[own] - cells.votes[found], votes.ties_of_voter[own] - cells.ties[found]
     # Sums of integers below 2⁵³ are exact in float64.
     return found, CellCounts(*sums[:, kept].astype(np.int64), *(one.astype(np.int64) for one in elsewhere))
+
+
+def _number_cells(cell: Int32, rows: Int64) -> Int64:
+    """Return int64[r], a number for the cell of each row: 0, 1, 2 and so on, in the order of the cells.
+
+    Args:
+        cell: int32[2n], the cell of every row, ascending.
+        rows: int64[r], positions of rows, ascending.
+    """
+    number, last = new_large((len(rows),), np.int64), 0
+    for piece in pieces(len(rows)) if len(rows) else ():
+        some = cell[rows[piece]]
+        begins = np.append(piece.start > 0 and some[0] != cell[rows[piece.start - 1]], some[1:] != some[:-1])
+        number[piece] = last + np.cumsum(begins)
+        last = int(number[piece][-1])
+    return number
 
 
 def join_counts(parts: Sequence[CellCounts]) -> CellCounts:
