@@ -18,6 +18,7 @@ import typer
 
 from pipeline.cli.app import err, out
 from pipeline.cli.main import main
+from pipeline.cli.pasted_commands import remember_store
 
 _made: dict[typer.Typer, tuple[int, Any]] = {}
 _make = typer.main.get_command
@@ -53,4 +54,6 @@ def called(*words: str, settings: Mapping[str, str]) -> CompletedProcess[str]:
         except Exception:  # nobody expected it: a process would print it and end like this
             traceback.print_exc()
             status = 1
+        finally:
+            remember_store(None)  # a process would forget the store of its command line, too
     return CompletedProcess(words, status, printed.getvalue(), reported.getvalue())

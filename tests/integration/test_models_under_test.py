@@ -182,7 +182,7 @@ def test_headline_and_feeds_do_not_name_a_model_that_was_listed_before(board: Bo
     with board.store() as store, TestClient(create_app(store)) as client:
         before = {path: client.get(path).text for path in told}
     assert [path for path, text in before.items() if PUBLIC in text] == list(told)
-    assert 'What changed</h2>\n<p><span class="why">Since' in before["/"]
+    assert 'What changed</h2>\n<p><b><a href="/model?model=' in before["/"]
     register(board, {**submitted(8, PUBLIC, "Bee", "private"), "at": "2026-01-05T00:00:00Z"})
     board.refresh()
     with board.store() as store, TestClient(create_app(store)) as client:

@@ -9,6 +9,7 @@ import typer
 
 from pipeline.cli import exclusion_prompt
 from pipeline.cli.app import err, out
+from pipeline.cli.pasted_commands import remember_store
 from pipeline.cli.terminal import print_paragraphs
 from pipeline.jobs.exclusion_preview import ExclusionPreview, RankMove
 from pipeline.store.boards.exclusion_effect import NextRefresh
@@ -38,6 +39,7 @@ def test_a_refusal_says_that_nothing_changed(
 def test_a_command_stays_on_one_line_in_a_narrow_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    remember_store(None)
     for console in (out, err):
         monkeypatch.setattr(console, "_force_terminal", True)
         monkeypatch.setattr(console, "_width", 40)
