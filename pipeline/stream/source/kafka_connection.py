@@ -132,14 +132,15 @@ class WatchedClient(KafkaNetClient):  # type: ignore[misc]  # the client is not 
         super().__init__(net=net, manager=_WatchedManager(net, **configs))
 
     def failure(self) -> BaseException | None:
-        """Return the last refusal by a broker. Without a refusal, return the last other failure.
-
-        The result is None if no connection failed.
-        """
+        """Return the last refusal by a broker, or else the last other failure; None if no connection failed."""
         failures: list[BaseException] = list(self._manager.failures.values())
-        refused = [error for error in failures if _refusal(error, self._manager.config)]
-        found = refused or failures
+        found = [error for error in failures if _refusal(error, self._manager.config)] or failures
         return found[-1] if found else None
+
+    def has_silent_broker(self) -> bool:
+        """Return whether one broker has failed, and another was not tried or has not answered in the time."""
+        failed = self._manager.failures
+        return bool(failed) and any(one.node_id not in failed for one in self._manager.cluster.bootstrap_brokers())
 
     def end(self) -> None:
         """Close the connections, and end the thread of the client."""
@@ -164,17 +165,19 @@ def connect(make: Callable[..., Client], bootstrap: str, security: Security, **o
 
     def watched(**configs: Any) -> WatchedClient:
         made.append(WatchedClient(**configs))
-        return made[0]
+        return made[-1]
 
     settings = {"bootstrap_timeout_ms": CONNECT_MS, **security, **options}
-    try:
-        with _quiet:
-            return make(bootstrap_servers=bootstrap.split(","), kafka_client=watched, **settings)
-    except (KafkaError, IntegrityError, OSError) as error:
-        cause = made[0].failure() if made else None
-        for client in made:
-            client.end()
-        raise explained(bootstrap, cause or error, security) from error
+    while True:
+        try:
+            with _quiet:
+                return make(bootstrap_servers=bootstrap.split(","), kafka_client=watched, **settings)
+        except (KafkaError, IntegrityError, OSError) as error:
+            cause, again = (made[-1].failure(), made[-1].has_silent_broker()) if made else (None, False)
+            for client in made[-1:]:
+                client.end()
+            if len(made) != 1 or not again:  # one more try
+                raise explained(bootstrap, cause or error, security) from error
 
 
 def explained(bootstrap: str, error: BaseException, security: Security) -> BrokerUnavailable:
