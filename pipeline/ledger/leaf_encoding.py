@@ -96,7 +96,10 @@ def _retraction(row: dict[str, Any]) -> bytes:
 
 
 def _json_column(rows: pa.Table, name: str, before: str, after: str) -> pa.Array:
-    """Return each text of a column as `before`, the text as JSON, and `after`. Each distinct text is encoded once."""
+    """Return `before`, the text as JSON, and `after` as one text, for each text of a column.
+
+    Each distinct text is encoded once.
+    """
     column = _chunk(rows[name])
     texts = [before + _json(text) + after for text in column.dictionary.to_pylist()]
     return pa.DictionaryArray.from_arrays(column.indices, pa.array(texts, pa.string())).cast(pa.string())

@@ -117,10 +117,7 @@ class Configuration:
 
 @dataclass(frozen=True, slots=True)
 class CodeVersion:
-    """The version of the code that made a snapshot.
-
-    It also has the SHA-256 of the lock file of the libraries, "" without a lock file.
-    """
+    """The version of the code, and the SHA-256 of the lock file of its libraries; "" without a lock file."""
 
     version: str
     lock_sha256: str
@@ -170,8 +167,8 @@ class VoteCoverage:
     A late vote was read after the pipeline had stopped waiting for votes of its time.
 
     Attributes:
-        late_rule: always LATE_COUNT. A manifest of an earlier version has no VoteCoverage and follows two other rules.
-            Late votes count in the raw view only. A model whose votes are all ties gets its standard error by the
+        late_rule: always LATE_COUNT. A manifest of an earlier version has no VoteCoverage. Under such a manifest, late
+            votes count in the raw view only, and a model whose votes are all ties gets its standard error by the
             general formula.
         late: number of late votes in the raw view.
         unchecked: number of votes that no detector evaluated. These votes were read before the first snapshot, and no
@@ -224,7 +221,7 @@ class Manifest:
         files: path → SHA-256 of every file of the bundle that no proof or signature covers.
         coverage: how late votes count, and numbers of late and unchecked votes; None in manifests of earlier versions.
         unregistered: models that are not in the registry, sorted. No view counts votes on them before they are
-            registered.
+            registered. None if there are no such models, and in manifests of earlier versions.
         notices: all correction notices so far, oldest first; None if there are none.
         appeals: address for appeals of voters and providers; None if the operator names no address.
         method: the rules of the defended view; None in manifests of earlier versions, which count every vote.

@@ -46,7 +46,7 @@ _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f]")
 class VerifierKey:
     """A named public key, which verifies signatures.
 
-    Its text is `name+id+base64(type ‖ key)`, where id is `key_id` in hexadecimal digits.
+    Its text is `name+id+base64(kind ‖ public)`, where `kind` is one byte and id is `key_id` in hexadecimal digits.
 
     Attributes:
         name: name of the signer, without white space and "+".
@@ -60,11 +60,11 @@ class VerifierKey:
 
     @property
     def key_id(self) -> bytes:
-        """Short id of the key: the first 4 bytes of SHA-256(name ‖ newline ‖ type ‖ key)."""
+        """Short id of the key: the first 4 bytes of SHA-256(name ‖ newline ‖ kind ‖ public)."""
         return sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public).digest()[:4]
 
     def __str__(self) -> str:
-        """Return the key as text: `name+id+base64(type ‖ key)`."""
+        """Return the key as text: `name+id+base64(kind ‖ public)`."""
         return f"{self.name}+{self.key_id.hex()}+{_text64(bytes([self.kind]) + self.public)}"
 
     @classmethod

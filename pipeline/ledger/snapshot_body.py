@@ -74,7 +74,10 @@ def _expected(manifest: Manifest) -> dict[str, Any]:
 
 
 def _intervals(manifest: Manifest) -> dict[str, str] | None:
-    """Return the digests of the intervals and of the sums over voters, as the body states them; None without them."""
+    """Return what the body must state about intervals: the SHA-256 of their file and of the file of sums over voters.
+
+    The result is None if the manifest lists neither file.
+    """
     names = {"sha256": interval_rows.PATH, "scores_sha256": voter_scores_file.PATH}
     found = {key: manifest.files[path] for key, path in names.items() if path in manifest.files}
     return {key: str(digest) for key, digest in found.items()} or None

@@ -161,7 +161,7 @@ class VoteLog:
         return self._models.setdefault(name, len(self._models))
 
     def _coded(self, column: pa.ChunkedArray, code: Any) -> npt.NDArray[Any]:
-        """Return the code of the text in each row of a column. A row of a retraction has no text and gets −1."""
+        """Return `code(text)` for the text in each row of a column. A row of a retraction has no text and gets −1."""
         terms = column.chunk(0)
         numbers = [code(text) for text in terms.dictionary.to_pylist()]
         kind = np.min_scalar_type(-1 - max(numbers, default=0))  # the fewest bytes that hold the codes and −1

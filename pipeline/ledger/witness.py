@@ -1,8 +1,8 @@
 """Signs, as a witness, a checkpoint that continues the checkpoint signed before (C2SP tlog-witness).
 
-A checkpoint is a signed head of a log: its name, size and root hash. A witness knows one head of each log, and signs a
-new head only with a proof that it continues the known head. The caller must store the new state before it sends the
-signature. A third party should run the witness.
+A checkpoint is a signed head of a log: its name, size and root hash. A witness knows one head of each log. It
+signs a new head only if a proof shows that the new head continues the known head. The caller must store the new state
+before it sends the signature. A third party should run the witness.
 
 Not handled: storage and transport.
 """

@@ -187,7 +187,10 @@ def no_group(votes: int) -> tuple[tuple[str, ...], Int32]:
 
 
 def _select(values: npt.NDArray[_Integer], rows: Bool) -> npt.NDArray[_Integer]:
-    """Return rows of a column. If the column is constant and takes no memory, neither do its rows."""
+    """Return the rows of a column where `rows` is true.
+
+    A column that is filled with −1 and takes no memory gives such a column again.
+    """
     if any(values.strides):
         return select_large(values, rows)
     return np.broadcast_to(values.dtype.type(-1), (int(np.count_nonzero(rows)), *values.shape[1:]))

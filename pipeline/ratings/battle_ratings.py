@@ -1,7 +1,8 @@
 """Computes everything that can be estimated from one table of votes.
 
-Votes without an estimate raise an error. The result states what was left out: the number of votes without style
-counts, the features that never vary, and the groups whose votes allow no comparison.
+If no finite ratings can be estimated from the votes, an error is raised. The result states what was left out: the
+number of votes without style counts, the style features that never vary, and the groups whose votes allow no
+comparison.
 
 Not handled: reading files (`pipeline.formats.battle_tables`).
 """

@@ -200,7 +200,7 @@ def score_variance(decisive: Float64, tied: Float64, theta: Float64) -> Float64:
 
 
 def _scaled(weights: npt.ArrayLike | None, W: Float64, names: Sequence[str | int] | None) -> Float64:
-    """Scale the weights to mean 1 over the votes, so that tolerances keep their units."""
+    """Return the weights scaled to mean 1 over the votes, so that tolerances keep their units; ones for None."""
     if weights is None:
         return np.ones_like(W)
     given = np.array(validation.square_matrix(_off_diagonal(weights, len(W)), "weights", names))

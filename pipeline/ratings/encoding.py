@@ -136,7 +136,7 @@ def _sized(column: Iterable[Any]) -> Any:
 def _encode(column: Any, *, nulls: bool = False) -> _Encoded | None:
     """Return the distinct texts of a column, and the position among them of each row's text.
 
-    The result is None if Arrow cannot read every value as text.
+    The result is None if Arrow cannot read every value as text. Null counts as such a value unless `nulls` is true.
     """
     try:
         array = column if isinstance(column, pa.Array | pa.ChunkedArray) else pa.array(column)

@@ -192,7 +192,7 @@ class _Search:
         self._at_start = self._order(start.theta, start.hessian)
 
     def linear_estimate(self) -> float:
-        """Return how many dropped votes would close the gap if influences stayed constant; infinite if no number."""
+        """Return how many dropped votes close the gap at constant influence, infinite if no number of votes does."""
         order, influence = self._at_start
         votes = self._votes[order]
         closed, gap = np.cumsum(votes * influence[order]), self._gap(self._start.theta)
@@ -230,7 +230,7 @@ class _Search:
         return order[(influence[order] > 0) & (self._votes[order] > 0)], influence
 
     def _bisect(self, order: Int64, best: _Refit | None) -> _Refit | None:
-        """Return the refit without the fewest first votes of `order` that swap the models; None if not below `best`."""
+        """Return the refit without the fewest votes of `order` that swap the models; None without one below `best`."""
         ends = np.cumsum(self._votes[order])
         low, top = 0, (int(ends[-1]) if len(ends) else 0) + 1
         guess = self.linear_estimate()
@@ -252,7 +252,7 @@ class _Search:
         return found
 
     def _refit(self, order: Int64, ends: Int64, votes: int) -> _Refit | None:
-        """Refit without the first `votes` votes in `order` (`ends`: running sums of its cells); None on failure."""
+        """Refit without the first `votes` votes of `order` (cumulative votes: `ends`); None without an estimate."""
         dropped = np.zeros_like(self._votes)
         cell = int(np.searchsorted(ends, votes))
         dropped[order[:cell]] = self._votes[order[:cell]]
@@ -267,7 +267,7 @@ class _Search:
         return _Refit(dropped, votes, theta)
 
     def _matrix(self, dropped: Int64) -> Float64:
-        """Return float64[K, K], the dropped votes as wins of i over j."""
+        """Return float64[K, K], the dropped votes as wins of i over j; a tie is half a win for each side."""
         a, b = self._counts.a, self._counts.b
         won, lost, none = dropped.reshape(3, -1)
         W = np.zeros_like(self._W)

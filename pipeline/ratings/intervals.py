@@ -101,7 +101,8 @@ def wald_quantile(level: float) -> float:
 def few_voters_widening(voters: Float64 | float, level: float = 0.95) -> Float64:
     """Return the factor by which clustered standard errors are multiplied, since their variance is uncertain.
 
-    The factor is √(1 + 1/ν) t / z, with the quantiles of Student's distribution and of the normal one.
+    The factor is √(1 + 1/ν) t / z. Here t is the quantile of Student's distribution with ν degrees of freedom, and z
+    the quantile of the standard normal distribution, both at the probability (1 + level) / 2.
 
     Args:
         voters: ν, the effective number of voters; a number or an array.

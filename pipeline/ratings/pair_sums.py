@@ -49,7 +49,10 @@ def count_by_pair(a: CodedColumn, b: CodedColumn, outcome: CodedColumn, size: in
 
 
 def _keys(columns: tuple[CodedColumn, CodedColumn, CodedColumn], size: int, rows: slice) -> Int64:
-    """Return (a·K + b)·4 + outcome of each row. It multiplies the tables of distinct codes, which are short."""
+    """Return (a·K + b)·4 + outcome of each row.
+
+    The tables of distinct codes are multiplied before rows are looked up in them, because the tables are short.
+    """
     scales = (size * _CELLS, _CELLS, 1)
     first, second, third = (
         (column.table.astype(np.int64) * scale).take(column.position[rows])
@@ -78,7 +81,10 @@ def _dense(columns: tuple[CodedColumn, CodedColumn, CodedColumn], size: int) -> 
 
 
 def _count_rows(columns: tuple[CodedColumn, CodedColumn, CodedColumn], size: int, rows: range) -> Int64:
-    """Return int64[4K²], the votes in `rows` by key (`_keys`), counted in blocks: a row needs 24 bytes meanwhile."""
+    """Return int64[4K²], the number of votes in `rows` with each key (`_keys`).
+
+    The votes are counted in blocks, because a vote takes 24 bytes while its block is counted.
+    """
     cells = size * size * _CELLS
     block = max(_BLOCK, cells)
     total = np.bincount(_keys(columns, size, slice(rows.start, min(rows.start + block, rows.stop))), minlength=cells)

@@ -104,7 +104,7 @@ def find_islands(counts: PairCounts, rated: Sequence[str]) -> list[tuple[tuple[s
 
 
 def explain_unregistered(unrated: Iterable[UnratedModel], waiting: Mapping[str, int]) -> tuple[UnratedModel, ...]:
-    """Return the unrated models, each model in `waiting` with the new reason "Not registered …".
+    """Return the unrated models. For a model in `waiting`, the reason "Not registered …" replaces the given one.
 
     Args:
         unrated: models without a rating.

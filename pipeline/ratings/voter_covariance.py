@@ -1,4 +1,4 @@
-"""Computes the covariance of ratings of which votes of one voter are not independent, also with few voters.
+"""Computes a covariance of ratings that allows for dependent votes of one voter, also with few voters.
 
 With at least LEAST_VOTERS voters (`effective_voters`), the covariance is clustered by voter. With fewer, a clustered
 covariance is itself uncertain, and too small in most directions: with G voters, its rank is G − 1. So its standard
@@ -6,9 +6,10 @@ errors are multiplied by `few_voters_widening`. Let C be this widened covariance
 votes. The result is V + (C − V)₊, where (·)₊ keeps the positive eigenvalues. No rating and no difference of ratings has
 a smaller variance by this result than by V or by C.
 
-On simulated boards of equal models (3,000 votes, tastes with a standard deviation of half a logit, 95% intervals of
-differences), this rule calls 5% to 11% of the pairs different with 3 to 9 voters, and 20% with 2. Independent votes
-call 32% to 82% of them different, clustered ones 10% to 46%.
+All models of a simulated board are equal, so a 95% interval of the difference of two models should exclude 0 for 5% of
+the pairs. With this covariance it excludes 0 for 5% to 11% of the pairs with 3 to 9 voters, and for 20% with 2 voters.
+With the covariance of independent votes it does so for 32% to 82%, and with the clustered one for 10% to 46%. (3,000
+votes; the tastes of voters have a standard deviation of half a logit.)
 
 Blind spot: with 2 or 3 voters the intervals are still too narrow.
 """
@@ -56,7 +57,7 @@ def combined_covariance(independent: Float64, clustered: Float64, voters: float)
 def with_voter_covariance(
     fitted: Fit, codes: tuple[Int32, Int32, Int32], voter: Int64, *, weights: Float64 | None = None
 ) -> Fit:
-    """Return the fit with the covariance of dependent votes of one voter.
+    """Return the fit with a covariance that allows for dependent votes of one voter.
 
     Args:
         fitted: the fit of these votes, with the covariance of independent votes.
@@ -75,7 +76,9 @@ def with_voter_covariance(
 
 
 def is_by_voter(independent: Float64, combined: Float64, voters: float) -> bool:
-    """Return whether there are enough voters, or whether `combined` is larger than `independent`.
+    """Return whether a combined covariance depends on the clustering by voter.
+
+    It does if there are at least LEAST_VOTERS voters, or if its trace is larger than that of `independent`.
 
     Args:
         independent: float64[K, K], the covariance of independent votes.

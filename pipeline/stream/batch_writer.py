@@ -161,7 +161,7 @@ def _store_and_score(
         connection: the transaction.
         votes: the new votes.
         fates: int8[n], fate of each vote.
-        times: int64[n], the time whose window each vote counts in.
+        times: int64[n], microseconds since 1970 UTC. A vote counts in the window that contains its time.
         numbers: name of a column → int32[n], the numbers of the store's dictionary.
         references: gives the references of snapshots.
         context: the detectors and the states of voters in memory.

@@ -77,7 +77,7 @@ def _registered(connection: Connection, names: set[str]) -> set[str]:
 def _admit(
     connection: Connection, names: NameDictionary, fresh: set[str], quota: int, decoded: DecodedBatch, rows: list[int]
 ) -> list[int]:
-    """Store the new names within the quota and their number, and find the votes on names beyond the quota.
+    """Store the new names within the quota and how many they are, and find the votes on names beyond the quota.
 
     Args:
         connection: the transaction.

@@ -124,8 +124,8 @@ class VoterStateCache:
     def mark_written(self) -> None:
         """Mark all states as written, so that they may be dropped.
 
-        The cache also forgets which partitions have states of voters who are new in another partition. `get` reads this
-        from the store again.
+        The cache also forgets the lists of partitions in which `get` looks for the states of voters who are new in a
+        partition. `get` reads these lists from the store again.
         """
         self._carrying.clear()
         for part, group in self._unwritten.items():

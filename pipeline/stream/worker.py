@@ -44,7 +44,7 @@ _POLL_SECONDS, _BUSY_POLL_SECONDS = 0.25, 0.05
 
 @dataclass
 class _PolledBatch:
-    """The records of one poll, which ended at `started`, seconds of the monotonic clock. The writer sets `decoded`."""
+    """A polled batch. `started` is when decoding began, in seconds of the monotonic clock. `_write` sets `decoded`."""
 
     chunks: list[Chunk]
     started: float

@@ -52,8 +52,8 @@ def pieces(length: int) -> list[slice]:
 def keep(array: _Array) -> _Array:
     """Return an array with the same values: within `allocating` a large array, otherwise the given array itself.
 
-    The caller must drop the given array, so that its memory becomes free. A constant that takes no memory is returned
-    unchanged.
+    The caller must drop the given array, so that its memory becomes free. An array that repeats one number
+    without taking memory (all strides are 0) is returned unchanged.
     """
     allocate = _allocate.get()
     if allocate is None or not any(array.strides):
@@ -96,5 +96,5 @@ def count_distinct(values: npt.NDArray[Any]) -> int:
 
 
 def _overlapping(length: int) -> list[slice]:
-    """Return `pieces`, each with the first value of the next one."""
+    """Return the slices of `pieces`, each extended by one value: the first value of the next slice."""
     return [slice(one.start, one.stop + 1) for one in pieces(length)]

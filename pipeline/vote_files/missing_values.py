@@ -9,7 +9,10 @@ from pipeline.vocabulary.time import NO_TIME
 
 
 def missing_notes(battles: BattleColumns, file: BattleFile) -> list[str]:
-    """Return notes about votes whose time or turn could not be read, if these were asked for and the file has them."""
+    """Return a note about votes without a readable time, and a note about votes without a readable turn.
+
+    There is a note only if such votes exist, the file has a column of times or turns, and this column was collected.
+    """
     times, turns = battles.numbers.get("cast_at"), battles.numbers.get("turn")
     timed = {part.form.times["cast_at"].column for part in file.parts if "cast_at" in part.form.times}
     turned = {part.form.turn.column for part in file.parts if part.form.turn is not None}

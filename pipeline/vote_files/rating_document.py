@@ -37,7 +37,10 @@ def _account(read: VoteInput, rated: BattleRatings) -> str:
 
 
 def _voter_notes(rated: BattleRatings) -> list[str]:
-    """Return notes if the user asked for intervals by voter, and few voters or boards of groups limit them."""
+    """Return notes about the limits of intervals by voter: few voters, and boards of groups, which do not have them.
+
+    There are no notes if the user did not ask for intervals by voter.
+    """
     few = rated.effective_voters
     if few is None:
         return []

@@ -176,7 +176,7 @@ def _require_voters(battles: BattleColumns, needs: RatingOptions | None, file: B
 
 
 def _needed(needs: RatingOptions | None, rules: Method, more: frozenset[str]) -> NeededColumns:
-    """Return the columns to collect: those that the rating options, the exclusion rules and `more` need."""
+    """Return the columns to collect: those that the rating options, the rules of the method and `more` need."""
     prompts = "frequent_prompt" in rules.rules or bool(more)
     if needs is None:
         return replace(ALL_COLUMNS, prompts=prompts, numbers=more)
@@ -208,9 +208,9 @@ def _with_frequent_prompts(read: BattleColumns, rules: Method, *, keep: bool) ->
 
 
 def _method_notes(rules: Method, by_rule: dict[str, int], against_itself: dict[str, int]) -> list[str]:
-    """Return how many votes each rule left out, and how many of these are battles of a model against itself.
+    """Return a sentence for each rule that left out votes: how many, and how many of them `--method none` would count.
 
-    If no rule could be applied, the note says so.
+    If no rule could be applied, the only sentence says so.
     """
     if rules.rules and not by_rule:
         stated = ", ".join(RULES[rule][0] for rule in rules.rules)

@@ -1,8 +1,8 @@
 """Finds a voter with more than a fifth of all votes, who is most likely many people with one id.
 
-The votes in the hot tables are looked at; archived votes, which are old, are not. If there are at most 20,000 votes,
-those of all voters are counted. Of more, 600 evenly spread votes are drawn. Only the votes of voters with at least a
-tenth of this sample are then counted. A voter with a fifth of all votes has less than a tenth of the sample with a
+Only hot votes are read, which means votes that are not archived. If there are at most 20,000 votes, the votes of every
+voter are counted. If there are more, a sample of 600 evenly spread votes is drawn first, and votes are counted only for
+voters with at least a tenth of the sample. A voter with a fifth of all votes has less than a tenth of the sample with a
 probability below 10⁻⁹.
 """
 

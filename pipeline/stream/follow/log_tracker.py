@@ -252,7 +252,7 @@ class LogTracker:
         return (self._alive[key].size, self._alive[key].mtime) != (stat.st_size, stat.st_mtime_ns)
 
     def _retire(self, key: Key, how: str) -> None:
-        """Move a log from the live logs to the logs that are gone. `how` is what happened to the log, as "deleted"."""
+        """Move a log from the live logs to those that are gone. `how` says what happened to it, such as "deleted"."""
         log = self._alive.pop(key)
         self._generation[key] += 1
         if log.size > log.offset and not is_compressed(log.name):

@@ -109,7 +109,10 @@ class Source(Protocol):
 
 
 def ends_with_records(source: Source) -> dict[int, int]:
-    """Return partition → next offset to be written, for every partition of a source that still has records."""
+    """Return partition → next offset to be written.
+
+    A partition whose records are all deleted, or that never had one, is left out.
+    """
     bounds = source.offset_bounds(source.all_partitions())
     return {number: end for number, (first, end) in bounds.items() if end > first}
 

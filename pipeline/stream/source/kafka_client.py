@@ -70,7 +70,7 @@ def connect_admin(bootstrap: str, security: Security = PLAINTEXT) -> KafkaAdminC
 
 
 def source_name(bootstrap: str, topic: str, security: Security = PLAINTEXT) -> str:
-    """Return the name that a topic has in the store, kafka:CLUSTER/TOPIC. Check first that we may read the topic.
+    """Check that we may read a topic, and return the name that it has in the store, kafka:CLUSTER/TOPIC.
 
     CLUSTER is the id of the Kafka cluster, which stays the same when its brokers move.
 

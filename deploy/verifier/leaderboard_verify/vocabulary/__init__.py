@@ -1,1 +1,1 @@
-"""The outcomes, fates and types that ledger and ratings share."""
+"""Definitions and helpers that ledger and ratings share, such as outcomes, fates, array types and times."""
